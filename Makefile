@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# Every target sets the machine up first (.ci/setup: silent and instant when nothing changed).
+# ARGS="..." is handed to the program of the target.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+ARGS ?=
+PYTHON := .venv/bin/python
+
+.PHONY: help setup demo test pytest check format bench clean
+
+help: ## Say what can be made
+	@printf 'usage: make TARGET [ARGS="..."]\n\n'
+	@sed -nE 's/^([a-z]+):.*## (.*)/  \1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
+		printf '  %-8s %s\n' "$$name" "$$text"; done
+
+setup: ## Install the Debian packages that are missing and make .venv (every other target does this first)
+	@.ci/setup
+
+demo: setup ## Show a lab of four terminals on this machine; Ctrl-C ends it. ARGS="--check --json FILE --terminals N"
+	@.venv/bin/labvirt demo $(ARGS)
+
+test: check pytest ## Run the checks, then all tests: the fast ones, then those with real guests and networks. ARGS go to pytest
+
+pytest: setup ## Run the tests without the checks. ARGS="tests/unit -k lease", ARGS="-m 'not real'"
+	@$(PYTHON) -m pytest $(ARGS)
+
+check: setup ## Judge the source: style and layout (ruff), types (mypy)
+	@$(PYTHON) -m ruff check
+	@$(PYTHON) -m ruff format --check
+	@$(PYTHON) -m mypy
+
+format: setup ## Let ruff mend layout, import order and what else is safe
+	@$(PYTHON) -m ruff check --fix
+	@$(PYTHON) -m ruff format
+
+bench: setup ## Measure, and compare with plain virsh in the same run. ARGS="--help" lists the benchmarks
+	@$(PYTHON) tests/bench/run.py $(ARGS)
+
+clean: ## Remove what the other targets made in this checkout: .venv, caches, built packages
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find labvirt kiosk images dhcp tests -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""The `.vv` and `.rdp` files: the controller's text, with what only this terminal may add. Pure."""
+
+from __future__ import annotations
+
+from labvirt_kiosk.ticket import Ticket
+from labvirt_kiosk.trouble import BadAnswer
+
+
+def render_vv(text: str, ticket: Ticket | None) -> str:
+    """remote-viewer's file with the ticket's secret in it, and the order to delete it once it is read.
+
+    Lines of the controller that speak of password or deletion do not survive.
+    """
+    lines = [line for line in text.splitlines() if _key(line, "=") not in ("password", "delete-this-file")]
+    if "[virt-viewer]" not in lines:
+        raise BadAnswer("the controller's vv file has no [virt-viewer] section")
+    ours = ["delete-this-file=1"] + ([f"password={_escaped(ticket.secret)}"] if ticket else [])
+    at = lines.index("[virt-viewer]") + 1
+    return "\n".join([*lines[:at], *ours, *lines[at:]]) + "\n"
+
+
+def render_rdp(text: str, ticket: Ticket | None) -> str:
+    """The RDP file with the ticket's user. No password: the RDP clients here take it on their standard input."""
+    hidden = ("password", "password 51") + (("username",) if ticket and ticket.user else ())
+    lines = [line for line in text.splitlines() if _key(line, ":") not in hidden]
+    if not any(_key(line, ":") == "full address" for line in lines):
+        raise BadAnswer("the controller's rdp file does not say where to connect")
+    return "\r\n".join([*lines, *([f"username:s:{ticket.user}"] if ticket and ticket.user else [])]) + "\r\n"
+
+
+def _key(line: str, separator: str) -> str:
+    return line.partition(separator)[0].strip().lower()
+
+
+def _escaped(value: str) -> str:
+    """`value` as GKeyFile reads it back: backslashes doubled, a leading space as \\s."""
+    escaped = value.replace("\\", "\\\\")
+    return "\\s" + escaped[1:] if escaped.startswith(" ") else escaped

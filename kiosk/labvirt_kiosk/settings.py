@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""The kiosk's settings, and where each may come from: option, then environment, then kernel command line, then default.
+
+Pure: the three sources are handed in. A wrong value ends the program with a sentence (exit code 2).
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from labvirt_kiosk import __version__
+
+DEFAULT_URL = "http://labvirt/"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything that may differ from one terminal to the next."""
+
+    url: str
+    """Where the controller is; http or https, without user, query or fragment."""
+    terminal_id: str | None
+    """The id to ask with, or None: the MAC of the interface."""
+    interface: str | None
+    """The interface whose MAC is the id, or None: that of the default route."""
+    state: Path
+    """Folder for the last good answer and the viewer's log."""
+    status_file: Path | None
+    """Where the status is written as JSON, if anywhere."""
+    windowed: bool
+    """Do not ask the viewer for the full screen."""
+
+
+def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_line: str) -> Settings:
+    """The settings in force. Ends the program (SystemExit 2) with a sentence on stderr if one is wrong."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    kernel = _kernel_parameters(kernel_command_line)
+
+    def first(option: str | None, variable: str, parameter: str) -> str | None:
+        return option or environment.get(variable) or kernel.get(parameter) or None
+
+    url = first(given.url, "LABVIRT_URL", "labvirt.url") or DEFAULT_URL
+    terminal_id = first(given.id, "LABVIRT_ID", "labvirt.id")
+    state = first(given.state, "LABVIRT_KIOSK_STATE", "labvirt.kiosk_state")
+    status_file = first(given.status_file, "LABVIRT_KIOSK_STATUS_FILE", "labvirt.kiosk_status_file")
+    for reason in filter(None, (_wrong_url(url), _wrong_id(terminal_id))):
+        parser.error(reason)
+    return Settings(
+        url=url,
+        terminal_id=terminal_id,
+        interface=first(given.interface, "LABVIRT_INTERFACE", "labvirt.interface"),
+        state=Path(state) if state else _default_state(environment),
+        status_file=Path(status_file) if status_file else None,
+        windowed=given.windowed or bool(environment.get("LABVIRT_WINDOWED")) or "labvirt.windowed" in kernel,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="labvirt-kiosk",
+        description="Ask the LabVirt controller which guest this terminal shows, and show it.",
+        epilog="Each option may also come from the environment or the kernel command line: see kiosk/README.md.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--url", help=f"address of the controller (LABVIRT_URL, labvirt.url=; default {DEFAULT_URL})")
+    parser.add_argument("--id", help="id of this terminal (default: the MAC of its interface)")
+    parser.add_argument("--interface", help="interface whose MAC is the id (default: that of the default route)")
+    parser.add_argument("--state", metavar="DIR", help="folder for the last good answer and the viewer's log")
+    parser.add_argument("--status-file", metavar="FILE", help="write the status there as JSON, at each change")
+    parser.add_argument("--windowed", action="store_true", help="let the viewer have a window, not the full screen")
+    parser.add_argument("--version", action="version", version=f"labvirt-kiosk {__version__}")
+    return parser
+
+
+def _kernel_parameters(command_line: str) -> dict[str, str]:
+    try:
+        words = shlex.split(command_line)
+    except ValueError:  # an unbalanced quote: the kernel does not mind, so neither do we
+        words = command_line.split()
+    return {key: value for key, _, value in (word.partition("=") for word in words) if key.startswith("labvirt.")}
+
+
+def _wrong_url(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or parts.username or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        return f"the controller's address {url[:100]!r} is not like http://labvirt/ or https://10.0.0.1:8080/"
+    return None
+
+
+def _wrong_id(terminal_id: str | None) -> str | None:
+    if terminal_id is None or (len(terminal_id) <= 64 and terminal_id.isprintable() and " " not in terminal_id):
+        return None
+    return f"the id {terminal_id[:80]!r} must be 1 to 64 printable characters without spaces"
+
+
+def _default_state(environment: Mapping[str, str]) -> Path:
+    home = Path(environment.get("HOME") or "/")
+    return Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "labvirt-kiosk"

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: MIT
+"""From an answer and a ticket to a command line and what the viewer reads on its standard input. Pure.
+
+The programs are an allow-list of this terminal's own: whatever a controller (or somebody who plays one) sends,
+nothing else is ever started, no argument makes a viewer load or run local code, and no secret is in an argument.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labvirt_kiosk.answer import Answer
+from labvirt_kiosk.ticket import Ticket
+from labvirt_kiosk.trouble import Refused
+
+PROGRAMS = {
+    "remote-viewer": ("remote-viewer",),
+    "xfreerdp": ("xfreerdp3", "xfreerdp"),  # FreeRDP 3 has the former name in Debian 13, FreeRDP 2 the latter in 12
+    "rdesktop": ("rdesktop",),
+}
+"""What a controller may ask for, and the names it may have on this terminal, best first."""
+
+_FORBIDDEN = {
+    "remote-viewer": re.compile(r"--gtk-module"),
+    "xfreerdp": re.compile(
+        r"[-+/]{1,2}(p|gp|pth|pass-the-hash|assistance|action-script|rdp2tcp|args-from|from-stdin)(:|=|$)",
+        re.IGNORECASE,
+    ),
+    "rdesktop": re.compile(r"-[bBeEmMCDKtNzPfWiv]*p"),  # also in a bundle: -fpSECRET
+}
+"""Options that take a secret, or that name local code to load or run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """A viewer that is installed here."""
+
+    name: str
+    """Its name on the allow-list."""
+    path: str
+    major: int | None = None
+    """Major version, where it matters (xfreerdp)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ViewerCommand:
+    """A viewer, ready to start. `standard_input` may hold the secret."""
+
+    argv: tuple[str, ...]
+    standard_input: str = field(default="", repr=False)
+    secret: str = field(default="", repr=False)
+    """Struck out of everything the viewer prints."""
+
+
+def check(answer: Answer) -> None:
+    """Raises Refused if this terminal will not do what the answer says, whatever is installed."""
+    if answer.program not in PROGRAMS:
+        allowed = ", ".join(PROGRAMS)
+        raise Refused(
+            f"The controller wants the program {answer.program!r}, which this terminal does not run "
+            f"(it runs {allowed}); tell your administrator"
+        )
+    for argument in answer.arguments:
+        if _FORBIDDEN[answer.program].match(argument) or "password=" in argument:
+            raise Refused(
+                f"The controller gives {answer.program} the argument {argument[:16]!r}, which could show a "
+                "password or run a program here; tell your administrator"
+            )
+
+
+def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path | None, *, windowed: bool = False) -> ViewerCommand:
+    """The command that shows `answer` with `program`; `file` is the private file its arguments ask for."""
+    check(answer)
+    secret = ticket.secret if ticket else ""
+    user = ticket.user if ticket else None
+    arguments = [_filled(argument, file) for argument in answer.arguments]
+    if answer.program == "remote-viewer":
+        if secret and answer.file_format != "vv":
+            raise Refused(
+                "The controller's arguments for remote-viewer have no %VV%, so the ticket has no safe way in; tell your administrator"
+            )
+        screen = [] if windowed or {"-f", "--full-screen", "-k", "--kiosk"} & set(arguments) else ["--full-screen"]
+        return ViewerCommand(argv=(program.path, *screen, *arguments), secret=secret)
+    if answer.program == "rdesktop":
+        screen = [] if windowed or {"-f", "-g"} & set(arguments) else ["-f"]
+        who = ["-u", user] if user and "-u" not in arguments else []
+        asked = ["-p", "-"] if secret else []
+        line = f"{secret}\n" if secret else ""
+        return ViewerCommand(argv=(program.path, *screen, *who, *asked, *arguments), standard_input=line, secret=secret)
+    arguments += [] if windowed or _has(arguments, "f", "w", "h", "size") else ["/f"]
+    arguments += [f"/u:{user}"] if user and not _has(arguments, "u") else []
+    return _freerdp(program, arguments, secret)
+
+
+def _freerdp(program: Program, arguments: list[str], secret: str) -> ViewerCommand:
+    if not secret:
+        return ViewerCommand(argv=(program.path, *arguments))
+    if program.major == 2:
+        argv = (program.path, *arguments, "/from-stdin:force")  # asks for the password before it connects
+        return ViewerCommand(argv=argv, standard_input=f"{secret}\n", secret=secret)
+    # FreeRDP 3: one argument a line, and no other argument beside this one
+    lines = "".join(f"{argument}\n" for argument in (*arguments, f"/p:{secret}"))
+    return ViewerCommand(argv=(program.path, "/args-from:stdin"), standard_input=lines, secret=secret)
+
+
+def _filled(argument: str, file: Path | None) -> str:
+    for placeholder in ("%VV%", "%RDP%"):
+        if placeholder in argument and file is not None:
+            argument = argument.replace(placeholder, str(file))
+    return argument
+
+
+def _has(arguments: list[str], *options: str) -> bool:
+    return any(argument.lstrip("/+-").partition(":")[0] in options and argument[0] in "/+-" for argument in arguments)

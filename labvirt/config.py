@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+"""Settings: one frozen tree from labvirt.toml in the state folder and from LABVIRT_* variables; and the map of the state folder.
+
+The command line wins over the environment, the environment over the file, the file over the defaults here.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from labvirt.domain.addresses import DEFAULT_MAC_PREFIX
+from labvirt.errors import InvalidInput
+
+STATE_VARIABLE = "LABVIRT_STATE"
+DEFAULT_STATE = Path("/var/lib/labvirt")
+
+
+class Settings(BaseSettings):
+    """Every setting of a controller. Unknown keys are refused with their name."""
+
+    model_config = SettingsConfigDict(env_prefix="LABVIRT_", frozen=True, extra="forbid", env_ignore_empty=True)
+
+    hypervisor: Literal["qemu", "libvirt", "fake"] = Field("qemu", description="Driver that runs guests.")
+    libvirt_uri: str = Field("qemu:///system", description="Where the libvirt driver connects.")
+    accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto: KVM if a Linux kernel really boots under it, else TCG.")
+    controller_port: int = Field(8080, ge=1, le=65535, description="TCP port where terminals reach the controller on their gateway.")
+    mac_prefix: int = Field(DEFAULT_MAC_PREFIX, description="24-bit locally administered prefix of all guests' MACs.")
+    starts_at_once: int | None = Field(None, ge=1, le=64, description="Guests started in parallel; default: the host's CPUs.")
+    guest_uid_base: int = Field(
+        0x20000000, ge=1000, description="As root, guest n of block b runs as this + b * 4096 + n. Not root: as the engine's user."
+    )
+    ticket_seconds: int = Field(30, ge=5, le=60, description="Life of a display secret.")
+    reconcile_seconds: float = Field(5.0, gt=0, le=60, description="The slow loop: how often reality is compared without being asked.")
+    start_timeout_seconds: int = Field(120, ge=5, description="A guest that is not ready by then has failed.")
+    start_attempts: int = Field(4, ge=1, description="Starts that may fail in a row before the seat is left alone until asked again.")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(state: Path, **overrides: object) -> Settings:
+    """The settings of the controller in `state`. Raises InvalidInput naming the key and the file when one is wrong."""
+    file = state / "labvirt.toml"
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    try:
+        found = FromFile(**{k: v for k, v in overrides.items() if v is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(key or "settings", first["msg"], hint=f"Look into {file} and the LABVIRT_ variables.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInput("labvirt.toml", f"is not TOML: {error}", hint=f"Mend {file}.") from error
+    return Settings.model_construct(**found.model_dump())
+
+
+def state_folder(option: str | None) -> Path:
+    """The state folder: --state, then LABVIRT_STATE, then /var/lib/labvirt. Absolute."""
+    return Path(option or os.environ.get(STATE_VARIABLE) or DEFAULT_STATE).absolute()
+
+
+class StatePaths:
+    """The map of the state folder: who keeps what where.
+
+    labvirt.db        wishes and history          images/    versions, 0444
+    labvirt.toml      settings (optional)         runs/      one folder per run: overlays, sockets, launch record
+    engine.sock       the engine's socket         networks/  one folder per lab: what dnsmasq is given, leases
+    locks/            flock files                 secrets/   CA key and the like, 0600
+    logs/             engine.log, web.log         fake/      the fake drivers' memory
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.database = root / "labvirt.db"
+        self.settings = root / "labvirt.toml"
+        self.engine_socket = root / "engine.sock"
+        self.locks = root / "locks"
+        self.logs = root / "logs"
+        self.images = root / "images"
+        self.runs = root / "runs"
+        self.networks = root / "networks"
+        self.secrets = root / "secrets"
+        self.fake = root / "fake"
+
+    def folders(self) -> tuple[Path, ...]:
+        return self.locks, self.logs, self.images, self.runs, self.networks, self.secrets, self.fake

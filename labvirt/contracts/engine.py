@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""What web and command line ask of the engine over its Unix socket: about ten typed verbs. The wishes themselves go
+through the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address
+from typing import Protocol
+
+from labvirt.domain.findings import Finding
+from labvirt.domain.guest import Guest
+from labvirt.domain.lease import Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineStatus:
+    """Who answers: shown on the first page and by `labvirt host show`."""
+
+    pid: int
+    version: str
+    driver: str
+    accelerator: str
+    notice: str
+    started_at: datetime
+    reconciled_at: datetime | None
+    findings: tuple[Finding, ...]
+    """Strange things the last reconcile saw and did not touch."""
+    queue: tuple[str, ...]
+    """Guests that wait for their turn, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisplayTicket:
+    """What a viewer needs. The secret is valid once, for `expires_seconds`."""
+
+    guest: str
+    address: IPv4Address
+    port: int
+    secret: str
+    expires_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence:
+    """How we know that somebody is there, each sign apart: display events, flow table, the kiosk's word."""
+
+    guest: str
+    display: bool
+    flow: bool
+    peer: str = ""
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One published change: the guest as it is now, with its presence."""
+
+    guest: Guest
+    presence: Presence
+
+
+class EngineLink(Protocol):
+    """Every operation raises EngineAway when nobody answers, and passes on the engine's own LabVirtError otherwise."""
+
+    def status(self) -> EngineStatus: ...
+
+    def poke(self) -> None:
+        """Wishes were written: look at them now. Returns at once."""
+
+    def watch(self) -> Iterator[Change]:
+        """First every guest as it is, then each change, until the engine goes away (EngineAway)."""
+
+    def mint_display(self, guest: str, source: IPv4Address) -> DisplayTicket:
+        """A new secret for this guest's display, which only `source` may reach. Raises GuestNotReady."""
+
+    def leases(self, lab: str) -> tuple[Lease, ...]:
+        """What the lab's DHCP server really gave out, read now."""
+
+    def screenshot(self, guest: str) -> bytes:
+        """The screen as PNG."""
+
+    def reset(self, guest: str) -> None:
+        """Press the reset button of a running guest."""
+
+    def command_line(self, guest: str) -> tuple[str, ...]:
+        """The exact argv of its current run."""
+
+    def verify(self) -> tuple[Finding, ...]:
+        """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: MIT
+"""The door to QEMU and libvirt. A run (domain.guest.RunId) is the only key; pids and libvirt objects stay inside the driver.
+
+Order of a start, kept by the engine: overlays (contracts.disks), then the port (contracts.network: TAP exists, filtered, isolated,
+up), then `Hypervisor.start`. Guests outlive the controller: nothing here is a child that dies with it. The seam for instant clones
+is Capability.INSTANT_CLONE with operations of its own; a cold start never needs to know.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Protocol
+
+from labvirt.domain.addresses import InterfaceName, MacAddress
+from labvirt.domain.guest import RunId, StopHow
+from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Nic, Sound, Video
+
+
+class Capability(StrEnum):
+    DISPLAY_SECRET = "display-secret"
+    SCREENSHOT = "screenshot"
+    CONSOLE = "console"
+    INSTANT_CLONE = "instant-clone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HypervisorInfo:
+    """`accelerator` was probed by use: 'kvm', 'tcg' or 'fake'. `notice` is a sentence for people (TCG is no security boundary)."""
+
+    driver: str
+    version: str
+    accelerator: str
+    capabilities: frozenset[Capability]
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskLayer:
+    """One file of a chain with its format, never probed."""
+
+    path: Path
+    format: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drive:
+    """A disk (chain[0] is the overlay, the only writable file; the rest are read-only), or a CD-ROM (chain empty: no medium)."""
+
+    bus: Bus
+    index: int
+    """Place on its bus, from 0. The first disk boots."""
+    cdrom: bool = False
+    chain: tuple[DiskLayer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkPort:
+    """A TAP that exists already. The driver opens it by name and passes the descriptor; it creates and changes nothing."""
+
+    tap: InterfaceName
+    mac: MacAddress
+    model: Nic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpiceDisplay:
+    """SPICE with TLS on one address and port. The folder `tls` holds server-cert.pem, server-key.pem and ca-cert.pem. No password is set at
+    the start and none is valid until `grant_display`."""
+
+    address: IPv4Address
+    tls_port: int
+    tls: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """A complete wish: the driver decides nothing. VNC and QMP always exist, on Unix sockets inside `folder` only."""
+
+    run: RunId
+    folder: Path
+    """The run's own folder, mode 0700; overlays are in it; the driver puts its sockets, log and launch record there."""
+    uuid: uuid.UUID
+    serial: str
+    memory_mib: int
+    cpus: int
+    firmware: Firmware
+    machine: Machine
+    clock: Clock
+    drives: tuple[Drive, ...]
+    port: NetworkPort | None
+    spice: SpiceDisplay | None
+    video: Video
+    sound: Sound
+    boot_cdrom: bool = False
+    uid: int | None = None
+    """User the machine runs as (None: the engine's own). Overlays and `tls` already belong to it."""
+
+
+class MachineState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    """Stopped by QEMU (disk full) or by us."""
+    SILENT = "silent"
+    """The process lives and does not answer within the deadline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStatus:
+    """One living process that is proven to be this run (boot id, pid, start time, uuid over QMP), or that cannot be asked now (SILENT)."""
+
+    run: RunId
+    uuid: uuid.UUID | None
+    """None only when SILENT."""
+    state: MachineState
+    reason: str = ""
+    viewers: int = 0
+    """Clients of SPICE now (VNC of our own thumbnails does not count)."""
+    started_at: datetime | None = None
+    pid: int | None = None
+    """For people only (S2-36)."""
+    memory_mib: int = 0
+
+
+class EventKind(StrEnum):
+    ENDED = "ended"
+    """The process is gone; `detail` says how, when known."""
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    VIEWER_CONNECTED = "viewer-connected"
+    VIEWER_LEFT = "viewer-left"
+    GUEST_SHUTDOWN = "guest-shutdown"
+    RESET = "reset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEvent:
+    run: RunId
+    kind: EventKind
+    detail: str = ""
+    peer: str = ""
+    """Address of the viewer, for the viewer events."""
+
+
+Listener = Callable[[RunEvent], None]
+"""Called on a thread of the driver; must return at once and must not raise."""
+
+
+class Hypervisor(Protocol):
+    def capabilities(self) -> HypervisorInfo:
+        """Called once at start. Raises HostNotReady, with the command that mends it, when no guest could be started."""
+
+    def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
+        """The exact argv (or the libvirt XML as one element) that `start` would use. Pure; holds no secret."""
+
+    def start(self, spec: LaunchSpec) -> RunStatus:
+        """Start the machine; blocks until it runs (not until the guest has booted).
+
+        After a failure no process of this run exists. Raises HypervisorError (with QEMU's last words), DriverTimeout, ImageDamaged.
+        Starting a run that runs already returns its status.
+        """
+
+    def running(self) -> tuple[RunStatus, ...]:
+        """Every living run of this controller's state folder, adopted on sight (events flow afterwards). Never raises for one bad run:
+        it is SILENT. Raises DriverError only when nothing can be said at all (then nobody may conclude that nothing runs)."""
+
+    def stop(self, run: RunId, how: StopHow) -> None:
+        """SHUTDOWN presses the power button and returns; STOP and KILL return when the process is gone. A run that is gone already is fine.
+        Raises DriverTimeout, HypervisorError."""
+
+    def reset(self, run: RunId) -> None:
+        """The reset button (hardware reset, same run, same overlay)."""
+
+    def resume(self, run: RunId) -> None:
+        """Go on after PAUSED. Raises HypervisorError if it pauses again at once."""
+
+    def grant_display(self, run: RunId, secret: str, seconds: int) -> None:
+        """From now, SPICE accepts this secret for `seconds`, and no other; an open session goes on. seconds=0 revokes.
+        Needs Capability.DISPLAY_SECRET."""
+
+    def screenshot(self, run: RunId) -> bytes:
+        """The guest's screen as PNG. Needs Capability.SCREENSHOT. Raises DriverTimeout, HypervisorError."""
+
+    def subscribe(self, listener: Listener) -> None:
+        """From now on `listener` hears every event of every run."""
+
+    def close(self) -> None:
+        """Let go of all connections; guests go on running."""

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: MIT
+"""The answer to a terminal's question, as a value (docs/reference/terminal-protocol.md). No secret is ever in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address
+
+from labvirt.domain.guest import Guest, GuestState
+from labvirt.domain.lab import Lab, OnLeave
+from labvirt.domain.profile import Profile, Protocol
+from labvirt.domain.terminal import Stranger, Terminal
+from labvirt.domain.terminal_class import TerminalClass
+from labvirt.errors import InvalidInput
+
+RDP_PORT = 3389
+
+
+class Status(StrEnum):
+    READY = "ready"
+    STARTING = "starting"
+    FULL = "full"
+    FAILED = "failed"
+    INACTIVE = "inactive"
+    UNKNOWN = "unknown"
+
+    @property
+    def final(self) -> bool:
+        """Is there nothing to wait for (without an ETag)?"""
+        return self is not Status.STARTING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """What a terminal runs when its guest is ready."""
+
+    protocol: Protocol
+    address: IPv4Address
+    port: int
+    subject: str | None
+    program: str
+    arguments: tuple[str, ...]
+    secret: bool
+    on_leave: OnLeave
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer. Field names are those of the protocol page."""
+
+    status: Status
+    message: str
+    help_code: str | None = None
+    terminal: str | None = None
+    lab: str | None = None
+    seat: int | None = None
+    guest: str | None = None
+    since: datetime | None = None
+    waits_for: str | None = None
+    expect_seconds: int | None = None
+    retry_seconds: int | None = None
+    enrolment_code: str | None = None
+    viewer: Viewer | None = None
+
+
+def for_stranger(stranger: Stranger) -> Answer:
+    return Answer(
+        status=Status.UNKNOWN,
+        message=f"This terminal is not known yet. Tell your administrator the code {stranger.code}.",
+        help_code=f"LV-UNKNOWN-{stranger.code}",
+        enrolment_code=stranger.code,
+        retry_seconds=10,
+    )
+
+
+def for_terminal(
+    *, terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest | None, profile: Profile | None, refusal: str = ""
+) -> Answer:
+    """What this terminal hears now. `refusal` is the placement's sentence when no profile can be started."""
+    name = lab.guest_name(terminal.seat)
+
+    def waiting(status: Status, message: str, code: str, *, waits_for: str | None = None, retry_seconds: int = 5) -> Answer:
+        return Answer(
+            status=status,
+            message=message,
+            help_code=f"LV-{code}-{terminal.seat}",
+            terminal=terminal.name,
+            lab=lab.name,
+            seat=terminal.seat,
+            guest=name,
+            since=guest.since if guest else None,
+            waits_for=waits_for,
+            retry_seconds=retry_seconds,
+        )
+
+    if not terminal.active:
+        return waiting(Status.INACTIVE, "This terminal is switched off by the administrator.", "INACTIVE", retry_seconds=60)
+    if refusal:
+        return waiting(Status.FAILED, f"No computer can be started for this seat: {refusal}.", "PROFILE", retry_seconds=30)
+    if guest is None or profile is None:
+        return waiting(Status.STARTING, "Your computer is being started.", "START", waits_for="the engine", retry_seconds=2)
+    if guest.ready:
+        try:
+            return _ready(terminal, lab, terminal_class, guest, profile)
+        except InvalidInput as error:
+            return waiting(Status.FAILED, f"This terminal is not set up completely: {error.reason}.", "CLASS", retry_seconds=30)
+    if guest.state is GuestState.FAILED:
+        return waiting(Status.FAILED, f"Your computer could not be started: {guest.reason}.", "FAILED", retry_seconds=10)
+    if guest.state is GuestState.WANTED and guest.reason.startswith("full:"):
+        why = guest.reason.removeprefix("full:").strip()
+        return waiting(Status.FULL, "All computers are in use. You are in the queue.", "FULL", waits_for=why)
+    if guest.state is GuestState.PAUSED:
+        return waiting(Status.STARTING, f"Your computer is paused: {guest.reason}.", "PAUSED", waits_for=guest.reason)
+    if guest.state is GuestState.SILENT:
+        return waiting(Status.FAILED, "Your computer does not answer. Please tell the help desk.", "SILENT", retry_seconds=10)
+    if guest.state is GuestState.STOPPED:
+        return waiting(Status.INACTIVE, "Your computer is switched off.", "OFF", retry_seconds=10)
+    return waiting(Status.STARTING, "Your computer is being started.", "START", waits_for=guest.reason or "its turn", retry_seconds=2)
+
+
+def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest, profile: Profile) -> Answer:
+    identity = lab.identity(guest.seat)
+    spice = profile.protocol is Protocol.SPICE
+    address = lab.network.gateway if spice else identity.address
+    port = identity.display_port if spice else RDP_PORT
+    subject = f"CN={guest.name}" if spice else None
+    known = {
+        "ADDRESS": str(address),
+        "PORT": str(port),
+        "GUEST": guest.name,
+        "SEAT": str(guest.seat),
+        "LAB": lab.name,
+        "TERMINAL": terminal.name,
+        "SUBJECT": subject or "",
+    }
+    if profile.user is not None:
+        known["USER"] = profile.user
+    return Answer(
+        status=Status.READY,
+        message=f"{guest.name} is ready.",
+        terminal=terminal.name,
+        lab=lab.name,
+        seat=terminal.seat,
+        guest=guest.name,
+        since=guest.since,
+        viewer=Viewer(
+            protocol=profile.protocol,
+            address=address,
+            port=port,
+            subject=subject,
+            program=terminal_class.program,
+            arguments=terminal_class.arguments(known, dict(terminal.parameters)),
+            secret=spice,
+            on_leave=lab.on_leave,
+        ),
+    )

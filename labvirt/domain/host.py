@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: MIT
+"""A host runs guests. What it bears is decided here from numbers that the system room reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostLoad:
+    """One reading. Memory in MiB; `cpu_pressure` is PSI 'some avg10' in percent, None where the kernel has none."""
+
+    memory_total_mib: int
+    memory_available_mib: int
+    cpus: int
+    disk_free_mib: int
+    cpu_pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """`memory_reserve_mib` is left to the host itself; `starts_at_once` bounds parallel starts (default: its CPUs)."""
+
+    name: str
+    memory_reserve_mib: int = 512
+    disk_reserve_mib: int = 1024
+    starts_at_once: int | None = None
+    max_guests: int | None = None
+    in_service: bool = True
+    """False: no new guests are placed here; running ones stay (S1-11)."""
+    note: str = ""
+
+
+GUEST_OVERHEAD_MIB = 96
+"""QEMU's own memory beside the guest's RAM (measured 20 to 50 MiB private, plus TCG's translation buffer): a safe bound."""
+
+
+def full(host: Host, load: HostLoad, running: int, committed_mib: int, wanted_mib: int) -> str:
+    """Why this host cannot take a guest of `wanted_mib`; empty when it can.
+
+    `committed_mib` is the memory promised to guests that are starting or have not touched theirs yet: it counts as used
+    although the host still shows it free.
+    """
+    if not host.in_service:
+        return f"the host {host.name} is in service: no new guests are started there"
+    if host.max_guests is not None and running >= host.max_guests:
+        return f"the host {host.name} runs its {host.max_guests} guests"
+    need = wanted_mib + GUEST_OVERHEAD_MIB
+    free = load.memory_available_mib - committed_mib - host.memory_reserve_mib
+    if need > free:
+        return f"the host {host.name} has {max(free, 0)} MiB of memory left and this guest needs {need} MiB"
+    if load.disk_free_mib < host.disk_reserve_mib:
+        return f"the host {host.name} has only {load.disk_free_mib} MiB of disk left"
+    return ""

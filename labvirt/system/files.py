@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Files that are whole or absent, and folders that nobody else looks into. What the files mean is not known here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, owner: int | None = None) -> None:
+    """`path` holds `data` and survives a power cut; a reader saw the old or the new file, never a mixture.
+
+    As root `owner` (user and group) may be given. After a failure (OSError) the old file stands and nothing is left
+    beside it.
+    """
+    raw = data.encode() if isinstance(data, str) else data
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            if owner is not None:
+                # PRIVILEGE: CAP_CHOWN. The file was made by us one line above (O_EXCL), so nobody else's file is given
+                # away.
+                os.fchown(descriptor, owner, owner)
+            os.fchmod(descriptor, mode)  # the umask must not decide
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                file.write(raw)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Names made, renamed or removed in `path` survive a power cut. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def private_folder(path: Path, *, owner: int | None = None, mode: int = 0o700) -> Path:
+    """`path` is a folder with this mode, its parents exist.
+
+    An existing one is corrected; a link in its place is refused (OSError).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(mode=mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        if owner is not None:
+            # PRIVILEGE: CAP_CHOWN. O_NOFOLLOW and O_DIRECTORY: it is the folder itself, not a link to something else.
+            os.fchown(descriptor, owner, owner)
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+    return path
+
+
+def remove_tree(path: Path) -> None:
+    """`path` and everything in it is gone; links are removed, not followed. Absent is fine. Raises OSError."""
+    if path.is_symlink() or path.is_file():
+        path.unlink(missing_ok=True)
+        return
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        if path.exists():
+            raise
+
+
+def read_bounded(path: Path, limit: int) -> bytes:
+    """The file's first `limit` bytes: for files that somebody else writes. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(limit)
+
+
+def read_tail(path: Path, limit: int = 4096) -> str:
+    """The last `limit` bytes as text; empty if there is no such file. For logs of programs."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - limit))
+            return file.read(limit).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""

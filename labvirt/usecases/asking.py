@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: MIT
+"""The terminal's three requests: its question, its ticket, its heartbeat (docs/reference/terminal-protocol.md).
+
+A question is read-only while nothing must change: thousands of terminals ask at once. Who asks is found by finding.py,
+whether a guest must be wanted by the rule `asks_for_start`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from ipaddress import IPv4Address
+
+from labvirt.contracts.database import Heartbeat, UnitOfWork
+from labvirt.contracts.engine import DisplayTicket
+from labvirt.domain import placement
+from labvirt.domain.answer import Answer, for_stranger, for_terminal
+from labvirt.domain.guest import Guest, GuestState, Wish
+from labvirt.domain.image import Image
+from labvirt.domain.lab import Lab
+from labvirt.domain.lease import owner
+from labvirt.domain.names import one_line
+from labvirt.domain.profile import Profile, Protocol
+from labvirt.domain.terminal import Terminal
+from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
+from labvirt.usecases import enrol, finding
+from labvirt.usecases.ports import Ports
+
+PAUSE_SECONDS = 5
+LONGEST_PAUSE_SECONDS = 300
+
+HISTORY_LOOKED_AT = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a question came to. `terminal` is None for a stranger; `guest` is None while none is wanted."""
+
+    answer: Answer
+    terminal: Terminal | None
+    guest: Guest | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A known terminal with everything its answer is made of, read in one unit of work."""
+
+    terminal: Terminal
+    lab: Lab
+    guest: Guest | None
+    profile: Profile | None
+    refusal: str
+
+
+def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
+    """What this terminal hears now; afterwards the guest of its seat is wanted if `asks_for_start` says so, and the
+    engine was poked.
+
+    `id` is a MAC address, an IP address, an inventory number or a terminal's name; None: the source address is the
+    id. Whoever is not known waits in the inbox afterwards. Raises InvalidInput when there is neither id nor source,
+    DatabaseError.
+    """
+    found = finding.find(ports, id, source)
+    now = ports.clock.now()
+    if found.terminal is None:
+        stranger = enrol.meet(ports, id=found.id, mac=found.mac, address=source)
+        return Asked(answer=for_stranger(stranger), terminal=None, guest=None)
+    with ports.database.read() as work:
+        seen = look(work, found.terminal)
+        doubt = _second_address(work, seen, found.by_mac, source)
+        if not doubt and not _must_write(seen, now):
+            return Asked(answer=_answer(work, seen), terminal=seen.terminal, guest=seen.guest)
+    with ports.database.write() as work:
+        terminal = work.terminals.get(found.terminal.name)
+        if terminal is None:
+            raise NotFound("terminal", found.terminal.name)
+        seen = look(work, terminal)
+        doubt = _second_address(work, seen, found.by_mac, source)
+        if doubt:
+            ports.note(work, terminal.name, doubt)
+        wanted = _must_write(seen, now)
+        if wanted:
+            seen = _want(ports, work, seen, now)
+        answer = _answer(work, seen)
+        work.commit()
+    if wanted:
+        ports.poke()
+    return Asked(answer=answer, terminal=seen.terminal, guest=seen.guest)
+
+
+def asks_for_start(guest: Guest | None, now: datetime) -> bool:
+    """Does a question of its active terminal make this guest wanted (again)?
+
+    - none yet: yes.
+    - stopped, by a verb, by the policy when the viewer left, or by itself: yes. Somebody switched the PC on; who
+      wants a seat to stay off makes its terminal inactive (`labvirt terminal set NAME --inactive`).
+    - still on its way to be stopped: no, the question after that starts it. A stop is never turned round half way.
+    - failed: only after a pause of 5 s * 2^failures, at most 300 s, so that a kiosk that asks for ever does not wear
+      the host out.
+    - anything else is wanted already, or lives.
+    """
+    if guest is None:
+        return True
+    if guest.state is GuestState.FAILED:
+        pause = min(LONGEST_PAUSE_SECONDS, PAUSE_SECONDS * 2 ** min(guest.failures, 10))
+        return now - guest.since >= timedelta(seconds=pause)
+    return guest.state is GuestState.STOPPED
+
+
+def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayTicket:
+    """A new single-use secret for the display of this terminal's guest, minted by the engine; the one before is
+    worthless then.
+
+    Only for the address whose live lease belongs to this terminal's MAC. Raises NotFound (unknown terminal),
+    NotAllowed, Conflict (the viewer needs no ticket), GuestNotReady, TooManyRequests (more than 10 in 60 s),
+    EngineAway, DatabaseError.
+    """
+    terminal = _proven(ports, id, source)
+    if not terminal.active:
+        raise NotAllowed(
+            f"The terminal {terminal.name} is switched off by the administrator.",
+            hint=f"labvirt terminal set {terminal.name} --active",
+        )
+    with ports.database.read() as work:
+        seen = look(work, terminal)
+    guest, profile = seen.guest, seen.profile
+    if guest is None or not guest.ready or profile is None:
+        raise GuestNotReady(seen.lab.guest_name(terminal.seat), str(guest.state) if guest else "not started")
+    if profile.protocol is not Protocol.SPICE:
+        raise Conflict(
+            f"{guest.name} speaks {profile.protocol}: its viewer needs no ticket.",
+            hint="Connect as the answer's arguments say.",
+        )
+    ports.tickets.step(terminal.name, f"The ticket of {terminal.name}", ports.clock.monotonic())
+    assert source is not None
+    return ports.engine.mint_display(guest.name, source)
+
+
+def heartbeat(
+    ports: Ports,
+    id: str | None,
+    source: IPv4Address | None,
+    *,
+    viewer: str,
+    viewer_exit: int | None = None,
+    viewer_seconds: int | None = None,
+    kiosk: str = "",
+    error: str = "",
+) -> None:
+    """What the kiosk says of itself is kept, as its word. Raises NotFound, NotAllowed, InvalidInput, EngineAway,
+    DatabaseError.
+    """
+    if viewer not in ("none", "starting", "running", "ended"):
+        raise InvalidInput("viewer", "must be one of none, starting, running, ended")
+    terminal = _proven(ports, id, source)
+    beat = Heartbeat(
+        terminal=terminal.name,
+        at=ports.clock.now(),
+        viewer=viewer,
+        viewer_exit=viewer_exit,
+        viewer_seconds=viewer_seconds,
+        kiosk=one_line(kiosk, 40),
+        error=one_line(error),
+    )
+    with ports.database.write() as work:
+        work.heartbeats.put(beat)
+        work.commit()
+
+
+def _proven(ports: Ports, id: str | None, source: IPv4Address | None) -> Terminal:
+    """The known terminal, if the request comes from the address that DHCP gave to its MAC."""
+    found = finding.find(ports, id, source)
+    terminal = found.terminal
+    if terminal is None:
+        raise NotFound("terminal", found.id)
+    if source is None or terminal.mac is None:
+        raise NotAllowed(
+            f"The terminal {terminal.name} cannot be recognised by its lease.",
+            hint=f"Give it its MAC address: labvirt terminal set {terminal.name} --mac ADDRESS",
+        )
+    if owner(ports.engine.leases(terminal.lab), source, ports.clock.now()) != terminal.mac:
+        raise NotAllowed(
+            f"The address {source} does not hold the lease of the terminal {terminal.name}.",
+            hint="Only the terminal itself gets this, from the address that this controller's DHCP gave it.",
+        )
+    return terminal
+
+
+def look(work: UnitOfWork, terminal: Terminal) -> Seen:
+    """This terminal and what its answer is made of, now. A living guest keeps the profile it runs, whatever would be
+    chosen now.
+    """
+    lab = work.labs.one(terminal.lab)
+    guest = work.guests.get(lab.guest_name(terminal.seat))
+    if terminal.seat > lab.max_instances and not (guest and guest.alive):
+        refusal = f"the lab {lab.name} has computers for the seats 1 to {lab.max_instances} only"
+        return Seen(terminal=terminal, lab=lab, guest=guest, profile=None, refusal=refusal)
+    if guest is not None and guest.alive and guest.profile is not None:
+        profile = work.profiles.get(guest.profile)
+        return Seen(terminal=terminal, lab=lab, guest=guest, profile=profile, refusal="")
+    choice = choose(work, lab, terminal)
+    refusal = "" if choice.profile is not None or (guest and guest.alive) else refusal_of(choice)
+    return Seen(terminal=terminal, lab=lab, guest=guest, profile=choice.profile, refusal=refusal)
+
+
+def choose(work: UnitOfWork, lab: Lab, terminal: Terminal | None) -> placement.Choice:
+    """What placement says now, from this unit of work."""
+    images: dict[str, Image] = {image.name: image for image in work.images.list()}
+    return placement.choose(lab, terminal, work.profiles.list(), images)
+
+
+def refusal_of(choice: placement.Choice) -> str:
+    """Why nothing can be started, as one sentence without a full stop."""
+    if not choice.verdicts:
+        return "there is no profile yet"
+    if len(choice.verdicts) == 1:
+        return f"the profile {choice.verdicts[0].profile}: {choice.verdicts[0].why}"
+    return f"none of the {len(choice.verdicts)} profiles can be started ({choice.verdicts[0].profile}: {choice.verdicts[0].why})"
+
+
+def _must_write(seen: Seen, now: datetime) -> bool:
+    if not seen.terminal.active or seen.refusal:
+        return False
+    return asks_for_start(seen.guest, now) or (
+        seen.guest is not None and seen.guest.wish is Wish.RUNNING and seen.guest.terminal != seen.terminal.name
+    )
+
+
+def _want(ports: Ports, work: UnitOfWork, seen: Seen, now: datetime) -> Seen:
+    terminal, lab = seen.terminal, seen.lab
+    if seen.guest is None:
+        guest = Guest(
+            name=lab.guest_name(terminal.seat),
+            lab=lab.name,
+            seat=terminal.seat,
+            wish=Wish.RUNNING,
+            generation=1,
+            state=GuestState.WANTED,
+            since=now,
+            terminal=terminal.name,
+            asked_at=now,
+        )
+        work.guests.add(guest)
+    else:
+        guest = seen.guest.wanted(now, terminal=terminal.name)
+        work.guests.update(guest)
+    if seen.guest is None or guest.generation != seen.guest.generation:
+        ports.note(work, guest.name, f"wanted: its terminal {terminal.name} asked")
+    return Seen(terminal=terminal, lab=lab, guest=guest, profile=seen.profile, refusal="")
+
+
+def _second_address(work: UnitOfWork, seen: Seen, by_mac: bool, source: IPv4Address | None) -> str:
+    """The sentence for the history when this MAC is used from an address that is not its own and that was not noted
+    yet; else empty.
+
+    Two machines with one MAC, or somebody who borrows a name: nobody is refused the answer (it holds no secret), and
+    the ticket rule decides who gets a screen.
+    """
+    lab, terminal = seen.lab, seen.terminal
+    if not by_mac or source is None or source not in lab.network.network or source == lab.network.gateway:
+        return ""
+    first, last = lab.network.quarantine
+    own = lab.network.terminal(terminal.seat) if terminal.seat <= lab.network.capacity else None
+    if source == own or first <= source <= last:
+        return ""  # a terminal that was adopted a moment ago keeps its quarantine address until its lease ends
+    what = f"its MAC was also used from {source}: is there a second machine with this MAC"
+    if any(entry.what == what for entry in work.history.last(HISTORY_LOOKED_AT, terminal.name)):
+        return ""
+    return what
+
+
+def _answer(work: UnitOfWork, seen: Seen) -> Answer:
+    return for_terminal(
+        terminal=seen.terminal,
+        lab=seen.lab,
+        terminal_class=work.classes.one(seen.terminal.terminal_class),
+        guest=seen.guest,
+        profile=seen.profile,
+        refusal=seen.refusal,
+    )

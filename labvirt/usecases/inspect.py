@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: MIT
+"""Looking without touching: the overview of all seats, and why one seat has the guest it has. Frozen values for
+pages, tables and JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from ipaddress import IPv4Address
+
+from labvirt.contracts.database import Heartbeat, HistoryEntry, UnitOfWork
+from labvirt.contracts.engine import EngineStatus, Presence
+from labvirt.domain.answer import Answer, for_terminal
+from labvirt.domain.guest import Guest
+from labvirt.domain.host import Host
+from labvirt.domain.image import DiskChoice
+from labvirt.domain.lab import Lab, SeatIdentity
+from labvirt.domain.lease import Lease
+from labvirt.domain.placement import Verdict
+from labvirt.domain.profile import Profile
+from labvirt.domain.terminal import Stranger, Terminal
+from labvirt.errors import EngineAway, LabVirtError
+from labvirt.usecases import asking, power
+from labvirt.usecases.ports import Ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeatView:
+    """One seat: its terminal (None: only a guest was started there), its guest (None: never wanted), and every sign
+    of life apart.
+
+    `answer` is what the terminal hears now. Ages are in seconds, by the controller's clock, never negative.
+    """
+
+    seat: int
+    identity: SeatIdentity | None
+    """None when the seat does not fit the lab's network any more."""
+    terminal: Terminal | None
+    terminal_address: IPv4Address | None
+    terminal_lease: Lease | None
+    guest: Guest | None
+    guest_lease: Lease | None
+    guest_seconds: int | None
+    """How long the guest has been in its state."""
+    answer: Answer | None
+    presence: Presence | None
+    heartbeat: Heartbeat | None
+    heartbeat_seconds: int | None
+    queue_place: int | None
+    """1 is next; None when it does not wait for its turn."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabView:
+    """One lab with its seats by number. `leases_problem` says why leases are not shown, if so."""
+
+    lab: Lab
+    seats: tuple[SeatView, ...]
+    leases_problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything the first page shows. `engine` None: it is away, `engine_problem` says how."""
+
+    at: datetime
+    engine: EngineStatus | None
+    engine_problem: str
+    labs: tuple[LabView, ...]
+    strangers: tuple[Stranger, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskView:
+    """One disk of a guest: what its run uses, and what the next start would use (None: nothing can be started)."""
+
+    place: int
+    now: DiskChoice | None
+    next: DiskChoice | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Why this seat has this guest. `rule` is one sentence; `command_line` is empty when `command_problem` says why."""
+
+    name: str
+    at: datetime
+    lab: Lab
+    seat: int
+    identity: SeatIdentity
+    terminal: Terminal | None
+    guest: Guest | None
+    rule: str
+    verdicts: tuple[Verdict, ...]
+    profile: Profile | None
+    """Of the run when one lives, else what the next start would take."""
+    disks: tuple[DiskView, ...]
+    lease: Lease | None
+    lease_problem: str
+    host: Host | None
+    command_line: tuple[str, ...]
+    command_problem: str
+    answer: Answer | None
+    history: tuple[HistoryEntry, ...]
+
+
+def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> Overview:
+    """All labs and seats as they are now. `presences` is what the caller last heard from the engine (`watch`), by
+    guest.
+
+    An engine that is away leaves leases, queue and presence empty and is said. Raises DatabaseError only.
+    """
+    now = ports.clock.now()
+    engine, problem = _status(ports)
+    queue = {name: place for place, name in enumerate(engine.queue if engine else (), 1)}
+    with ports.database.read() as work:
+        beats = {beat.terminal: beat for beat in work.heartbeats.list()}
+        read = [(lab, _seats(work, lab, now, presences or {}, beats, queue)) for lab in work.labs.list()]
+        strangers = tuple(sorted(work.strangers.list(), key=lambda s: s.last_seen, reverse=True))
+    labs = []
+    for lab, seats in read:
+        leases, why = _leases(ports, lab.name) if engine else ((), problem)
+        labs.append(LabView(lab=lab, seats=tuple(_with_leases(seat, leases) for seat in seats), leases_problem=why))
+    return Overview(at=now, engine=engine, engine_problem=problem, labs=tuple(labs), strangers=strangers)
+
+
+def explain(ports: Ports, name: str) -> Explanation:
+    """Why the seat of this guest or terminal has this guest, down to the command line. Raises NotFound,
+    DatabaseError.
+    """
+    now = ports.clock.now()
+    with ports.database.read() as work:
+        lab, seat, terminal = power.seat_of(work, name)
+        identity = lab.identity(seat)
+        guest = work.guests.get(identity.guest)
+        choice = asking.choose(work, lab, terminal)
+        living = guest is not None and guest.alive
+        profile = work.profiles.get(guest.profile) if guest and living and guest.profile else choice.profile
+        hosts = work.hosts.list()
+        host = work.hosts.get(guest.host) if guest and guest.host else hosts[0] if len(hosts) == 1 else None
+        history = work.history.last(10, identity.guest)
+        answer = _answer(work, lab, terminal, guest)
+    leases, lease_problem = _leases(ports, lab.name)
+    command, command_problem = _command_line(ports, identity.guest, living)
+    return Explanation(
+        name=identity.guest,
+        at=now,
+        lab=lab,
+        seat=seat,
+        identity=identity,
+        terminal=terminal,
+        guest=guest,
+        rule=_rule(lab, terminal, choice.verdicts),
+        verdicts=choice.verdicts,
+        profile=profile,
+        disks=_disks(guest.disks if guest else (), choice.disks),
+        lease=next((lease for lease in leases if lease.mac == identity.mac), None),
+        lease_problem=lease_problem,
+        host=host,
+        command_line=command,
+        command_problem=command_problem,
+        answer=answer,
+        history=history,
+    )
+
+
+def history(ports: Ports, count: int = 50, subject: str | None = None) -> tuple[HistoryEntry, ...]:
+    """The last lines of what happened, newest first."""
+    with ports.database.read() as work:
+        return work.history.last(count, subject)
+
+
+def _seats(
+    work: UnitOfWork,
+    lab: Lab,
+    now: datetime,
+    presences: Mapping[str, Presence],
+    beats: Mapping[str, Heartbeat],
+    queue: Mapping[str, int],
+) -> list[SeatView]:
+    terminals = {terminal.seat: terminal for terminal in work.terminals.of_lab(lab.name)}
+    guests = {guest.seat: guest for guest in work.guests.of_lab(lab.name)}
+    views = []
+    for seat in sorted(terminals.keys() | guests.keys()):
+        terminal, guest = terminals.get(seat), guests.get(seat)
+        beat = beats.get(terminal.name) if terminal else None
+        fits = seat <= lab.network.capacity
+        views.append(
+            SeatView(
+                seat=seat,
+                identity=lab.identity(seat) if fits else None,
+                terminal=terminal,
+                terminal_address=lab.network.terminal(seat) if terminal and fits else None,
+                terminal_lease=None,
+                guest=guest,
+                guest_lease=None,
+                guest_seconds=_age(now, guest.since) if guest else None,
+                answer=_answer(work, lab, terminal, guest),
+                presence=presences.get(guest.name) if guest else None,
+                heartbeat=beat,
+                heartbeat_seconds=_age(now, beat.at) if beat else None,
+                queue_place=queue.get(guest.name) if guest else None,
+            )
+        )
+    return views
+
+
+def _answer(work: UnitOfWork, lab: Lab, terminal: Terminal | None, guest: Guest | None) -> Answer | None:
+    if terminal is None:
+        return None
+    seen = asking.look(work, terminal)
+    return for_terminal(
+        terminal=terminal,
+        lab=lab,
+        terminal_class=work.classes.one(terminal.terminal_class),
+        guest=guest,
+        profile=seen.profile,
+        refusal=seen.refusal,
+    )
+
+
+def _with_leases(view: SeatView, leases: tuple[Lease, ...]) -> SeatView:
+    by_mac = {lease.mac: lease for lease in leases}
+    return replace(
+        view,
+        terminal_lease=by_mac.get(view.terminal.mac) if view.terminal and view.terminal.mac else None,
+        guest_lease=by_mac.get(view.identity.mac) if view.identity else None,
+    )
+
+
+def _rule(lab: Lab, terminal: Terminal | None, verdicts: tuple[Verdict, ...]) -> str:
+    taken = next((verdict for verdict in verdicts if verdict.taken), None)
+    if taken is None:
+        return "no profile can be started here"
+    who = f"terminal {terminal.name}" if terminal else f"lab {lab.name}"
+    return f"{who} gets {taken.profile}: {taken.why}"
+
+
+def _disks(now: tuple[DiskChoice, ...], later: tuple[DiskChoice, ...]) -> tuple[DiskView, ...]:
+    current = {disk.place: disk for disk in now}
+    coming = {disk.place: disk for disk in later}
+    return tuple(
+        DiskView(place=place, now=current.get(place), next=coming.get(place))
+        for place in sorted(current.keys() | coming.keys())
+    )
+
+
+def _status(ports: Ports) -> tuple[EngineStatus | None, str]:
+    try:
+        return ports.engine.status(), ""
+    except EngineAway as error:
+        return None, error.sentence
+
+
+def _leases(ports: Ports, lab: str) -> tuple[tuple[Lease, ...], str]:
+    try:
+        return ports.engine.leases(lab), ""
+    except LabVirtError as error:
+        return (), error.sentence
+
+
+def _command_line(ports: Ports, guest: str, living: bool) -> tuple[tuple[str, ...], str]:
+    if not living:
+        return (), "it does not run"
+    try:
+        return ports.engine.command_line(guest), ""
+    except LabVirtError as error:
+        return (), error.sentence
+
+
+def _age(now: datetime, then: datetime) -> int:
+    return max(0, int((now - then).total_seconds()))

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""What the engine publishes, as this process last heard it, and waking up those who wait for a change.
+
+One thread listens to `EngineLink.watch`; everything else runs on the event loop. When the engine is away the last words stay
+(`away_since` says so): terminals keep hearing about desktops that run on without a controller.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections import defaultdict
+
+from labvirt.contracts.clock import Clock
+from labvirt.contracts.engine import Change, EngineLink
+from labvirt.errors import LabVirtError
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 0.5
+
+
+class Published:
+    """Read from any thread; waited for on the event loop only."""
+
+    def __init__(self, engine: EngineLink, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._changes: dict[str, Change] = {}
+        self._revision = 0
+        self._revisions: dict[str, int] = {}
+        self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop = threading.Event()
+        self.away_since: float | None = clock.monotonic()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen; called once, when the event loop runs."""
+        self._loop = loop
+        threading.Thread(target=self._listen, name="engine-watch", daemon=True).start()
+
+    def close(self) -> None:
+        self._stop.set()
+
+    def change(self, guest: str) -> Change | None:
+        return self._changes.get(guest)
+
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(self._changes.values())
+
+    def revision(self, guest: str) -> int:
+        """Grows with every change of this guest; revision('') with every change of anything, and is never smaller: read that one
+        before asking for a guest whose name the answer will tell, then `wait` for the guest."""
+        return self._revisions.get(guest, 0) if guest else self._revision
+
+    async def wait(self, guest: str, seen: int, seconds: float) -> bool:
+        """True as soon as the guest has a revision above `seen`, False after `seconds`."""
+        if self.revision(guest) > seen:
+            return True
+        if seconds <= 0:
+            return False
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters[guest].add(future)
+        try:
+            await asyncio.wait_for(future, seconds)
+        except TimeoutError:
+            return False
+        finally:
+            waiting = self._waiters.get(guest)
+            if waiting is not None:
+                waiting.discard(future)
+                if not waiting:
+                    del self._waiters[guest]
+        return True
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            try:
+                for change in self._engine.watch():
+                    self.away_since = None
+                    self._tell(change)
+                    if self._stop.is_set():
+                        return
+            except LabVirtError as error:
+                if self.away_since is None:
+                    log.warning("engine: %s", error)
+            if self.away_since is None:
+                self.away_since = self._clock.monotonic()
+            self._stop.wait(RETRY_SECONDS)
+
+    def _tell(self, change: Change) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._note, change)
+
+    def _note(self, change: Change) -> None:
+        name = change.guest.name
+        if self._changes.get(name) == change:
+            return
+        self._changes[name] = change
+        self._revision += 1
+        self._revisions[name] = self._revision
+        for key in (name, ""):
+            for future in self._waiters.pop(key, ()):
+                if not future.done():
+                    future.set_result(None)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""POST /terminals/ticket and /terminals/heartbeat. Both believe only the address that the connection comes from."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from flask import Blueprint, Response, request
+
+from labvirt.domain.names import check_terminal_id, one_line
+from labvirt.errors import InvalidInput
+from labvirt.usecases import asking
+from labvirt.usecases.ports import Ports
+from labvirt.web.terminal.question import source_of
+from labvirt.web.terminal.render import Body, Format, as_json, parse_format, plain
+
+VIEWER_WORDS = ("none", "starting", "running", "ended")
+
+
+def blueprint(ports: Ports) -> Blueprint:
+    """The two routes, bound to their ports."""
+    routes = Blueprint("terminals", __name__, url_prefix="/terminals")
+
+    @routes.post("/ticket")
+    def ticket() -> Response:
+        form = parse_format(request.form.get("format", "plain"))
+        minted = asking.ticket(ports, _id(), _source())
+        told: dict[str, object] = {
+            "guest": minted.guest,
+            "protocol": "spice",
+            "address": str(minted.address),
+            "port": minted.port,
+            "secret": minted.secret,
+            "expires_seconds": minted.expires_seconds,
+        }
+        body = (
+            Body(content=as_json(told), media_type="application/json")
+            if form is Format.JSON
+            else Body(content=plain(told), media_type="text/plain; charset=utf-8")
+        )
+        return Response(body.content, mimetype=body.media_type, headers={"Cache-Control": "no-store"})
+
+    @routes.post("/heartbeat")
+    def heartbeat() -> Response:
+        viewer = request.form.get("viewer", "")
+        if viewer not in VIEWER_WORDS:
+            raise InvalidInput("viewer", f"must be one of {', '.join(VIEWER_WORDS)}")
+        asking.heartbeat(
+            ports,
+            _id(),
+            _source(),
+            viewer=viewer,
+            viewer_exit=_number("viewer_exit"),
+            viewer_seconds=_number("viewer_seconds"),
+            kiosk=one_line(request.form.get("kiosk", ""), 40),
+            error=one_line(request.form.get("error", "")),
+        )
+        return Response(status=204)
+
+    def _id() -> str | None:
+        value = request.form.get("id")
+        return None if value is None else check_terminal_id(value)
+
+    def _source() -> IPv4Address | None:
+        return source_of({"client": (request.remote_addr, 0) if request.remote_addr else None})
+
+    def _number(name: str) -> int | None:
+        text = request.form.get(name)
+        if text is None or text == "":
+            return None
+        try:
+            value = int(text)
+        except ValueError as error:
+            raise InvalidInput(name, "must be a whole number") from error
+        if not -1_000_000 < value < 1_000_000:
+            raise InvalidInput(name, "is out of range")
+        return value
+
+    return routes

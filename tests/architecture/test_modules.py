@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""Each module says its licence and what lives in it, and is called by a noun of the lab."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+NO_NOUNS = {"util", "utils", "helper", "helpers", "manager", "managers", "common", "misc", "base"}
+
+
+def complaints(path: Path, text: str) -> list[str]:
+    found = []
+    if "SPDX-License-Identifier: MIT" not in "\n".join(text.splitlines()[:2]):
+        found.append("the first line (or the one after #!) should be: # SPDX-License-Identifier: MIT")
+    if not ast.get_docstring(ast.parse(text, str(path))):
+        found.append("a docstring should say what lives here and what does not")
+    if path.stem in NO_NOUNS or path.parent.name in NO_NOUNS:
+        found.append("a function without a home is a missing noun: call the module by it")
+    return [f"{path}: {complaint}" for complaint in found]
+
+
+def test_every_module_introduces_itself() -> None:
+    modules = [
+        path for folder in ("labvirt", "kiosk", "images", "dhcp") for path in sorted((ROOT / folder).rglob("*.py"))
+    ]
+    assert modules
+    found = [line for path in modules for line in complaints(path.relative_to(ROOT), path.read_text())]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_a_nameless_module_is_noticed() -> None:
+    assert len(complaints(Path("labvirt/disks/utils.py"), "import os\n")) == 3
+    assert complaints(Path("labvirt/disks/seal.py"), '# SPDX-License-Identifier: MIT\n"""Seals versions."""\n') == []
