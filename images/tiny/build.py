@@ -48,7 +48,7 @@ DISK_MODULES = ("virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci")
 # the screen belongs to guest/sbin/screen. The rest saves time that emulated processors have not.
 KERNEL_ARGUMENTS = (
     "console=ttyS0,115200 quiet loglevel=0 vt.global_cursor_default=0 "
-    "nokaslr mitigations=off noreplace-smp no_timer_check nowatchdog cryptomgr.notests audit=0"
+    "mitigations=off noreplace-smp no_timer_check nowatchdog cryptomgr.notests audit=0"
 )
 BOOT_MENU = f"DEFAULT tiny\nPROMPT 0\nLABEL tiny\n  KERNEL vmlinuz\n  APPEND initrd=initrd.gz {KERNEL_ARGUMENTS}\n"
 
@@ -187,7 +187,7 @@ def module_order(wanted: tuple[str, ...], folder: Path) -> list[Path]:
         if file is None or file in order:
             return
         depends = re.search(rb"\0depends=([^\0]*)\0", file.read_bytes())
-        for needed in (depends[1].decode().split(",") if depends else []):
+        for needed in depends[1].decode().split(",") if depends else []:
             add(needed.replace("-", "_"))
         order.append(file)
 

@@ -103,19 +103,13 @@ def _bands(image: Image.Image) -> Iterator[_Band]:
     width, height = rgb.size
     classes = _classify(rgb)
     # Between two cells a resampled picture has a few blended pixels that are none of the four hues.
-    patterns = [
-        re.compile(rb"[\x01-\x04]+(?:\x00{1,%d}[\x01-\x04]+)*" % gap) for gap in sorted({1, max(1, width // 200)})
-    ]
+    patterns = [re.compile(rb"[\x01-\x04]+(?:\x00{1,%d}[\x01-\x04]+)*" % gap) for gap in sorted({1, max(1, width // 200)})]
     for row in range(height):
         line = classes[row * width : (row + 1) * width]
         if len(line) - line.count(0) < CELLS * _LEAST_CELL_PIXELS:
             continue
         for pattern in patterns:
-            found = [
-                band
-                for match in pattern.finditer(line)
-                if (band := _decode(match[0], match.start(), row)) is not None
-            ]
+            found = [band for match in pattern.finditer(line) if (band := _decode(match[0], match.start(), row)) is not None]
             if found:
                 yield from found
                 break
@@ -151,9 +145,7 @@ def _decode(run: bytes, left: int, row: int) -> _Band | None:
     data = cells[MARKER_CELLS:-MARKER_CELLS]
     for kind, (start, end) in MARKERS.items():
         if tuple(cells[:MARKER_CELLS]) == start and tuple(cells[-MARKER_CELLS:]) == end:
-            octets = bytes(
-                data[at] << 6 | data[at + 1] << 4 | data[at + 2] << 2 | data[at + 3] for at in range(0, len(data), 4)
-            )
+            octets = bytes(data[at] << 6 | data[at + 1] << 4 | data[at + 2] << 2 | data[at + 3] for at in range(0, len(data), 4))
             payload, crc = octets[:-1], octets[-1]
             if crc == checksum(kind, payload):
                 return _Band(kind=kind, payload=payload, left=left, right=left + len(run), row=row)

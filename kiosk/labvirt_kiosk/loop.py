@@ -24,9 +24,13 @@ from labvirt_kiosk.ticket import Ticket
 from labvirt_kiosk.trouble import BadAnswer, NoAnswer, NotYet, Refused, Trouble
 from labvirt_kiosk.viewer import Run, Viewer
 from labvirt_kiosk.viewer_command import Program, ViewerCommand
+from labvirt_kiosk.viewer_connection import is_connected
 from labvirt_kiosk.waiting import Leave, Waiting
+from labvirt_kiosk.watch import watch
 
 LONG_POLL_SECONDS = 25
+BURST = 10
+"""So many changes are taken as fast as they come; a starting guest has about four."""
 GOOD_RUN_SECONDS = 5.0
 """A viewer that ran less has failed, whatever its exit code."""
 
@@ -97,7 +101,8 @@ class Loop:
 
     def _good_answer(self) -> LastGood:
         """Asks until there is something to show: a ready answer, or the last good one while the controller is away."""
-        etag, wait = None, 0
+        etag, wait, hurried = None, 0, 0
+        retry_seconds: float | None = None
         while True:
             asked = self._waiting.seconds()
             question = partial(self._controller.config, wait=wait, etag=etag)
@@ -113,7 +118,6 @@ class Loop:
                 etag, wait = None, 0
                 continue
             self._controller_is_back()
-            retry_seconds = None
             if reply.answer is not None:
                 answer = reply.answer
                 self._status.answer(answer)
@@ -123,10 +127,11 @@ class Loop:
                 self._status.show("unknown" if answer.status == "unknown" else "waiting", answer.sentence)
                 retry_seconds = answer.retry_seconds
             if wait and self._waiting.seconds() - asked < 1:
-                # A server that does not hold the question (a proxy, a shell script), or a state that flickers: we keep
-                # the rhythm ourselves.
-                unchanged = reply.etag in (None, etag)
-                self._waiting.pause(min(retry_seconds or 2, LONG_POLL_SECONDS) if unchanged else 1)
+                hurried += 1
+                if reply.etag in (None, etag):  # a server that does not hold the question: we keep the rhythm ourselves
+                    self._waiting.pause(min(retry_seconds or 2, LONG_POLL_SECONDS))
+                elif hurried > BURST:  # a state that flickers must not become a storm of questions
+                    self._waiting.pause(1)
             etag = reply.etag
             wait = min(LONG_POLL_SECONDS, max(1, int(retry_seconds or LONG_POLL_SECONDS)))
 
@@ -159,8 +164,17 @@ class Loop:
                 viewer_exit=None,
                 viewer_starts=self._status.status.viewer_starts + 1,
                 viewer_started_at=self._status.now(),
+                viewer_connected_at=None,
             )
-            run = self._waiting.result_of(self._viewer.wait)
+            run = self._waiting.result_of(
+                partial(
+                    watch,
+                    self._viewer,
+                    connected=partial(is_connected, self._viewer.pid, answer.port),
+                    on_connected=lambda: self._status.note(viewer_connected_at=self._status.now()),
+                    may_end=answer.protocol == "spice",  # RDP viewers end by themselves, and may go through a gateway
+                )
+            )
         finally:
             if forget is not None:
                 forget.cancel()
@@ -171,7 +185,7 @@ class Loop:
         return run
 
     def _after(self, answer: Answer, run: Run) -> None:
-        if run.seconds >= GOOD_RUN_SECONDS:
+        if run.seconds >= GOOD_RUN_SECONDS and (run.connected or answer.protocol != "spice"):
             self._viewer_backoff.reset()
             return
         said = f": {run.last_line}" if run.last_line else ""

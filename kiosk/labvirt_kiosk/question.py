@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -74,7 +75,7 @@ class Controller:
         response = self._post("/terminals/ticket", {"format": "json"})
         if response.status == 200:
             return tickets.parse(response.body)
-        retry_seconds = _retry_seconds(response.headers)
+        retry_seconds = _retry_seconds(response)
         match response.status:
             case 403:
                 raise Refused(
@@ -169,7 +170,7 @@ def _whole(response: http.client.HTTPResponse, body: bytes) -> _Response:
 def _unexpected(response: _Response) -> Exception:
     status = response.status
     if status >= 500:
-        return NoAnswer(f"it says that it cannot answer now (HTTP {status})", retry_seconds=_retry_seconds(response.headers))
+        return NoAnswer(f"it says that it cannot answer now (HTTP {status})", retry_seconds=_retry_seconds(response))
     if 300 <= status < 400:
         target = clean(response.headers.get("location", "nowhere"), 80)
         return BadAnswer(f"it redirects to {target}; redirects are not followed, give the final address instead")
@@ -195,6 +196,13 @@ def _etag(headers: Mapping[str, str]) -> str | None:
     return etag if 0 < len(etag) <= 256 and etag.isascii() and etag.isprintable() else None
 
 
-def _retry_seconds(headers: Mapping[str, str]) -> float | None:
-    text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else None
+def _retry_seconds(response: _Response) -> float | None:
+    """What the header Retry-After or the field `retry_seconds` of a refusal says."""
+    text = response.headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit() and len(text) < 6:
+        return float(text)
+    try:
+        told = json.loads(response.body)["retry_seconds"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return None  # refusals need not tell
+    return float(told) if isinstance(told, int | float) and 0 <= told <= 86400 else None

@@ -50,6 +50,7 @@ class Status:
     asked_at: str | None = None
     ready_at: str | None = None
     viewer_started_at: str | None = None
+    viewer_connected_at: str | None = None
 
 
 class StatusLine:

@@ -30,6 +30,8 @@ class Run:
     """As the shell counts: 128 + signal for a killed one."""
     seconds: float
     last_line: str
+    connected: bool = False
+    """Whether it was ever seen connected to its guest."""
 
 
 class Viewer:
@@ -65,6 +67,10 @@ class Viewer:
         self._ended.wait()
         assert self._run is not None
         return self._run
+
+    def has_ended_within(self, seconds: float) -> bool:
+        """Whether it has ended; waits at most `seconds` for that."""
+        return self._ended.wait(seconds)
 
     def end(self) -> None:
         """The viewer and what it started are gone, politely at first."""

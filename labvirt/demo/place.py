@@ -50,10 +50,10 @@ class Place:
 
 def own(root: Path) -> Place:
     """This process's place, made: the folder exists (0700) and the controller's namespace is up. Raises HostNotReady."""
-    started = process.start_time(os.getpid())
-    if started is None:
+    me = process.identify(os.getpid())
+    if me is None:
         raise HostNotReady("/proc does not show this process.", hint="Mount /proc.")
-    place = Place(os.getpid(), started, root)
+    place = Place(me.pid, me.start_ticks, root)
     place.folder.mkdir(mode=0o700, parents=True)
     make_namespace(place.namespace)
     return place
@@ -63,10 +63,8 @@ def make_namespace(name: str) -> None:
     """The namespace exists and its loopback is up."""
     # PRIVILEGE: CAP_SYS_ADMIN to make a named network namespace; the name is ours (PREFIX, digits).
     result = process.run(["ip", "netns", "add", name], timeout=20)
-    if result.code != 0:
-        raise HostNotReady(
-            f"No network namespace can be made: {result.error_text.strip()[:200]}", hint="Run the demo as root: sudo make demo"
-        )
+    if not result.ok:
+        raise HostNotReady(f"No network namespace can be made: {result.last_words}", hint="Run the demo as root: sudo make demo")
     process.run(["ip", "-n", name, "link", "set", "lo", "up"], timeout=20)
 
 
@@ -85,31 +83,32 @@ def remove_leftovers(root: Path) -> int:
     names = [*_namespaces(), *(PREFIX + path.name.removeprefix(FOLDER) for path in root.glob(FOLDER + "*"))]
     for name in names:
         match = _NAME.match(name)
-        if match and process.start_time(int(match[1])) != int(match[2]):
+        if match and _start_ticks(int(match[1])) != int(match[2]):
             dead[int(match[1]), int(match[2])] = Place(int(match[1]), int(match[2]), root)
     for place in dead.values():
         remove(place)
     return len(dead)
 
 
+def _start_ticks(pid: int) -> int | None:
+    found = process.identify(pid)
+    return found.start_ticks if found else None
+
+
 def _namespaces() -> list[str]:
-    listed = process.run(["ip", "netns", "list"], timeout=20).text.splitlines()
+    listed = process.run(["ip", "netns", "list"], timeout=20).stdout.decode().splitlines()
     return [name for line in listed if _NAME.match(name := line.split(" ")[0])]
 
 
 def _end_processes(namespaces: list[str]) -> None:
-    """Kill until nothing is left: a process may fork between listing and killing. Also those that only hold the
-    folder open die with them."""
+    """Kill until nothing is left: a process may fork between listing and killing. Nothing outside our namespaces is ever signalled."""
     deadline = time.monotonic() + END_SECONDS
-    while True:
-        pids = {int(pid) for name in namespaces for pid in process.run(["ip", "netns", "pids", name], timeout=20).text.split()}
-        pids.discard(os.getpid())
-        if not pids or time.monotonic() > deadline:
+    while time.monotonic() < deadline:
+        pids = [int(pid) for name in namespaces for pid in process.run(["ip", "netns", "pids", name], timeout=20).stdout.split()]
+        found = [identity for pid in pids if pid != os.getpid() and (identity := process.identify(pid))]
+        if not found:
             return
-        for pid in pids:
-            # The pid was just read from the namespace itself; nothing outside our namespaces is ever signalled.
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        process.wait_gone(pids, 0.5)
+        for identity in found:
+            process.send_signal(identity, signal.SIGKILL)
+        for identity in found:
+            process.wait_end(identity, deadline - time.monotonic())

@@ -8,6 +8,7 @@ import json
 import os
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from labvirt.demo.place import Place, make_namespace
@@ -36,9 +37,9 @@ class KioskReport:
     state: str = "switched on"
     message: str = ""
     viewer_pid: int | None = None
-    asked_at: float | None = None
-    ready_at: float | None = None
-    viewer_started_at: float | None = None
+    asked_at: datetime | None = None
+    ready_at: datetime | None = None
+    viewer_started_at: datetime | None = None
 
 
 class DemoTerminal:
@@ -71,8 +72,8 @@ class DemoTerminal:
             ["ip", "-n", self.namespace, "link", "set", "eth0", "up"],
         ):
             result = process.run(argv, timeout=20)
-            if result.code != 0:
-                raise HostNotReady(f"Terminal {self.seat} cannot be plugged in: {result.error_text.strip()[:200]}", hint="labvirt doctor")
+            if not result.ok:
+                raise HostNotReady(f"Terminal {self.seat} cannot be plugged in: {result.last_words}", hint="labvirt doctor")
 
     def switch_on(self, url: str) -> None:
         """DHCP client, screen and kiosk run; returns at once."""
@@ -123,14 +124,13 @@ class DemoTerminal:
             told = json.loads(self.status_file.read_bytes())
         except (OSError, ValueError):
             return KioskReport()
-        times = told.get("times") or told
         return KioskReport(
             state=str(told.get("state", "")),
             message=str(told.get("message", "")),
             viewer_pid=told.get("viewer_pid"),
-            asked_at=times.get("asked_at"),
-            ready_at=times.get("ready_at"),
-            viewer_started_at=times.get("viewer_started_at"),
+            asked_at=_time(told.get("asked_at")),
+            ready_at=_time(told.get("ready_at")),
+            viewer_started_at=_time(told.get("viewer_started_at")),
         )
 
     def _spawn(self, name: str, argv: list[str]) -> None:
@@ -143,3 +143,7 @@ class DemoTerminal:
             "NO_AT_BRIDGE": "1",
         }
         process.spawn_detached(["ip", "netns", "exec", self.namespace, *argv], log=self.folder / f"{name}.log", env=environment)
+
+
+def _time(value: object) -> datetime | None:
+    return datetime.fromisoformat(value) if isinstance(value, str) else None

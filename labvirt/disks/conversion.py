@@ -14,6 +14,7 @@ from pathlib import Path
 
 from labvirt.disks.failure import disk_full
 from labvirt.errors import DiskError, DriverTimeout, HostNotReady, ImageDamaged
+from labvirt.system import privileges
 from labvirt.system.process import Result, run
 
 _SANDBOX = (
@@ -78,7 +79,9 @@ def _run(arguments: tuple[str, ...], source: Path, target: Path | None, bounds: 
     binds = ["--ro-bind", str(source), "/source"]
     if target is not None:
         binds += ["--bind", str(target), "/target"]
-    return run((*_SANDBOX, *binds, "--", *limits, "qemu-img", *arguments), timeout=bounds.seconds)
+    # bubblewrap refuses to be started with capabilities by somebody who is not root: the engine's ambient ones go first.
+    before = () if privileges.is_root() else privileges.without_rights()
+    return run((*before, *_SANDBOX, *binds, "--", *limits, "qemu-img", *arguments), timeout=bounds.seconds)
 
 
 def _failure(result: Result, operation: str, name: str) -> Exception:
@@ -95,7 +98,10 @@ def _failure(result: Result, operation: str, name: str) -> Exception:
         )
     if result.code in (-signal.SIGXCPU, 128 + signal.SIGXCPU, -signal.SIGKILL, 128 + signal.SIGKILL):
         return ImageDamaged(
-            f"{name} is not accepted: to read it takes more than is allowed.", operation=operation, subject=name, hint="Take another copy of it."
+            f"{name} is not accepted: to read it takes more than is allowed.",
+            operation=operation,
+            subject=name,
+            hint="Take another copy of it.",
         )
     return DiskError(
         f"{name}: qemu-img could not {operation} it: {result.last_words}.",

@@ -20,7 +20,8 @@ LARGEST_VIRTUAL = 4 << 40
 """Bytes a guest may see on one disk: our own bound. A header of a few KiB can promise 2 EiB."""
 
 _SECTOR = 512
-_KNOWN_BITS = Incompatible.DIRTY | Incompatible.CORRUPT | Incompatible.DATA_FILE | Incompatible.COMPRESSION | Incompatible.EXTENDED_L2
+_KNOWN_BITS = 0b11111
+"""All of Incompatible, as a plain number: the complement of a flag keeps to the flags it knows."""
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, MAGIC, "qcow2"),
@@ -90,7 +91,7 @@ def _kind(mode: int) -> str:
     return "a device"
 
 
-def inspect(descriptor: int, *, format: str, name: str, largest: int = LARGEST_VIRTUAL) -> Facts:  # noqa: A002 - the contract's word
+def inspect(descriptor: int, *, format: str, name: str, largest: int = LARGEST_VIRTUAL) -> Facts:
     """The facts of an acceptable file of the named format.
 
     Raises InvalidInput (the format is not one of ours, or not the file's), ImageDamaged (names `name` and what is wrong), OSError.
@@ -99,13 +100,17 @@ def inspect(descriptor: int, *, format: str, name: str, largest: int = LARGEST_V
         raise InvalidInput("format", "must be qcow2 or raw", hint="Convert other formats first: qemu-img convert -O qcow2 OLD NEW.")
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, HEAD_BYTES, 0)
-    virtual = _qcow2(head, size, name) if format == "qcow2" else _raw(head, size, name)
+    header = _header(head, name) if format == "qcow2" else None
+    virtual = header.virtual_bytes if header is not None else _raw(head, size, name)
     if virtual == 0:
         raise refused(name, "its disk has no size")
     if virtual > largest:
         raise refused(name, f"its disk would have {virtual >> 30} GiB, and {largest >> 30} GiB are the most that is accepted")
     if virtual % _SECTOR:
         raise refused(name, "its disk is not a whole number of sectors of 512 bytes")
+    why = outside(header, size) if header is not None else None
+    if why is not None:
+        raise refused(name, *why)
     return Facts(format=format, size_bytes=size, virtual_bytes=virtual)
 
 
@@ -122,7 +127,7 @@ def _raw(head: bytes, size: int, name: str) -> int:
     return size
 
 
-def _qcow2(head: bytes, size: int, name: str) -> int:
+def _header(head: bytes, name: str) -> Qcow2Header:
     for offset, signature, kind in _SIGNATURES[1:]:
         if head[offset : offset + len(signature)] == signature and head[: len(MAGIC)] != MAGIC:
             raise InvalidInput(
@@ -134,10 +139,10 @@ def _qcow2(head: bytes, size: int, name: str) -> int:
         header = parse(head)
     except ImageDamaged as error:
         raise ImageDamaged(f"{name}: {error.sentence}", operation="inspect", subject=name, hint=error.hint) from error
-    why = unwelcome(header) or outside(header, size)
-    if why:
-        raise refused(name, why[0], why[1])
-    return header.virtual_bytes
+    why = unwelcome(header)
+    if why is not None:
+        raise refused(name, *why)
+    return header
 
 
 def unwelcome(header: Qcow2Header) -> tuple[str, str] | None:

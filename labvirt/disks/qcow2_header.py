@@ -156,7 +156,9 @@ def _extensions(head: bytes, start: int, end: int) -> dict[int, bytes]:
 
 
 def _damaged(why: str) -> ImageDamaged:
-    return ImageDamaged(f"This is not a proper qcow2 file: {why}.", operation="read the header", hint="Make it again: qemu-img convert -O qcow2.")
+    return ImageDamaged(
+        f"This is not a proper qcow2 file: {why}.", operation="read the header", hint="Make it again: qemu-img convert -O qcow2."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ The plan of a network of N addresses, so that any seat's address can be computed
 
     0            network            N/4 + s      terminal of seat s (s = 1 ...)
     1            gateway            N/2 + s      guest of seat s
-    16 ... N/4-1 quarantine range   N-17+k       special guest k (k = 1 ... 16): admin sessions, canaries, templates
+    16 ... N/4-1 quarantine range   N-18+k       special guest k (k = 1 ... 16): admin sessions, canaries, templates
 
 A /24 therefore has 63 seats, a /22 255, a /18 4079 (the block of MACs ends there).
 """
@@ -27,10 +27,14 @@ SPECIALS = 16
 LAST_SEAT = SEATS_PER_BLOCK - SPECIALS - 1
 BLOCKS = 4096
 
+PRIVATE = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16"))
+"""RFC 1918. Python's is_private also takes documentation, benchmark and future networks."""
+
 DEFAULT_MAC_PREFIX = 0x024C56
 """Locally administered unicast (IEEE 802: bit 1 of the first octet set, bit 0 clear), then 'LV'."""
 
-_MAC = re.compile(r"[0-9a-f]{12}\Z")
+_MAC = re.compile(r"[0-9a-f]{2}(?:([:.\-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}|[0-9a-f]{10})\Z|[0-9a-f]{4}(?:([.:\-])[0-9a-f]{4}\2[0-9a-f]{4})\Z")
+"""aa:bb:cc:dd:ee:ff, aa-bb-..., aabb.ccdd.eeff or aabbccddeeff. One separator throughout: 100.100.100.100 is an address, not a MAC."""
 _INTERFACE = re.compile(r"[a-z][a-z0-9]{0,14}\Z", re.ASCII)
 
 
@@ -49,10 +53,10 @@ class MacAddress:
     @classmethod
     def parse(cls, text: str, field: str = "mac") -> MacAddress:
         """Read any usual spelling: colons, dashes, dots or nothing between the digits."""
-        digits = re.sub(r"[:.\-]", "", text.strip().lower())
-        if not _MAC.match(digits):
+        spelling = text.strip().lower()
+        if not _MAC.match(spelling):
             raise InvalidInput(field, "is not a MAC address", hint="Write it like 02:4c:56:00:10:07.")
-        return cls(int(digits, 16))
+        return cls(int(re.sub(r"[:.\-]", "", spelling), 16))
 
     def __str__(self) -> str:
         digits = f"{self.value:012x}"
@@ -82,7 +86,7 @@ class AddressPlan:
     def __post_init__(self) -> None:
         if not 18 <= self.network.prefixlen <= 26:
             raise InvalidInput("network", "must have a prefix length of 18 to 26", hint="A /24 has room for 63 seats, a /22 for 255.")
-        if not self.network.is_private or self.network.is_loopback or self.network.is_link_local:
+        if not any(self.network.subnet_of(private) for private in PRIVATE):
             raise InvalidInput("network", "must be a private IPv4 network (RFC 1918)", hint="For example 10.77.0.0/24.")
 
     @property

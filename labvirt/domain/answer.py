@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address
 
-from labvirt.domain.guest import Guest, GuestState
+from labvirt.domain.guest import Guest, GuestState, Wish
 from labvirt.domain.lab import Lab, OnLeave
 from labvirt.domain.profile import Profile, Protocol
 from labvirt.domain.terminal import Stranger, Terminal
@@ -85,7 +85,7 @@ def for_terminal(
         return Answer(
             status=status,
             message=message,
-            help_code=f"LV-{code}-{terminal.seat}",
+            help_code=f"LV-{code}-{terminal.seat:02d}",
             terminal=terminal.name,
             lab=lab.name,
             seat=terminal.seat,
@@ -117,6 +117,8 @@ def for_terminal(
         return waiting(Status.FAILED, "Your computer does not answer. Please tell the help desk.", "SILENT", retry_seconds=10)
     if guest.state is GuestState.STOPPED:
         return waiting(Status.INACTIVE, "Your computer is switched off.", "OFF", retry_seconds=10)
+    if guest.wish is Wish.STOPPED:
+        return waiting(Status.STARTING, "Your computer is being stopped and can start again after that.", "STOP", waits_for="its end", retry_seconds=2)
     return waiting(Status.STARTING, "Your computer is being started.", "START", waits_for=guest.reason or "its turn", retry_seconds=2)
 
 

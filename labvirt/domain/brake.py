@@ -37,6 +37,6 @@ def brake(stops: tuple[Stop, ...], living: int, earlier: tuple[float, ...], now:
         code="mass-stop-held",
         severity=Severity.ERROR,
         sentence=f"{len(stops)} of {living} running guests look left over ({named}); so many at once are not stopped without a word from a person.",
-        fix="Look first: labvirt verify. Then, for each that may go: labvirt guest stop NAME --how stop",
+        fix="Look first: labvirt verify. Then, for each that may go: labvirt guest fresh NAME",
     )
     return Braked(released=(), findings=(finding,), memory=recent, wake=min(recent) + WINDOW_SECONDS if few and recent else None)

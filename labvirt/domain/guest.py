@@ -65,6 +65,8 @@ class StopHow(StrEnum):
     KILL = "kill"
 
 
+_STRENGTH = (StopHow.SHUTDOWN, StopHow.STOP, StopHow.KILL)
+
 _RUN = re.compile(r"([a-z][a-z0-9-]{0,50})\.g([1-9][0-9]{0,8})\Z", re.ASCII)
 
 
@@ -153,6 +155,6 @@ class Guest:
 
     def unwanted(self, how: StopHow) -> Guest:
         """With the wish to be stopped; the state follows when the engine has acted. A stronger verb replaces a weaker one."""
-        if self.wish is Wish.STOPPED and self.stop_how is how:
+        if self.wish is Wish.STOPPED and _STRENGTH.index(how) <= _STRENGTH.index(self.stop_how):
             return self
         return replace(self, wish=Wish.STOPPED, generation=self.generation + 1, stop_how=how)

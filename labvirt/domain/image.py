@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,9 @@ from pathlib import PurePosixPath
 
 from labvirt.domain.names import check_name
 from labvirt.errors import InvalidInput
+
+
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
 
 
 class Stage(StrEnum):
@@ -55,7 +59,7 @@ class Version:
             raise InvalidInput("format", "must be qcow2 or raw")
         if self.file.is_absolute() or ".." in self.file.parts:
             raise InvalidInput("file", "must be a path inside the image store")
-        if len(self.sha256) != 64:
+        if not _SHA256.match(self.sha256):
             raise InvalidInput("sha256", "must be 64 hexadecimal digits")
 
     @property

@@ -16,6 +16,10 @@ _UUID_SPACE = uuid.UUID("6c616276-6972-5477-8000-6c6162766972")
 """Fixed for ever: changing it changes the SMBIOS uuid of every guest ('labvir' in the digits)."""
 
 
+DOMAIN_LENGTH = 190
+"""With a guest's name before it, it still fits the 253 characters of a DNS name (RFC 1035, 2.3.4)."""
+
+
 class OnLeave(StrEnum):
     """What happens to a guest when its viewer leaves."""
 
@@ -75,6 +79,8 @@ class Lab:
             raise InvalidInput("start_instances", "must be 0 to max_instances")
         if not 0 <= self.leave_grace_seconds <= 86400:
             raise InvalidInput("leave_grace_seconds", "must be 0 to 86400 (a day)")
+        if len(self.domain) > DOMAIN_LENGTH:
+            raise InvalidInput("domain", f"must be at most {DOMAIN_LENGTH} characters")
         for label in self.domain.split("."):
             check_name(label, "domain")
 

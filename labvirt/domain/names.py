@@ -45,7 +45,6 @@ def check_terminal_id(value: object, field: str = "id") -> str:
 
 def one_line(value: str, limit: int = TEXT_LENGTH) -> str:
     """Free text as one clean line: NFC, control and format characters gone, white space folded, cut at `limit`."""
-    normal = unicodedata.normalize("NFC", value)
-    kept = "".join(" " if c.isspace() else c for c in normal if c.isspace() or unicodedata.category(c)[0] != "C")
-    folded = " ".join(kept.split())
+    kept = "".join(" " if c.isspace() else c for c in value if c.isspace() or unicodedata.category(c)[0] != "C")
+    folded = " ".join(unicodedata.normalize("NFC", kept).split())
     return folded if len(folded) <= limit else folded[: limit - 3] + "..."

@@ -76,8 +76,8 @@ class Memory:
     suspects: Mapping[RunId, float] = field(default_factory=dict)
     """Runs that look over, and since when every round has said so."""
     generations: Mapping[str, int] = field(default_factory=dict)
-    asked_off: frozenset[str] = frozenset()
-    """Guests whose wish to be stopped was written while we watched: a fresh explicit wish."""
+    asked: frozenset[str] = frozenset()
+    """Guests whose wish was changed while we watched and is not served yet: a fresh explicit wish."""
     braked_stops: tuple[float, ...] = ()
     """When runs were stopped without a fresh explicit wish."""
     viewed: frozenset[RunId] = frozenset()

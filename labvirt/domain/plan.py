@@ -28,7 +28,7 @@ CONFIRM_SECONDS = 2.0
 SETTLED_SECONDS = 60.0
 """A run that has been up so long forgets the failures before it."""
 
-FIRST_PAUSE_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 300.0
 
 BUTTON_PRESSES = 3
@@ -55,11 +55,9 @@ class Plan:
     wake: float | None = None
 
 
-def pause_seconds(failures: int, attempts: int) -> float:
-    """How long to wait before the next start after so many failures in a row: 5, 10, 20 s; 5 minutes once it was given up."""
-    if failures >= attempts:
-        return LONGEST_PAUSE_SECONDS
-    return min(FIRST_PAUSE_SECONDS * 2.0 ** max(failures - 1, 0), LONGEST_PAUSE_SECONDS)
+def pause_seconds(tries: int) -> float:
+    """How long to wait after so many tries in a row: 10, 20, 40 s, at most 5 minutes."""
+    return min(FIRST_PAUSE_SECONDS * 2.0 ** min(tries - 1, 10), LONGEST_PAUSE_SECONDS) if tries > 0 else 0.0
 
 
 def plan(seen: Observation, memory: Memory, limits: Limits = Limits()) -> Plan:
@@ -111,7 +109,7 @@ class _Round:
         self.resumes: dict[RunId, Tries] = {}
         self.running_since: dict[RunId, float] = {}
         self.retries: dict[str, tuple[int, float]] = {}
-        self.asked_off = set(memory.asked_off)
+        self.asked = set(memory.asked)
 
     def keep(self, name: str) -> None:
         """A busy guest: nothing is concluded, nothing is forgotten but suspicion (that must be seen without a gap)."""
@@ -136,11 +134,12 @@ class _Round:
             self._nothing_lives(row)
 
     def _notice_wish(self, row: Guest) -> None:
+        """A newer generation without a run of its own is a fresh explicit wish; the engine's own starts have theirs."""
         known = self.old.generations.get(row.name)
-        if row.wish is Wish.RUNNING:
-            self.asked_off.discard(row.name)
+        if row.run is not None and row.run.generation == row.generation:
+            self.asked.discard(row.name)
         elif known is not None and row.generation > known:
-            self.asked_off.add(row.name)
+            self.asked.add(row.name)
 
     # --- the row's own run lives
 
@@ -154,13 +153,13 @@ class _Round:
                 own.run,
                 "run-unclear",
                 f"{own.run} runs; its row wishes it stopped, and nothing shows that the wish is newer than the run.",
-                f"labvirt guest stop {row.name} --how kill",
+                f"labvirt guest fresh {row.name}",
             )
 
     def _over(self, row: Guest, own: ObservedRun) -> None:
         """The wish has moved on from this run: that is the explicit word of its own row."""
         how = row.stop_how if row.wish is Wish.STOPPED else StopHow.STOP
-        if row.state in (GuestState.STOPPED, GuestState.FAILED) and row.name not in self.asked_off:
+        if row.state in (GuestState.STOPPED, GuestState.FAILED) and row.name not in self.asked:
             stop = self._stop(row, own.run, how, own=True, why="it runs although it was believed to be over")
             self._suspect(row, own.run, stop, "run-believed-over", f"{own.run} runs although its row says {row.state}.")
             return
@@ -179,7 +178,7 @@ class _Round:
                 self.stops[own.run] = tries
                 return
         else:
-            pause = pause_seconds(tries.count, 1000)
+            pause = pause_seconds(tries.count)
             if tries.count and row.wish is Wish.RUNNING:
                 how = StopHow.KILL  # a fresh run was asked for, and the old one did not go politely
         if tries.count and self.now < tries.at + pause:
@@ -248,7 +247,7 @@ class _Round:
                 row.name,
             )
         elif self.seen.disk_room:
-            due = tries.at + (pause_seconds(tries.count, 1000) if tries.count else 0.0)
+            due = tries.at + pause_seconds(tries.count)
             if self.now < due:
                 self.wakes.append(due)
                 return
@@ -276,7 +275,7 @@ class _Round:
                 run,
                 "run-unknown",
                 f"{run} runs, and the row of {row.name} does not know any run.",
-                f"labvirt guest stop {row.name} --how stop",
+                f"labvirt guest fresh {row.name}",
             )
         else:
             stop = self._stop(row, run, StopHow.STOP, own=False, why=f"the run of {row.name} is {row.run} now")
@@ -287,8 +286,8 @@ class _Round:
         first = self.suspects[run] = self.old.suspects.get(run, self.now)
         if self.now - first < CONFIRM_SECONDS:
             self.wakes.append(first + CONFIRM_SECONDS)
-            self._report(code, sentence, "", row.name)
-        elif row.name in self.asked_off:
+            self._report(code, sentence, f"labvirt guest fresh {row.name}", row.name)
+        elif row.name in self.asked:
             self.actions.append(stop)
         else:
             self.unasked.append(stop)
@@ -319,13 +318,13 @@ class _Round:
             reason = f"its machine ended by itself {failures} times in a row"
             self.actions.append(act.MarkFailed(guest=name, generation=generation, reason=reason))
         else:
-            self.actions.append(act.Retry(guest=name, generation=generation, reason="its machine ended and is started again"))
+            self.actions.append(act.Retry(guest=name, generation=generation, reason="its machine ended by itself"))
 
     def _wanted(self, row: Guest) -> None:
-        if row.failures:
+        if 0 < row.failures < self.limits.attempts:  # beyond that somebody has asked again, and waited before he did
             known = self.old.retries.get(row.name)
             if known is None or known[0] != row.failures:
-                known = (row.failures, self.now + pause_seconds(row.failures, self.limits.attempts))
+                known = (row.failures, self.now + pause_seconds(row.failures))
             self.retries[row.name] = known
             if self.now < known[1]:
                 self.wakes.append(known[1])
@@ -358,7 +357,7 @@ class _Round:
         memory = Memory(
             suspects=self.suspects,
             generations={**{n: g for n, g in self.old.generations.items() if n in known}, **known},
-            asked_off=frozenset(self.asked_off & known.keys()),
+            asked=frozenset(self.asked & known.keys()),
             braked_stops=braked.memory,
             viewed=frozenset(self.viewed),
             left=self.left,

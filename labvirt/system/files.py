@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
+from typing import BinaryIO
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, owner: int | None = None) -> None:
@@ -78,18 +81,29 @@ def remove_tree(path: Path) -> None:
             raise
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """An ordinary file, open for reading. Whoever else may write in its folder cannot make us follow a link or wait
+    for a pipe: those are refused (OSError).
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is not an ordinary file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 def read_bounded(path: Path, limit: int) -> bytes:
-    """The file's first `limit` bytes: for files that somebody else writes. Raises OSError."""
-    with path.open("rb") as file:
+    """The file's first `limit` bytes, read as `open_regular` allows. Raises OSError."""
+    with open_regular(path) as file:
         return file.read(limit)
 
 
 def read_tail(path: Path, limit: int = 4096) -> str:
-    """The last `limit` bytes as text; empty if there is no such file. For logs of programs."""
+    """The last `limit` bytes of a program's log as text; empty if there is no such ordinary file."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - limit))
             return file.read(limit).decode("utf-8", "replace")
-    except FileNotFoundError:
+    except OSError:
         return ""

@@ -7,6 +7,7 @@ Rights are only ever dropped here, never taken.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 # linux/capability.h; only those that LabVirt speaks of.
@@ -46,9 +47,19 @@ def without_rights() -> tuple[str, ...]:
     return "setpriv", "--inh-caps=-all", "--ambient-caps=-all", *bounding, "--no-new-privs", "--"
 
 
-def as_user(uid: int) -> tuple[str, ...]:
-    """A prefix of argv for root: the program after it is user and group `uid`, has no further group, no capability,
-    and can get none.
+def without_inherited_rights() -> tuple[str, ...]:
+    """Like `without_rights`, for who is not root: the bounding set stays, and with no_new_privs it is of no use."""
+    return "setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--no-new-privs", "--"
+
+
+def no_rights_as_root() -> tuple[str, ...]:
+    """Like `without_rights`, for a place where CAP_SETPCAP is held for certain (inside a sandbox that root makes)."""
+    return "setpriv", "--inh-caps=-all", "--ambient-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"
+
+
+def as_user(uid: int, *, groups: Sequence[int] = ()) -> tuple[str, ...]:
+    """A prefix of argv for root: the program after it is user and group `uid`, has no group but `groups`, no
+    capability, and can get none.
     """
     if uid <= 0:
         raise ValueError("a guest's user is never root")
@@ -58,7 +69,7 @@ def as_user(uid: int) -> tuple[str, ...]:
         "setpriv",
         f"--reuid={uid}",
         f"--regid={uid}",
-        "--clear-groups",
+        f"--groups={','.join(map(str, groups))}" if groups else "--clear-groups",
         "--inh-caps=-all",
         "--ambient-caps=-all",
         "--bounding-set=-all",

@@ -7,16 +7,14 @@ file lies: going through /proc/self/fd/N reaches any depth.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
+import stat
 import struct
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-HANDED = "LABVIRT_LISTEN_FDS"
-"""Our own form: the numbers themselves, separated by commas, because pass_fds keeps numbers and cannot start at 3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,40 +30,52 @@ class Peer:
 
 
 def connect_unix(path: Path, *, timeout: float | None = None) -> socket.socket:
-    """A stream connected to `path`.
+    """A stream connected to `path`, which must be a socket itself: a link in its place, laid by whom it is shared
+    with, is refused.
 
-    Raises OSError (FileNotFoundError, ConnectionRefusedError: nobody listens), TimeoutError.
+    Raises OSError (FileNotFoundError, ConnectionRefusedError: nobody listens), TimeoutError (a full queue).
     """
-    with _short(path) as address:
+    place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISSOCK(os.fstat(place).st_mode):
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "this is no socket", str(path))
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(timeout)
-            connection.connect(address)
-        except BlockingIOError as error:  # a full backlog answers EAGAIN when there is a time limit of 0
+            connection.connect(f"/proc/self/fd/{place}")
+        except BlockingIOError as error:  # EAGAIN: the listener's queue is full and we may not wait
             connection.close()
-            raise TimeoutError(f"{path} accepts no connection") from error
+            raise TimeoutError(errno.ETIMEDOUT, "accepts no connection", str(path)) from error
         except BaseException:
             connection.close()
             raise
+    finally:
+        os.close(place)
     return connection
 
 
-def listen_unix(path: Path, *, mode: int = 0o600, backlog: int = 64) -> socket.socket:
-    """A listener on `path` with this mode. A dead socket file in its place is replaced; the caller holds the lock
-    that says that no living one is. Raises OSError.
+def listen_unix(path: Path, *, mode: int = 0o600, owner: int | None = None, backlog: int = 64) -> socket.socket:
+    """A listener on `path` with this mode (and, as root, owner).
+
+    A socket that lies there is replaced: the caller holds the lock, or has found by connecting, that nobody is behind
+    it. Raises OSError.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if path.is_socket():
             path.unlink()
-        with _short(path) as address:
-            # The mode of the file is set before anybody can get in: without listen a connect is refused.
-            listener.bind(address)
-        path.chmod(mode)
-        listener.listen(backlog)
+        listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+        if owner is not None:
+            # PRIVILEGE: CAP_CHOWN. The file was made by bind one line above; a link in its place is not followed.
+            os.chown(path.name, owner, owner, dir_fd=folder, follow_symlinks=False)
+        os.chmod(path.name, mode, dir_fd=folder)
+        listener.listen(backlog)  # from here one can get in, and not before the mode is right
     except BaseException:
         listener.close()
         raise
+    finally:
+        os.close(folder)
     return listener
 
 
@@ -80,30 +90,16 @@ def peer_of(connection: socket.socket) -> Peer:
 
 
 def handed_sockets(environ: Mapping[str, str], pid: int) -> tuple[socket.socket, ...]:
-    """The listening sockets this process was started with: ours (HANDED), or those of systemd (LISTEN_FDS,
-    sd_listen_fds(3)).
+    """The listening sockets this process was started with, by systemd or by our supervisor: LISTEN_FDS,
+    sd_listen_fds(3).
 
-    They are not inherited further. Raises ValueError for a variable that is no number, OSError for a descriptor that
-    is not open.
+    LISTEN_PID must be `pid` if it is given; who uses posix_spawn cannot know it. They are not inherited further.
+    Raises ValueError for a variable that is no number, OSError for a descriptor that is not open.
     """
-    if environ.get(HANDED):
-        numbers = [int(word) for word in environ[HANDED].split(",")]
-    elif environ.get("LISTEN_FDS") and int(environ.get("LISTEN_PID", pid)) == pid:
-        numbers = list(range(3, 3 + int(environ["LISTEN_FDS"])))
-    else:
-        numbers = []
+    if not environ.get("LISTEN_FDS") or int(environ.get("LISTEN_PID", pid)) != pid:
+        return ()
     found = []
-    for number in numbers:
+    for number in range(3, 3 + int(environ["LISTEN_FDS"])):
         os.set_inheritable(number, False)
         found.append(socket.socket(fileno=number))
     return tuple(found)
-
-
-@contextmanager
-def _short(path: Path) -> Iterator[str]:
-    """The same place with a name of bounded length, valid inside the block."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)

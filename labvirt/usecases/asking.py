@@ -213,9 +213,10 @@ def refusal_of(choice: placement.Choice) -> str:
     """Why nothing can be started, as one sentence without a full stop."""
     if not choice.verdicts:
         return "there is no profile yet"
+    first = choice.verdicts[0]
     if len(choice.verdicts) == 1:
-        return f"the profile {choice.verdicts[0].profile}: {choice.verdicts[0].why}"
-    return f"none of the {len(choice.verdicts)} profiles can be started ({choice.verdicts[0].profile}: {choice.verdicts[0].why})"
+        return f"the profile {first.profile}: {first.why}"
+    return f"none of the {len(choice.verdicts)} profiles can be started ({first.profile}: {first.why})"
 
 
 def _must_write(seen: Seen, now: datetime) -> bool:

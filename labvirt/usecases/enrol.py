@@ -45,9 +45,7 @@ def meet(ports: Ports, *, id: str, mac: MacAddress | None, address: IPv4Address 
         )
         work.strangers.put(stranger)
         if known is None:
-            ports.note(
-                work, id, f"an unknown terminal asked from {address or 'an unknown address'}: code {stranger.code}"
-            )
+            ports.note(work, id, f"an unknown terminal asked from {address or 'an unknown address'}: code {stranger.code}")
         work.commit()
     return stranger
 

@@ -40,9 +40,7 @@ def find(ports: Ports, id: str | None, source: IPv4Address | None) -> Found:
     """
     if id is None:
         if source is None:
-            raise InvalidInput(
-                "id", "is needed when the request has no IPv4 source address", hint="Add ?id=MAC-ADDRESS."
-            )
+            raise InvalidInput("id", "is needed when the request has no IPv4 source address", hint="Add ?id=MAC-ADDRESS.")
         return _by_address(ports, source)
     check_terminal_id(id)
     mac = mac_of(id)

@@ -241,10 +241,7 @@ def _rule(lab: Lab, terminal: Terminal | None, verdicts: tuple[Verdict, ...]) ->
 def _disks(now: tuple[DiskChoice, ...], later: tuple[DiskChoice, ...]) -> tuple[DiskView, ...]:
     current = {disk.place: disk for disk in now}
     coming = {disk.place: disk for disk in later}
-    return tuple(
-        DiskView(place=place, now=current.get(place), next=coming.get(place))
-        for place in sorted(current.keys() | coming.keys())
-    )
+    return tuple(DiskView(place=place, now=current.get(place), next=coming.get(place)) for place in sorted(current.keys() | coming.keys()))
 
 
 def _status(ports: Ports) -> tuple[EngineStatus | None, str]:

@@ -15,9 +15,7 @@ from labvirt.domain.names import check_name, one_line
 from labvirt.errors import AlreadyExists, InUse, InvalidInput
 from labvirt.usecases.ports import Ports
 
-CHANGEABLE = frozenset(
-    {"network", "max_instances", "start_instances", "on_leave", "leave_grace_seconds", "domain", "note"}
-)
+CHANGEABLE = frozenset({"network", "max_instances", "start_instances", "on_leave", "leave_grace_seconds", "domain", "note"})
 
 _AT_REST = (GuestState.STOPPED, GuestState.FAILED, GuestState.WANTED)
 

@@ -150,9 +150,7 @@ def _wanted(ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Termi
     if old is None or not old.alive or fresh:
         choice = asking.choose(work, lab, terminal)
         if choice.profile is None:
-            raise Conflict(
-                f"{name} cannot be started: {asking.refusal_of(choice)}.", hint=f"See why: labvirt guest explain {name}"
-            )
+            raise Conflict(f"{name} cannot be started: {asking.refusal_of(choice)}.", hint=f"See why: labvirt guest explain {name}")
     if old is None:
         guest = Guest(
             name=name,

@@ -8,16 +8,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
+from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.host import Host
 from labvirt.domain.terminal import CODE_LETTERS
 from labvirt.domain.terminal_class import BUILT_IN
-from labvirt.errors import Conflict
+from labvirt.errors import Conflict, NotAllowed
 from labvirt.usecases.ports import Ports
 
 CODE_FACT = "setup-code"
 USERS_FACT = "has-user"
 """Set by the first sign-in that makes an account; after that no set-up code is ever valid."""
+SIGN_IN_FACT = "sign-in-code"
+SIGN_IN_MINUTES = 10
 MADE_FACT = "made-at"
 SITE_FACT = "site-id"
 
@@ -41,9 +46,7 @@ def init(ports: Ports, *, host: str, again: bool = False) -> str:
                 hint="Lost the set-up code? Get a new one: labvirt init --again",
             )
         if work.facts.get(USERS_FACT) is not None:
-            raise Conflict(
-                "There is an account already, so there is no set-up code any more.", hint="Sign in with that account."
-            )
+            raise Conflict("There is an account already, so there is no set-up code any more.", hint="Sign in with that account.")
         if made is None:
             for each in BUILT_IN:
                 if work.classes.get(each.name) is None:
@@ -53,7 +56,7 @@ def init(ports: Ports, *, host: str, again: bool = False) -> str:
             work.facts.put(MADE_FACT, ports.clock.now().isoformat())
             work.facts.put(SITE_FACT, secrets.token_hex(8))
             ports.note(work, "site", "set up")
-        code = "-".join("".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_GROUP)) for _ in range(CODE_GROUPS))
+        code = _new_code()
         work.facts.put(CODE_FACT, _hash(code, secrets.token_bytes(16)))
         if made is not None:
             ports.note(work, "site", "a new set-up code was made; the old one is void")
@@ -61,14 +64,38 @@ def init(ports: Ports, *, host: str, again: bool = False) -> str:
     return code
 
 
-def code_is_valid(ports: Ports, code: str) -> bool:
-    """Is this the site's set-up code? Takes some 50 ms on purpose; ask TooManyRequests of your own."""
+def sign_in_code(ports: Ports) -> str:
+    """A new code that opens the pages once, within `SIGN_IN_MINUTES`; the one before is void. For people with a
+    shell on the controller.
+    """
+    code = _new_code()
+    with ports.database.write() as work:
+        until = ports.clock.now() + timedelta(minutes=SIGN_IN_MINUTES)
+        work.facts.put(SIGN_IN_FACT, f"{until.isoformat()} {_hash(code, secrets.token_bytes(16))}")
+        ports.note(work, "site", "a sign-in code was made on the command line")
+        work.commit()
+    return code
+
+
+def redeem(ports: Ports, code: str) -> None:
+    """Whoever knows the set-up code or a sign-in code may come in, once: the code is void when this returns.
+
+    Raises NotAllowed for any other word, after some 50 ms of work; how often one may try is the caller's to bound.
+    """
+    given = "-".join(code.upper().replace("-", " ").split())
     with ports.database.read() as work:
-        kept = work.facts.get(CODE_FACT)
-        if kept is None or work.facts.get(USERS_FACT) is not None:
-            return False
-    salt = bytes.fromhex(kept.split("$")[1])
-    return hmac.compare_digest(_hash(code.strip().upper(), salt), kept)
+        codes = tuple(_codes(work, ports.clock.now()))
+    # The slow part holds no lock: who guesses at the door must not keep the others from writing.
+    found = next(((fact, value) for fact, value, kept in codes if _matches(given, kept)), None)
+    if found is not None:
+        fact, value = found
+        with ports.database.write() as work:
+            if work.facts.get(fact) == value:  # two at once: only one gets in
+                work.facts.remove(fact)
+                ports.note(work, "site", "somebody signed in with a code")
+                work.commit()
+                return
+    raise NotAllowed("This code is not valid (any more).", hint="Get a new one on the controller: labvirt code")
 
 
 def is_done(ports: Ports) -> bool:
@@ -77,5 +104,25 @@ def is_done(ports: Ports) -> bool:
         return work.facts.get(MADE_FACT) is not None
 
 
+def _codes(work: UnitOfWork, now: datetime) -> Iterator[tuple[str, str, str]]:
+    """The codes that are good now: name of the fact, its value, the hash in it."""
+    setup = work.facts.get(CODE_FACT)
+    if setup is not None and work.facts.get(USERS_FACT) is None:
+        yield CODE_FACT, setup, setup
+    minted = work.facts.get(SIGN_IN_FACT)
+    if minted is not None:
+        until, kept = minted.split(" ")
+        if now < datetime.fromisoformat(until):
+            yield SIGN_IN_FACT, minted, kept
+
+
+def _new_code() -> str:
+    return "-".join("".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_GROUP)) for _ in range(CODE_GROUPS))
+
+
 def _hash(code: str, salt: bytes) -> str:
     return f"scrypt${salt.hex()}${hashlib.scrypt(code.encode(), salt=salt, **_SCRYPT).hex()}"
+
+
+def _matches(code: str, kept: str) -> bool:
+    return hmac.compare_digest(_hash(code, bytes.fromhex(kept.split("$")[1])), kept)

@@ -15,9 +15,7 @@ from labvirt.domain.terminal_class import TerminalClass, check_parameter
 from labvirt.errors import Exhausted, InUse, InvalidInput
 from labvirt.usecases.ports import Ports
 
-CHANGEABLE = frozenset(
-    {"lab", "seat", "mac", "inventory_id", "terminal_class", "profile", "parameters", "active", "note"}
-)
+CHANGEABLE = frozenset({"lab", "seat", "mac", "inventory_id", "terminal_class", "profile", "parameters", "active", "note"})
 
 
 def everything(ports: Ports, lab: str | None = None) -> tuple[Terminal, ...]:

@@ -1,40 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""The ASGI application: two native async routes, everything else is Flask in a thread pool (a2wsgi)."""
+"""The ASGI application: two native async routes, everything else is Flask in thread pools (a2wsgi)."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
-from labvirt.errors import LabVirtError
+from labvirt.errors import InvalidInput, LabVirtError
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
-from labvirt.web.terminal.question import QuestionRoute, Receive, Scope, Send
-from labvirt.web.terminal.render import Format, as_json, render_error
+from labvirt.web.terminal.question import QuestionRoute
+from labvirt.web.terminal.render import Format, render_error
 from labvirt.web.ui import pages
 from labvirt.web.ui.events import EventsRoute
+from labvirt.web.ui.refusal import refusal
 from labvirt.web.ui.sign_in import SignIns
 
 log = logging.getLogger(__name__)
 
-THREADS = 16
+THREADS = 12
+PAGE_THREADS = 8
+"""People's pages have threads of their own: a screen that does not answer never keeps a terminal waiting. Questions, terminals' other
+requests and pages together hold at most 32 database connections, the size of its pool."""
 LARGEST_BODY = 64 * 1024
 """No route of this version takes more than a small form."""
+BODY_SECONDS = 10.0
+"""A body is read whole before a thread is given to it: a client that dribbles holds no thread."""
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none';"
+    " frame-ancestors 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 
 
@@ -42,18 +50,20 @@ class Application:
     """Routes by path; starts and stops the listener for the engine's words with the server (ASGI lifespan)."""
 
     def __init__(self, *, ports: Ports, ca_pem: Callable[[], str], secret_key: bytes) -> None:
-        self.published = Published(ports.engine, ports.clock)
+        self.published = Published(ports.engine)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="question")
         sign_ins = SignIns(secret_key, ports.clock)
-        self._question = QuestionRoute(
+        self.question = QuestionRoute(
             ask=lambda id, source: asking.ask(ports, id, source),
             published=self.published,
             clock=ports.clock,
             pool=self._pool,
             ca_pem=ca_pem,
         )
-        self._events = EventsRoute(self.published, sign_ins)
-        self._flask = WSGIMiddleware(create_flask(ports, self.published, sign_ins), workers=THREADS)
+        self.events = EventsRoute(self.published, sign_ins)
+        self.flask = create_flask(ports, self.published, sign_ins)
+        self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
+        self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -61,11 +71,29 @@ class Application:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["path"] == "/terminals/config":
-            await self._question(scope, receive, send)
+            await self.question(scope, receive, send)
         elif scope["path"] == "/events":
-            await self._events(scope, receive, send)
+            await self.events(scope, receive, send)
         else:
-            await self._flask(scope, receive, send)  # type: ignore[arg-type]
+            await self._in_thread(scope, receive, send)
+
+    async def _in_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
+        plain = {"content-type": "text/plain; charset=utf-8"}
+        try:
+            body = await asyncio.wait_for(read_body(receive, LARGEST_BODY), BODY_SECONDS)
+        except TimeoutError:
+            await respond(send, 408, b"The rest of the request did not come.\n", {**plain, "connection": "close"})
+            return
+        except InvalidInput as error:
+            await respond(send, 413, f"{error.sentence}.\n".encode(), {**plain, "connection": "close"})
+            return
+        if body is None:
+            return
+        if not scope["query_string"].isascii():
+            await respond(send, 400, b"query: must be ASCII.\n", plain)
+            return
+        threads = self._terminals if scope["path"].startswith("/terminals/") else self._pages
+        await threads(scope, replay(body, receive), send)  # type: ignore[arg-type]
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
@@ -75,30 +103,39 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.published.close()
-                self._pool.shutdown(wait=False, cancel_futures=True)
+                for pool in (self._pool, self._terminals.executor, self._pages.executor):
+                    pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
 def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask:
-    """The synchronous part. Every LabVirtError becomes its sentence and status; strangers become a plain 500 with a number for the log."""
+    """The synchronous part. Every LabVirtError becomes its sentence and status; a mistake of ours a 500 with a number for the log."""
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY, MAX_FORM_PARTS=50)
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(terminal_routes.blueprint(ports))
     app.register_blueprint(pages.blueprint(ports, published, sign_ins))
 
     @app.errorhandler(LabVirtError)
     def refused(error: LabVirtError) -> Response:
         wait = retry_after(error)
-        headers = {"Retry-After": str(wait)} if wait else {}
-        if request.path.startswith("/terminals/"):
-            form = Format.JSON if request.form.get("format") == "json" else Format.PLAIN
-            body = render_error(error, form)
-            return Response(body.content, status_of(error), headers, mimetype=body.media_type)
-        if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
-            told: dict[str, Any] = {"error": {"code": error.code, "sentence": error.sentence, "hint": error.hint}}
-            return Response(as_json(told), status_of(error), headers, mimetype="application/json")
-        return pages.refusal(error, status_of(error), headers)
+        return _refusal(error, status_of(error), {"Retry-After": str(wait)} if wait else {})
+
+    @app.errorhandler(HTTPException)
+    def not_so(error: HTTPException) -> Response:
+        """What Flask itself refuses: no such page, wrong method, a body too large."""
+        headers = {name: value for name, value in error.get_headers() if name == "Allow"}
+        told = LabVirtError(f"{error.name}.", hint=(error.description or "").split("\n")[0])
+        return _refusal(told, error.code or 500, headers)
+
+    @app.errorhandler(Exception)
+    def mistake(error: Exception) -> Response:
+        number = secrets.token_hex(4)
+        log.error("mistake %s: %s %s", number, request.method, request.path, exc_info=error)
+        return _refusal(
+            LabVirtError(f"Something went wrong here (mistake {number}).", hint="The log of the web process says more."), 500, {}
+        )
 
     @app.after_request
     def secure(response: Response) -> Response:
@@ -109,3 +146,17 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
         return response
 
     return app
+
+
+def _refusal(error: LabVirtError, status: int, headers: dict[str, str]) -> Response:
+    """For terminals in the form they asked for, for people as a page or JSON."""
+    if not request.path.startswith("/terminals/"):
+        return refusal(error, status, headers)
+    if status >= 500:
+        log.warning("a terminal's %s was refused: %s", request.path, error)
+    try:
+        asked = request.form.get("format")
+    except HTTPException:  # the form itself cannot be read
+        asked = None
+    body = render_error(error, Format.JSON if asked == "json" else Format.PLAIN)
+    return Response(body.content, status, headers, mimetype=body.media_type)

@@ -5,6 +5,10 @@ from __future__ import annotations
 
 from labvirt import errors as e
 
+RETRY_SECONDS = 2
+RETRY_LASTING_SECONDS = 30
+"""A person must mend something first."""
+
 STATUS: dict[type[e.LabVirtError], int] = {
     e.LabVirtError: 500,
     e.InvalidInput: 400,
@@ -29,7 +33,9 @@ def status_of(error: e.LabVirtError) -> int:
 
 
 def retry_after(error: e.LabVirtError) -> int | None:
-    """Seconds for the Retry-After header; None where trying again does not help."""
+    """Seconds for the Retry-After header; None where trying again does not help. Every 503 has one: terminals never give up."""
     if isinstance(error, e.TooManyRequests):
         return error.retry_seconds
-    return 2 if error.retryable else None
+    if error.retryable:
+        return RETRY_SECONDS
+    return RETRY_LASTING_SECONDS if status_of(error) == 503 else None

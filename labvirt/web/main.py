@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable, Sequence
 
@@ -14,15 +15,36 @@ from labvirt.web.app import Application
 BACKLOG = 4096
 """A storm of terminals connects at once; the kernel clips to net.core.somaxconn (4096 by default)."""
 
+OPEN_FILES = 65536
+
 
 def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[], str], secret_key: bytes) -> None:
-    """Answers until SIGTERM or SIGINT; open long polls are cut after two seconds."""
-    for listening in sockets:
-        listening.listen(BACKLOG)
-    application = Application(ports=ports, ca_pem=ca_pem, secret_key=secret_key)
+    """Answers until SIGTERM or SIGINT; open long polls are cut after two seconds. Logging is the caller's.
+
+    The soft limit of open files is raised to the hard one: each held question and each open page is one.
+    """
+    _raise_open_files()
+    server(Application(ports=ports, ca_pem=ca_pem, secret_key=secret_key)).run(sockets=list(sockets))
+
+
+class Server(uvicorn.Server):
+    """Lets everybody go who is held, before it waits for the last answers."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._application.published.close()
+        await super().shutdown(sockets)
+
+
+def server(application: Application) -> Server:
+    """How the application is served: no header that a client sends changes who it is taken for."""
     config = uvicorn.Config(
-        application,  # type: ignore[arg-type]
+        application,
         lifespan="on",
+        log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -32,4 +54,11 @@ def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[]
         timeout_graceful_shutdown=2,
         backlog=BACKLOG,
     )
-    uvicorn.Server(config).run(sockets=list(sockets))
+    return Server(config, application)
+
+
+def _raise_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: MIT
 """What the engine publishes, as this process last heard it, and waking up those who wait for a change.
 
-One thread listens to `EngineLink.watch`; everything else runs on the event loop. When the engine is away the last words stay
-(`away_since` says so): terminals keep hearing about desktops that run on without a controller.
+One thread listens to `EngineLink.watch`; everything else runs on the event loop. When the engine is away the last words stay:
+terminals keep hearing about desktops that run on without a controller.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 from collections import defaultdict
 
-from labvirt.contracts.clock import Clock
 from labvirt.contracts.engine import Change, EngineLink
 from labvirt.errors import LabVirtError
 
@@ -24,16 +24,15 @@ RETRY_SECONDS = 0.5
 class Published:
     """Read from any thread; waited for on the event loop only."""
 
-    def __init__(self, engine: EngineLink, clock: Clock) -> None:
+    def __init__(self, engine: EngineLink) -> None:
         self._engine = engine
-        self._clock = clock
         self._changes: dict[str, Change] = {}
         self._revision = 0
         self._revisions: dict[str, int] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
-        self.away_since: float | None = clock.monotonic()
+        self._away = False
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to listen; called once, when the event loop runs."""
@@ -41,7 +40,14 @@ class Published:
         threading.Thread(target=self._listen, name="engine-watch", daemon=True).start()
 
     def close(self) -> None:
+        """Nobody is held any more, and nobody will be. Called on the event loop."""
         self._stop.set()
+        for key in tuple(self._waiters):
+            self._wake(key)
+
+    @property
+    def closed(self) -> bool:
+        return self._stop.is_set()
 
     def change(self, guest: str) -> Change | None:
         return self._changes.get(guest)
@@ -54,9 +60,14 @@ class Published:
         before asking for a guest whose name the answer will tell, then `wait` for the guest."""
         return self._revisions.get(guest, 0) if guest else self._revision
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return sum(len(futures) for futures in self._waiters.values())
+
     async def wait(self, guest: str, seen: int, seconds: float) -> bool:
-        """True as soon as the guest has a revision above `seen`, False after `seconds`."""
-        if self.revision(guest) > seen:
+        """True as soon as the guest has a revision above `seen` (or this is closed), False after `seconds`."""
+        if self.revision(guest) > seen or self.closed:
             return True
         if seconds <= 0:
             return False
@@ -78,19 +89,25 @@ class Published:
         while not self._stop.is_set():
             try:
                 for change in self._engine.watch():
-                    self.away_since = None
+                    if self._away:
+                        log.info("engine: it answers again")
+                    self._away = False
                     self._tell(change)
                     if self._stop.is_set():
                         return
             except LabVirtError as error:
-                if self.away_since is None:
+                if not self._away:
                     log.warning("engine: %s", error)
-            if self.away_since is None:
-                self.away_since = self._clock.monotonic()
+                self._away = True
+            except Exception:
+                # A mistake of ours must not end the page's and the terminals' news for ever: it is logged, and we listen again.
+                log.exception("engine: its words could not be understood")
             self._stop.wait(RETRY_SECONDS)
 
     def _tell(self, change: Change) -> None:
-        if self._loop is not None and not self._loop.is_closed():
+        if self._loop is None or self._stop.is_set():
+            return
+        with contextlib.suppress(RuntimeError):  # the loop was closed a moment ago: the process ends
             self._loop.call_soon_threadsafe(self._note, change)
 
     def _note(self, change: Change) -> None:
@@ -101,6 +118,9 @@ class Published:
         self._revision += 1
         self._revisions[name] = self._revision
         for key in (name, ""):
-            for future in self._waiters.pop(key, ()):
-                if not future.done():
-                    future.set_result(None)
+            self._wake(key)
+
+    def _wake(self, key: str) -> None:
+        for future in self._waiters.pop(key, ()):
+            if not future.done():
+                future.set_result(None)

@@ -70,7 +70,7 @@ DOORS: dict[str, frozenset[str]] = {
         "pydantic_settings": "config",
         # pictures and certificates: each room that uses them is named
         "PIL": "web demo system hypervisors",
-        "cryptography": "system hypervisors",
+        "cryptography": "system hypervisors network",
     }.items()
 }
 """Who may import a foreign package, or a dangerous part of the standard library. Every foreign package has a line."""

@@ -72,6 +72,8 @@ class Controller:
     raw: bytes | None = None
     """Sent instead of any answer, byte for byte."""
     hang: bool = False
+    trickle: bool = False
+    hold: bool = True
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     heartbeats: list[dict[str, str]] = field(default_factory=list)
     closed: threading.Event = field(default_factory=threading.Event)
@@ -129,7 +131,11 @@ def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
             controller.requests.append((self.path, query, dict(self.headers.items())))
-            if controller.hang:
+            if controller.trickle:
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not controller.closed.wait(0.02):
+                    self.wfile.write(b"x")
+            elif controller.hang:
                 controller.closed.wait()
                 self.close_connection = True
             elif controller.raw is not None:
@@ -144,7 +150,7 @@ def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:
         def _config(self, query: dict[str, str]) -> None:
             seen = self.headers.get("If-None-Match")
             with controller.changed:
-                if seen is not None and int(query["wait"]):
+                if seen is not None and int(query["wait"]) and controller.hold:
                     controller.changed.wait_for(lambda: controller.etag() != seen or controller.closed.is_set(), int(query["wait"]))
                 etag = controller.etag()
                 json_text, plain = json.dumps(controller.answer), controller.plain()

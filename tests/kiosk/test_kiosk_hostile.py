@@ -14,7 +14,7 @@ def response(body: bytes, head: bytes = b"", length: int | None = None) -> bytes
 
 
 @pytest.mark.parametrize(
-    ("raw", "said"),
+    "raw, said",
     [
         pytest.param(response(HTML), "a web page came", id="web page"),
         pytest.param(b"SSH-2.0-OpenSSH_9.2p1\r\n", "is not a web server of LabVirt", id="another protocol"),
@@ -46,14 +46,15 @@ def test_a_bad_answer_is_said_and_asked_again(controller, raw: bytes, said: str)
         asking.config(wait=0, etag=None)
 
 
-def test_a_trickle_is_cut(controller) -> None:
+@pytest.mark.parametrize("how", ["hang", "trickle"])
+def test_an_answer_that_never_ends_is_cut(controller, how: str) -> None:
     from labvirt_kiosk.question import Controller
     from labvirt_kiosk.trouble import NoAnswer
 
     asking = Controller(controller.url, lambda: None, answer_seconds=0.2)
     assert asking.config(wait=0, etag=None).answer is not None
-    controller.hang = True
-    with pytest.raises(NoAnswer, match="nothing came within"):
+    setattr(controller, how, True)
+    with pytest.raises(NoAnswer, match="within"):
         asking.config(wait=0, etag=None)
 
 
@@ -87,12 +88,12 @@ def test_shell_characters_reach_the_viewer_as_they_are(controller, start_kiosk, 
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    "more, said",
     [
         ({"program": "/bin/sh", "arguments": ["-c", "reboot"]}, "does not run"),
         ({"program": "../remote-viewer"}, "does not run"),
         ({"program": "x" * 300}, "does not run"),
-        ({"arguments": ["--gtk-module=/tmp/evil.so", "%VV%"]}, "run a program here"),
+        ({"arguments": ["--gtk-module=/opt/evil.so", "%VV%"]}, "run a program here"),
         ({"arguments": ["spice://10.0.0.1?password=abc"]}, "could show a password"),
         ({"arguments": ["spice://10.0.0.1"]}, "no safe way in"),
         ({"program": "xfreerdp", "arguments": ["/rdp2tcp:/bin/sh"]}, "run a program here"),
@@ -139,7 +140,7 @@ def test_a_secret_cannot_add_a_line_to_a_file() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "state", "said"),
+    "status, state, said",
     [
         (403, "refused", "only to the address it leased"),
         (404, "retrying", "does not know this terminal"),

@@ -6,7 +6,9 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import socket
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -83,18 +85,23 @@ def test_a_viewer_that_keeps_dying_is_started_ever_more_rarely(controller, tmp_p
 
 
 def test_a_good_run_starts_the_rhythm_anew(controller, tmp_path, monkeypatch) -> None:
+    from dataclasses import replace
+
     from labvirt_kiosk import loop
-    from labvirt_kiosk.viewer import Run, Viewer
     from labvirt_kiosk.viewer_command import Program
 
-    seconds = iter([0.1, 0.1, 3600, 0.1])
-    wait = Viewer.wait
-    monkeypatch.setattr(loop.Viewer, "wait", lambda self: Run(exit_code=wait(self).exit_code, seconds=next(seconds),
-                                                               last_line=""))  # fmt: skip
+    # the fifth viewer ran for an hour without ever being connected: that is no good run
+    runs = iter([(0.1, True), (0.1, True), (3600, True), (0.1, True), (3600, False), (0.1, True)])
+
+    def watch(viewer, **_):
+        seconds, connected = next(runs)
+        return replace(viewer.wait(), seconds=seconds, connected=connected)
+
+    monkeypatch.setattr(loop, "watch", watch)
     controller.ready()
-    waiting = _Quick(rounds=3)
+    waiting = _Quick(rounds=5)
     _loop(tmp_path, waiting, controller.url, lambda name: Program(name=name, path="/bin/true")).run()
-    assert waiting.pauses == [1, 2, 1]
+    assert waiting.pauses == [1, 2, 1, 2, 4]
 
 
 def test_a_controller_that_is_away_is_asked_ever_more_rarely(tmp_path) -> None:
@@ -145,7 +152,7 @@ def _ticket() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("name", "major", "arguments", "argv", "standard_input"),
+    "name, major, arguments, argv, standard_input",
     [
         ("xfreerdp", 2, ["%RDP%"], ["/run/g.rdp", "/f", "/u:student", "/from-stdin:force"], "s3cret\n"),
         ("xfreerdp", 2, ["/v:h", "/size:800x600", "/u:me"], ["/v:h", "/size:800x600", "/u:me", "/from-stdin:force"],
@@ -181,7 +188,7 @@ def test_a_vv_password_survives_the_key_file(tmp_path) -> None:
     assert text.splitlines()[:4] == ["[virt-viewer]", "delete-this-file=1", "password=\\sa\\\\n#;=", "type=spice"]
 
 
-@pytest.mark.parametrize(("names", "told", "major"), [(["xfreerdp"], "2.11.7", 2), (["xfreerdp"], "3.15.0", 3),
+@pytest.mark.parametrize("names, told, major", [(["xfreerdp"], "2.11.7", 2), (["xfreerdp"], "3.15.0", 3),
                                                       (["xfreerdp", "xfreerdp3"], "2.11.7", 3)])  # fmt: skip
 def test_which_xfreerdp_is_installed(stub, monkeypatch, names, told, major) -> None:
     from labvirt_kiosk import installed
@@ -246,7 +253,7 @@ def test_a_full_pipe_does_not_hold_the_status_line(tmp_path) -> None:
     from labvirt_kiosk.status_line import StatusLine
 
     reading, writing = os.pipe()
-    status = StatusLine(file=tmp_path / "s.json", output=writing, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
+    status = StatusLine(file=None, output=writing, now=lambda: datetime(2026, 1, 2, tzinfo=UTC))
     for number in range(3000):
         status.show("waiting", f"{number} " + "x" * 100)
     assert status.status.message.startswith("2999 ")
@@ -279,3 +286,78 @@ def test_the_mac_is_that_of_the_interface() -> None:
     ethernet = [path for path in Path("/sys/class/net").iterdir() if (path / "type").read_text().strip() == "1"]
     for path in ethernet[:1]:
         assert identity.mac_of(path.name) == (path / "address").read_text().strip()
+
+
+def test_a_server_that_does_not_hold_the_question_is_not_stormed(controller, tmp_path) -> None:
+    waiting = _Quick(rounds=3)
+    waiting.seconds = lambda: 0.0  # type: ignore[method-assign]  # every answer comes at once
+    controller.hold = False
+    controller.change(status="full", message="Full.", retry_seconds=4)
+    _loop(tmp_path, waiting, controller.url, None).run()
+    assert waiting.pauses == [4, 4, 4]
+
+
+def test_the_loop_needs_no_help_of_time_when_asked_to_leave(tmp_path) -> None:
+    import threading
+
+    from labvirt_kiosk.waiting import Leave, Waiting
+
+    waiting = Waiting()
+    assert waiting.result_of(lambda: 5) == 5
+    threading.Timer(0.05, waiting.leave).start()
+    with pytest.raises(Leave):
+        waiting.pause(3600)
+    with pytest.raises(Leave):
+        waiting.result_of(threading.Event().wait)
+
+
+CLIENT = "import socket, sys, time; line = socket.create_connection(('127.0.0.1', int(sys.argv[1]))); time.sleep(600)"
+
+
+def _viewer(tmp_path: Path, *argv: str) -> Any:
+    from labvirt_kiosk.viewer import Viewer
+    from labvirt_kiosk.viewer_command import ViewerCommand
+
+    return Viewer(ViewerCommand(argv=argv), tmp_path / "viewer.log")
+
+
+def test_a_connection_is_seen_in_the_kernels_table(tmp_path, eventually) -> None:
+    from labvirt_kiosk.viewer_connection import is_connected
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        viewer = _viewer(tmp_path, sys.executable, "-c", CLIENT, str(port))
+        # a wrapper script around the viewer does not hide it
+        wrapped = _viewer(tmp_path, "/bin/sh", "-c", f'{sys.executable} -c "{CLIENT}" {port}; :')
+        other = _viewer(tmp_path, "/bin/sleep", "600")
+        try:
+            for one in (viewer, wrapped):
+                eventually(lambda one=one: is_connected(one.pid, port), "the connection")
+                assert not is_connected(one.pid, port + 1)
+            assert not is_connected(other.pid, port)
+        finally:
+            for one in (viewer, wrapped, other):
+                one.end()
+    assert not is_connected(viewer.pid, port)
+
+
+@pytest.mark.parametrize("may_end", [True, False])
+def test_a_viewer_that_only_shows_an_error_is_ended(tmp_path, alive, may_end) -> None:
+    from labvirt_kiosk.watch import LOOKS_WITHOUT_CONNECTION, watch
+
+    viewer = _viewer(tmp_path, "/bin/sleep", "600")
+    looks = 0
+    told: list[bool] = []
+
+    def connected() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 50:
+            viewer.end()  # only one that may not be ended comes so far
+        return looks < 5
+
+    run = watch(viewer, connected=connected, on_connected=lambda: told.append(True), may_end=may_end, look_seconds=0.01)
+    assert told == [True]
+    assert run.connected
+    assert not alive(viewer.pid)
+    assert (looks, "lost its connection" in run.last_line) == ((4 + LOOKS_WITHOUT_CONNECTION, True) if may_end else (50, False))

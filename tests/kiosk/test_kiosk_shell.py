@@ -17,7 +17,11 @@ DASH = shutil.which("dash") or "/bin/sh"
 
 STUB_CURL = r"""#!/bin/sh
 printf '%s\n' "$*" >> "$STUB_DIR/curl"
-case $* in *terminals/ticket*) cat "$STUB_DIR/ticket" ;; *format=vv*) printf '[virt-viewer]\ntype=spice\n' ;; *) cat "$STUB_DIR/plain" ;; esac
+case $* in
+*terminals/ticket*) cat "$STUB_DIR/ticket" ;;
+*format=vv*) printf '[virt-viewer]\ntype=spice\n' ;;
+*) cat "$STUB_DIR/plain" ;;
+esac
 """
 
 

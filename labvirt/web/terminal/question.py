@@ -8,26 +8,25 @@ the engine publishes a change of that guest, so a storm of terminals costs one l
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, ip_address
-from typing import Any
 from urllib.parse import parse_qs
 
 from labvirt.contracts.clock import Clock
 from labvirt.domain.answer import Status
 from labvirt.domain.names import check_terminal_id
-from labvirt.errors import InvalidInput, LabVirtError
+from labvirt.errors import Exhausted, InvalidInput, LabVirtError
 from labvirt.usecases.asking import Asked
+from labvirt.web.asgi import Receive, Scope, Send, header, respond, while_connected
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.published import Published
 from labvirt.web.terminal.render import Body, Format, parse_format, render, render_error
 
-Scope = Mapping[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+log = logging.getLogger(__name__)
 
 DEFAULT_WAIT = 20
 LONGEST_WAIT = 60
@@ -36,15 +35,26 @@ KEPT_SECONDS = 2.0
 """A ready answer may be this old when nothing was published about its guest (an edited profile shows up after that)."""
 KEPT_WHILE_WAITING = 0.5
 KEPT_AT_MOST = 10_000
+STRANGER = "-"
+"""Waits under a name that no guest can have: nothing is ever published about who has none."""
+LOOK_AGAIN_SECONDS = 5.0
+"""A held question looks again this often by itself: not every change (an adoption, an edited profile) is published."""
+ASK_SECONDS = 20.0
+"""Longest time for one look-up, its turn in the pool included; after that the asker is told to come again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
+    """`etags` is None without If-None-Match; '*' in it matches every answer (RFC 9110, 13.1.2)."""
+
     id: str | None
     form: Format
     wait: float
     source: IPv4Address | None
-    etag: str | None
+    etags: frozenset[str] | None
+
+    def knows(self, etag: str) -> bool:
+        return self.etags is not None and (etag in self.etags or "*" in self.etags)
 
 
 @dataclass(slots=True)
@@ -75,32 +85,31 @@ class QuestionRoute:
         self._kept: dict[tuple[str | None, IPv4Address | None], _Kept] = {}
         self._asking: dict[tuple[str | None, IPv4Address | None], asyncio.Future[_Kept]] = {}
 
+    @property
+    def open_lookups(self) -> int:
+        """Look-ups under way."""
+        return len(self._asking)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        form = Format.JSON if b"format=json" in scope.get("query_string", b"") else Format.PLAIN
+        head = scope["method"] == "HEAD"
+        form = _form_of_refusals(scope)
         try:
             if scope["method"] not in ("GET", "HEAD"):
-                await _respond(send, 405, Body(content=b"status=error\nmessage=Ask with GET.\n", media_type="text/plain"), {"allow": "GET"})
+                refusal = render_error(InvalidInput("method", "must be GET", hint="Ask with GET /terminals/config."), form)
+                await _tell(send, 405, refusal, {"allow": "GET, HEAD"})
                 return
             question = parse(scope)
             form = question.form
-            gone = asyncio.ensure_future(_disconnected(receive))
-            answering = asyncio.ensure_future(self._answer(question))
-            try:
-                await asyncio.wait({gone, answering}, return_when=asyncio.FIRST_COMPLETED)
-                if not answering.done():
-                    return
-                body = answering.result()
-            finally:
-                gone.cancel()
-                answering.cancel()
+            body = await while_connected(receive, self._answer(question))
         except LabVirtError as error:
             wait = retry_after(error)
-            await _respond(send, status_of(error), render_error(error, form), {"retry-after": str(wait)} if wait else {})
+            if status_of(error) >= 500:
+                log.warning("a terminal could not be answered: %s", error)
+            await _tell(send, status_of(error), render_error(error, form), {"retry-after": str(wait)} if wait else {}, head=head)
             return
-        if body is None or body.etag == question.etag:
-            await _respond(send, 304, Body(content=b"", media_type="text/plain"), {"etag": question.etag or ""})
+        if body is None:
             return
-        await _respond(send, 200, body, {"etag": body.etag}, head=scope["method"] == "HEAD")
+        await _tell(send, 304 if question.knows(body.etag) else 200, body, {"etag": body.etag}, head=head)
 
     async def _answer(self, question: Question) -> Body:
         """The answer, held as the protocol page says."""
@@ -109,30 +118,31 @@ class QuestionRoute:
             kept = await self._look(question.id, question.source)
             body = kept.bodies.get(question.form)
             if body is None:
-                body = kept.bodies[question.form] = render(kept.asked.answer, question.form, self._ca_pem())
-            settled = body.etag != question.etag if question.etag is not None else kept.asked.answer.status.final
+                body = kept.bodies[question.form] = render(kept.asked.answer, question.form, self._ca_pem)
+            settled = kept.asked.answer.status.final if question.etags is None else not question.knows(body.etag)
             rest = deadline - self._clock.monotonic()
-            if settled or rest <= 0:
+            if settled or rest <= 0 or self._published.closed:
                 return body
             guest = kept.asked.answer.guest
-            step = min(rest, kept.asked.answer.retry_seconds or rest)
-            if guest is None:
-                await asyncio.sleep(step)
-            else:
-                await self._published.wait(guest, kept.revision, step)
+            step = min(rest, LOOK_AGAIN_SECONDS)
+            await self._published.wait(guest or STRANGER, kept.revision, step)
 
     async def _look(self, id: str | None, source: IPv4Address | None) -> _Kept:
         key = (id, source)
         now = self._clock.monotonic()
         kept = self._kept.get(key)
-        if kept is not None and now < kept.until and self._published.revision(kept.asked.answer.guest or "-") <= kept.revision:
+        if kept is not None and now < kept.until and self._published.revision(kept.asked.answer.guest or STRANGER) <= kept.revision:
             return kept
         running = self._asking.get(key)
         if running is None:
             running = asyncio.ensure_future(self._ask_now(key))
             self._asking[key] = running
             running.add_done_callback(lambda _: self._asking.pop(key, None))
-        return await asyncio.shield(running)
+        try:
+            # Shielded: others may wait for the same look-up, and a use case in a thread cannot be cut anyway.
+            return await asyncio.wait_for(asyncio.shield(running), ASK_SECONDS)
+        except TimeoutError as error:
+            raise Exhausted("answers", "The controller is asked more than it can answer now.", hint="Ask again in a moment.") from error
 
     async def _ask_now(self, key: tuple[str | None, IPv4Address | None]) -> _Kept:
         revision = self._published.revision("")
@@ -152,24 +162,20 @@ def parse(scope: Scope) -> Question:
         raise InvalidInput("query", f"must be at most {LONGEST_QUERY} characters")
     try:
         given = parse_qs(query.decode("ascii"), keep_blank_values=True, max_num_fields=10, errors="strict")
-    except (UnicodeDecodeError, ValueError) as error:
-        raise InvalidInput("query", "cannot be read") from error
+    except ValueError as error:
+        raise InvalidInput("query", "cannot be read", hint="Write it in ASCII, with %XX for everything else in UTF-8.") from error
     for name, values in given.items():
         if name not in ("id", "format", "wait"):
             raise InvalidInput(name[:40], "is not a parameter of this question", hint="Known: id, format, wait.")
         if len(values) > 1:
             raise InvalidInput(name, "is given twice")
     form = parse_format(given["format"][0]) if "format" in given else Format.PLAIN
-    etag = None
-    for header, value in scope.get("headers", ()):
-        if header == b"if-none-match":
-            etag = value.decode("latin-1").strip().removeprefix("W/")
     return Question(
         id=check_terminal_id(given["id"][0]) if "id" in given else None,
         form=form,
         wait=_wait(given["wait"][0]) if "wait" in given else DEFAULT_WAIT,
         source=source_of(scope),
-        etag=etag,
+        etags=_etags(header(scope, b"if-none-match")),
     )
 
 
@@ -197,14 +203,19 @@ def _wait(text: str) -> float:
     return value
 
 
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+def _etags(text: str) -> frozenset[str] | None:
+    """Weak comparison (RFC 9110, 8.8.3.2): W/ does not count."""
+    tags = (tag.strip().removeprefix("W/") for tag in text.split(","))
+    return frozenset(tag for tag in tags if tag) or None
 
 
-async def _respond(send: Send, status: int, body: Body, headers: Mapping[str, str], *, head: bool = False) -> None:
-    told = {"cache-control": "no-cache", "x-content-type-options": "nosniff", **headers}
+def _form_of_refusals(scope: Scope) -> Format:
+    """The asked form, for a question that cannot be read otherwise."""
+    return Format.JSON if b"format=json" in scope.get("query_string", b"").split(b"&") else Format.PLAIN
+
+
+async def _tell(send: Send, status: int, body: Body, headers: dict[str, str], *, head: bool = False) -> None:
+    told = {"cache-control": "no-cache", **headers}
     if status != 304:
-        told |= {"content-type": body.media_type, "content-length": str(len(body.content))}
-    await send({"type": "http.response.start", "status": status, "headers": [(k.encode(), v.encode("latin-1")) for k, v in told.items()]})
-    await send({"type": "http.response.body", "body": b"" if head or status == 304 else body.content})
+        told["content-type"] = body.media_type
+    await respond(send, status, body.content, told, head=head)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -12,6 +13,7 @@ from enum import StrEnum
 from labvirt.domain.answer import Answer, Status, Viewer
 from labvirt.domain.profile import Protocol
 from labvirt.errors import InvalidInput, LabVirtError
+from labvirt.web.errors import retry_after, status_of
 
 PROTOCOL_VERSION = 1
 
@@ -43,12 +45,15 @@ def parse_format(value: str) -> Format:
         raise InvalidInput("format", f"must be one of {', '.join(Format)}") from error
 
 
-def render(answer: Answer, form: Format, ca_pem: str) -> Body:
-    """The answer in `form`; `rdp` and `vv` fall back to `plain` unless the answer is ready and of that protocol."""
+def render(answer: Answer, form: Format, ca_pem: Callable[[], str]) -> Body:
+    """The answer in `form`; `rdp` and `vv` fall back to `plain` unless the answer is ready and of that protocol.
+
+    `ca_pem` is called for `vv` only, so that a site without its authority still answers in every other form.
+    """
     viewer = answer.viewer
     if viewer is not None and answer.status is Status.READY:
         if form is Format.VV and viewer.protocol is Protocol.SPICE:
-            return Body(content=_vv(answer, viewer, ca_pem), media_type="application/x-virt-viewer")
+            return Body(content=_vv(answer, viewer, ca_pem()), media_type="application/x-virt-viewer")
         if form is Format.RDP and viewer.protocol is Protocol.RDP:
             return Body(content=_rdp(viewer), media_type="application/x-rdp")
     if form is Format.JSON:
@@ -57,21 +62,25 @@ def render(answer: Answer, form: Format, ca_pem: str) -> Body:
 
 
 def render_error(error: LabVirtError, form: Format) -> Body:
-    """A refusal in the form that was asked for."""
+    """A refusal in the form that was asked for. What is wrong inside the controller is not told to strangers: the log has it."""
+    ours = status_of(error) >= 500
     told: dict[str, object] = {
         "version": PROTOCOL_VERSION,
         "status": "error",
         "code": error.code,
-        "message": error.sentence,
-        "hint": error.hint,
+        "message": "The controller cannot answer now. If it stays so, please tell your administrator." if ours else error.sentence,
+        "help_code": f"LV-{error.code.upper()}" if ours else "",
+        "hint": "" if ours else error.hint,
+        "retry_seconds": retry_after(error) or "",
     }
+    told = {key: value for key, value in told.items() if value != ""}
     if form is Format.JSON:
         return Body(content=as_json(told), media_type="application/json")
     return Body(content=plain(told), media_type="text/plain; charset=utf-8")
 
 
 def fields(answer: Answer) -> dict[str, object]:
-    """Key -> value in the page's order; absent where there is nothing to say."""
+    """Key -> value in the page's order; absent where there is nothing to say (an empty argument says nothing to a viewer)."""
     told: dict[str, object | None] = {
         "version": PROTOCOL_VERSION,
         "status": str(answer.status),
@@ -95,11 +104,11 @@ def fields(answer: Answer) -> dict[str, object]:
             "port": viewer.port,
             "subject": viewer.subject,
             "program": viewer.program,
-            "arguments": list(viewer.arguments),
+            "arguments": [word for word in viewer.arguments if word],
             "secret": "ticket" if viewer.secret else "none",
             "on_leave": str(viewer.on_leave),
         }
-    return {key: value for key, value in told.items() if value is not None}
+    return {key: value for key, value in told.items() if value is not None and value != ""}
 
 
 def plain(told: dict[str, object]) -> bytes:
@@ -119,7 +128,7 @@ def _line(value: object) -> str:
 
 def as_json(told: dict[str, object]) -> bytes:
     """One JSON object and a line feed."""
-    return (json.dumps(told, ensure_ascii=False) + "\n").encode()
+    return (json.dumps(told, ensure_ascii=False) + "\n").encode("utf-8", "replace")  # a guest's words may hold half a surrogate
 
 
 def _time(value: datetime | None) -> str | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import asyncio
 
+from labvirt.web.asgi import Receive, Scope, Send, header, respond, while_connected
 from labvirt.web.published import Published
-from labvirt.web.terminal.question import Receive, Scope, Send
 from labvirt.web.ui.sign_in import SignIns
 
 HEARTBEAT_SECONDS = 15.0
@@ -22,49 +22,40 @@ class EventsRoute:
     def __init__(self, published: Published, sign_ins: SignIns) -> None:
         self._published = published
         self._sign_ins = sign_ins
-        self._open = 0
+        self.open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        cookies = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"), "")
-        if not self._sign_ins.valid_header(cookies):
-            await self._refuse(send, 401)
-        elif self._open >= self.MOST:
-            await self._refuse(send, 503)
+        cookies = header(scope, b"cookie")
+        if scope["method"] != "GET":
+            await respond(send, 405, b"", {"allow": "GET"})
+        elif not self._sign_ins.valid_header(cookies):
+            await respond(send, 401, b"", {"cache-control": "no-store"})
+        elif self.open >= self.MOST:
+            await respond(send, 503, b"", {"cache-control": "no-store", "retry-after": "10"})
         else:
-            self._open += 1
-            gone = asyncio.ensure_future(self._gone(receive))
-            streaming = asyncio.ensure_future(self._stream(send))
+            self.open += 1
             try:
-                await asyncio.wait({gone, streaming}, return_when=asyncio.FIRST_COMPLETED)
+                await while_connected(receive, self._stream(cookies, send))
             finally:
-                self._open -= 1
-                gone.cancel()
-                streaming.cancel()
+                self.open -= 1
 
-    async def _stream(self, send: Send) -> None:
+    async def _stream(self, cookies: str, send: Send) -> None:
+        """Until the sign-in ends (the browser connects again, hears 401 and goes to the door) or this process does."""
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         seen = self._published.revision("")
         await self._say(send, f"event: hello\ndata: {seen}\n\n")
-        while True:
-            changed = await self._published.wait("", seen, HEARTBEAT_SECONDS)
-            if changed:
+        while self._sign_ins.valid_header(cookies) and not self._published.closed:
+            if await self._published.wait("", seen, HEARTBEAT_SECONDS):
+                if self._published.closed:
+                    break
                 await asyncio.sleep(CALM_SECONDS)
                 seen = self._published.revision("")
                 await self._say(send, f"event: change\ndata: {seen}\n\n")
             else:
                 await self._say(send, ": still here\n\n")
+        await send({"type": "http.response.body", "body": b""})
 
     @staticmethod
     async def _say(send: Send, text: str) -> None:
         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-
-    @staticmethod
-    async def _gone(receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    @staticmethod
-    async def _refuse(send: Send, status: int) -> None:
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})

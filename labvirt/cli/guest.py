@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: MIT
+"""labvirt guest ..."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from labvirt.cli import shapes, words
+from labvirt.cli.session import Noun, Session, pass_session
+from labvirt.domain.guest import Guest, StopHow
+from labvirt.errors import InvalidInput
+from labvirt.usecases import inspect, power
+from labvirt.usecases.inspect import Explanation
+
+
+@click.group(cls=Noun)
+def guest() -> None:
+    """The virtual machines; GUEST is the name of a guest or of its terminal."""
+
+
+def _line(each: Guest) -> str:
+    why = f" ({each.reason})" if each.reason else ""
+    return f"{each.name} is {each.state}{why}; wanted: {each.wish}."
+
+
+def _told(session: Session, /, each: Guest) -> None:
+    session.show(shapes.guest(each), [_line(each)])
+
+
+@guest.command("list")
+@click.option("--lab", type=words.NAME, help="Only of this lab.")
+@pass_session
+def list_guests(session: Session, /, lab: str | None) -> None:
+    """All guests that were ever wanted."""
+    with session.ports() as ports:
+        found = power.guests(ports, lab)
+    session.table(
+        [shapes.guest(each) for each in found],
+        ("NAME", "STATE", "SINCE", "WISH", "TERMINAL", "PROFILE", "VERSIONS", "REASON"),
+        (
+            (
+                g.name,
+                g.state,
+                f"{g.since:%F %T}",
+                g.wish,
+                g.terminal,
+                g.profile,
+                ", ".join(f"{disk.image} v{disk.version}" for disk in g.disks),
+                g.reason,
+            )
+            for g in found
+        ),
+        empty="No guest was ever wanted. Switch a terminal on, or: labvirt guest start LAB-01",
+    )
+
+
+@guest.command("show")
+@click.argument("name", type=words.GUEST)
+@pass_session
+def show_guest(session: Session, /, name: str) -> None:
+    """One guest."""
+    with session.ports() as ports:
+        _told(session, power.one(ports, name))
+
+
+@guest.command("start")
+@click.argument("name", type=words.GUEST)
+@pass_session
+def start_guest(session: Session, /, name: str) -> None:
+    """Want it; nothing happens to one that lives."""
+    with session.ports() as ports:
+        _told(session, power.start(ports, name))
+
+
+@guest.command("stop")
+@click.argument("name", type=words.GUEST)
+@click.option(
+    "--how",
+    type=words.choice(StopHow),
+    default=str(StopHow.SHUTDOWN),
+    help="shutdown presses the power button (default), stop switches off, kill ends a process that answers nothing.",
+)
+@pass_session
+def stop_guest(session: Session, /, name: str, how: StopHow) -> None:
+    """Do not want it any more."""
+    with session.ports() as ports:
+        _told(session, power.stop(ports, name, how))
+
+
+@guest.command("reset")
+@click.argument("name", type=words.GUEST)
+@pass_session
+def reset_guest(session: Session, /, name: str) -> None:
+    """Press its reset button: same run, same disks."""
+    with session.ports() as ports:
+        _told(session, power.reset(ports, name))
+
+
+@guest.command("fresh")
+@click.argument("name", type=words.GUEST)
+@pass_session
+def fresh_guest(session: Session, /, name: str) -> None:
+    """A new run on new overlays; what was written is forgotten."""
+    with session.ports() as ports:
+        _told(session, power.fresh(ports, name))
+
+
+@guest.command("screenshot")
+@click.argument("name", type=words.GUEST)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@pass_session
+def screenshot(session: Session, /, name: str, file: Path) -> None:
+    """Its screen as a PNG FILE."""
+    with session.ports() as ports:
+        found = power.one(ports, name)
+        picture = ports.engine.screenshot(found.name)
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        raise InvalidInput("file", f"{file} cannot be written: {error.strerror}") from error
+    session.show({"guest": found.name, "file": file, "size_bytes": len(picture)}, [f"The screen of {found.name} is in {file}."])
+
+
+@guest.command("explain")
+@click.argument("name", type=words.GUEST)
+@pass_session
+def explain_guest(session: Session, /, name: str) -> None:
+    """Why this seat gets this guest: rule, profile, versions, MAC, lease, host, command line."""
+    with session.ports() as ports:
+        told = inspect.explain(ports, name)
+    session.show(shapes.explanation(told), _explained(told))
+
+
+def _explained(told: Explanation) -> list[str]:
+    identity, lease = told.identity, told.lease
+    state = "never wanted" if told.guest is None else _line(told.guest).removeprefix(f"{told.name} is ")
+    run = f", run {told.guest.run}" if told.guest and told.guest.run else ""
+    lease_text = f"{lease.address} as {lease.name or 'nameless'}" if lease else told.lease_problem or "none"
+    return [
+        f"{told.name}: seat {told.seat} of {told.lab.name}, terminal {told.terminal.name if told.terminal else 'none'}",
+        f"state      {state}{run}",
+        f"rule       {told.rule}",
+        *(f"           {'+' if each.taken else '-'} {each.profile}: {each.why}" for each in told.verdicts),
+        f"profile    {told.profile.name if told.profile else 'none'}",
+        *(
+            f"disk {each.place}     {f'{each.now.image} v{each.now.version}' if each.now else 'none'}, at the next start "
+            f"{f'{each.next.image} v{each.next.version}' if each.next else 'none'}"
+            for each in told.disks
+        ),
+        f"MAC        {identity.mac}, TAP {identity.tap}, uuid {identity.uuid}",
+        f"address    {identity.address}, name {identity.guest}.{told.lab.domain}",
+        f"lease      {lease_text}",
+        f"host       {told.host.name if told.host else 'none'}",
+        f"command    {shlex.join(told.command_line) if told.command_line else f'none: {told.command_problem}'}",
+        *(f"history    {entry.at:%F %T} {entry.what}" for entry in told.history),
+    ]

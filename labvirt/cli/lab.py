@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""labvirt lab ..."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from labvirt.cli import shapes, words
+from labvirt.cli.session import Noun, Session, given, pass_session
+from labvirt.domain.guest import StopHow
+from labvirt.domain.lab import Lab, OnLeave
+from labvirt.usecases import labs, power
+
+
+@click.group(cls=Noun)
+def lab() -> None:
+    """Groups of terminals that share profiles and a network."""
+
+
+def _lines(each: Lab) -> list[str]:
+    return [
+        f"{each.name}: network {each.network.network}, gateway {each.network.gateway}, bridge {each.bridge}",
+        f"  guests' MACs begin with {str(each.plan.mac(1))[:-4]}, domain {each.domain}",
+        f"  seats with a guest: 1 to {each.max_instances}; started with the engine: {each.start_instances}",
+        f"  when the viewer leaves: {each.on_leave} after {each.leave_grace_seconds} s",
+        *([f"  {each.note}"] if each.note else []),
+    ]
+
+
+def _options(command: Any) -> Any:
+    for option in reversed(
+        (
+            click.option("--max-instances", type=int, help="No seat beyond this number gets a guest."),
+            click.option("--start-instances", type=int, help="So many seats' guests start with the engine."),
+            click.option("--on-leave", type=words.choice(OnLeave), help="What happens when the viewer leaves."),
+            click.option("--leave-grace-seconds", type=int, help="How long that waits."),
+            click.option("--domain", type=words.TEXT, help="DNS domain of terminals and guests."),
+            click.option("--note", type=words.TEXT, help="For people."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@lab.command("list")
+@pass_session
+def list_labs(session: Session) -> None:
+    """All labs."""
+    with session.ports() as ports:
+        found = labs.everything(ports)
+    session.table(
+        [shapes.lab(each) for each in found],
+        ("NAME", "NETWORK", "SEATS", "AT START", "ON LEAVE", "NOTE"),
+        ((e.name, e.network.network, e.max_instances, e.start_instances, e.on_leave, e.note) for e in found),
+        empty="There is no lab. Add one: labvirt lab add lab-a --network 10.77.0.0/24",
+    )
+
+
+@lab.command("show")
+@click.argument("name", type=words.NAME)
+@pass_session
+def show_lab(session: Session, /, name: str) -> None:
+    """One lab."""
+    with session.ports() as ports:
+        found = labs.one(ports, name)
+    session.show(shapes.lab(found), _lines(found))
+
+
+@lab.command("add")
+@click.argument("name", type=words.NAME)
+@click.option("--network", type=words.NETWORK, required=True, help="Its IPv4 network, /18 to /26, like 10.77.0.0/24.")
+@_options
+@pass_session
+def add_lab(session: Session, /, name: str, network: Any, **options: Any) -> None:
+    """A new lab; its MAC addresses are allocated."""
+    prefix = session.app.mac_prefix(session.state)
+    with session.ports() as ports:
+        added = labs.add(ports, name=name, network=network, mac_prefix=prefix, **given(**options))
+    session.show(shapes.lab(added), _lines(added))
+
+
+@lab.command("set")
+@click.argument("name", type=words.NAME)
+@click.option("--network", type=words.NETWORK, help="Only while none of its guests lives.")
+@_options
+@pass_session
+def set_lab(session: Session, /, name: str, **options: Any) -> None:
+    """Change a lab."""
+    with session.ports() as ports:
+        changed = labs.change(ports, name, **given(**options))
+    session.show(shapes.lab(changed), _lines(changed))
+
+
+@lab.command("remove")
+@click.argument("name", type=words.NAME)
+@pass_session
+def remove_lab(session: Session, /, name: str) -> None:
+    """Remove a lab without terminals and living guests."""
+    with session.ports() as ports:
+        gone = labs.remove(ports, name)
+    session.show({"removed": gone.name}, [f"{gone.name} is removed."])
+
+
+@lab.command("start")
+@click.argument("name", type=words.NAME)
+@pass_session
+def start_lab(session: Session, /, name: str) -> None:
+    """Start the guests of all its active terminals."""
+    with session.ports() as ports:
+        wanted = power.start_lab(ports, name)
+    session.show([shapes.guest(each) for each in wanted], [f"{len(wanted)} guests of {name} are wanted."])
+
+
+@lab.command("stop")
+@click.argument("name", type=words.NAME)
+@click.option("--how", type=words.choice(StopHow), default=str(StopHow.SHUTDOWN), help="Default: shutdown.")
+@pass_session
+def stop_lab(session: Session, /, name: str, how: StopHow) -> None:
+    """Stop all its guests."""
+    with session.ports() as ports:
+        changed = power.stop_lab(ports, name, how)
+    session.show([shapes.guest(each) for each in changed], [f"{len(changed)} guests of {name} are being stopped."])

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The root of the command line: finds the noun's module when it is needed, and turns every error into a sentence and
+an exit code.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from labvirt.cli import errors
+from labvirt.cli.app import App
+from labvirt.cli.session import Command, Noun, Session
+from labvirt.errors import LabVirtError
+
+MODULES = {
+    "init": "site",
+    "code": "site",
+    "doctor": "site",
+    "verify": "site",
+    "history": "site",
+    "version": "site",
+    "overview": "site",
+    "serve": "serving",
+    "engine": "serving",
+    "web": "serving",
+    "demo": "demo",
+    "lab": "lab",
+    "terminal": "terminal",
+    "profile": "profile",
+    "image": "image",
+    "guest": "guest",
+    "host": "host",
+}
+"""Command -> the module that holds it, as an attribute of the same name."""
+
+
+class Root(Noun):
+    """`labvirt`."""
+
+    def __init__(self, app: App) -> None:
+        super().__init__("labvirt", help="LabVirt: one virtual machine for each seat of a computer lab.")
+        self._app = app
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = MODULES.get(cmd_name)
+        if module is None:
+            return None
+        found: Command | Noun = getattr(importlib.import_module(f"labvirt.cli.{module}"), cmd_name)
+        return found
+
+    def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
+        """Runs and exits; never with a trace."""
+        words = list(sys.argv[1:] if args is None else args)
+        session = Session(self._app)
+        extra = {"prog_name": "labvirt", **extra, "standalone_mode": False, "obj": session}
+        try:
+            code = super().main(words, *rest, **extra)
+            sys.stdout.flush()
+        except LabVirtError as error:
+            code = errors.report(error, as_json=session.as_json or "--json" in words)
+        except click.UsageError as error:
+            hint = f"Help: {error.ctx.command_path} --help" if error.ctx else "Help: labvirt --help"
+            code = errors.report_wrong_use(error.format_message(), hint, as_json=session.as_json or "--json" in words)
+        except click.ClickException as error:
+            code = errors.report_wrong_use(error.format_message(), "", as_json=session.as_json)
+        except (click.Abort, KeyboardInterrupt):
+            code = 130  # 128 + SIGINT, as shells do
+        except BrokenPipeError:
+            sys.stderr.close()  # whoever read us has gone: nobody is left to tell
+            code = errors.NO
+        except Exception as error:  # noqa: BLE001 - the last net: it is written down, and people get a sentence
+            code = errors.report_unexpected(error, session.state / "logs" / "command.log", as_json=session.as_json)
+        sys.exit(code if isinstance(code, int) else errors.DONE)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""One file per noun: domain values in and out of one transaction."""

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT
+"""Guests with the versions their disks were started from."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+
+from labvirt.database import mapping, tables
+from labvirt.database.mapping import Row
+from labvirt.database.repositories.named import NamedRepository
+from labvirt.database.repositories.parts import Parts
+from labvirt.database.store import Store
+from labvirt.domain.guest import Guest
+from labvirt.errors import Conflict, NotFound
+
+_columns = tables.guests.c
+
+
+class GuestRepository(NamedRepository[Guest]):
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, tables.guests, mapping.guest_row, lambda row: mapping.guest_of(row, ()))
+        self._disks = Parts(store, tables.guest_disks)
+
+    def of_lab(self, lab: str) -> tuple[Guest, ...]:
+        return self._where(_columns.lab == lab)
+
+    def update(self, item: Guest) -> None:
+        row = mapping.guest_row(item)
+        mine = (_columns.name == item.name) & (_columns.generation <= item.generation)
+        if self._store.write(self._table, update(self._table).where(mine).values(row), row) == 0:
+            newer = self._store.scalar(select(_columns.generation).where(_columns.name == item.name))
+            if newer is None:
+                raise NotFound("guest", item.name)
+            raise Conflict(
+                f"The wish for {item.name} was changed meanwhile (generation {newer} after {item.generation}).",
+                hint="Read it again, then try again.",
+            )
+        self._put_parts(item, new=False)
+
+    def _values(self, rows: tuple[Row, ...]) -> tuple[Guest, ...]:
+        disks = self._disks.of(row["name"] for row in rows)
+        return tuple(self._store.read(mapping.guest_of, row, disks.get(row["name"], ())) for row in rows)
+
+    def _put_parts(self, item: Guest, *, new: bool) -> None:
+        self._disks.put(item.name, mapping.disk_rows(item), new=new)

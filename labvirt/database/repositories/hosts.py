@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""Hosts."""
+
+from __future__ import annotations
+
+from labvirt.database import mapping, tables
+from labvirt.database.repositories.named import NamedRepository
+from labvirt.database.store import Store
+from labvirt.domain.host import Host
+
+
+class HostRepository(NamedRepository[Host]):
+    def __init__(self, store: Store) -> None:
+        super().__init__(store, tables.hosts, mapping.host_row, mapping.host_of)

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""What is only noted: heartbeats, history, facts."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, func, select
+from sqlalchemy import insert as plain_insert
+from sqlalchemy.dialects.sqlite import insert
+
+from labvirt.contracts.database import Heartbeat, HistoryEntry
+from labvirt.database import mapping, tables
+from labvirt.database.store import Store
+
+HISTORY_KEPT = 20_000
+"""Lines; at 100 bytes each 2 MB. Every 256th line sweeps."""
+
+
+class HeartbeatRepository:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def put(self, beat: Heartbeat) -> None:
+        """Raises NotFound when there is no such terminal."""
+        row = mapping.heartbeat_row(beat)
+        statement = insert(tables.heartbeats).values(row).on_conflict_do_update(index_elements=["terminal"], set_=dict(row))
+        self._store.write(tables.heartbeats, statement, row)
+
+    def list(self) -> tuple[Heartbeat, ...]:
+        """By terminal."""
+        rows = self._store.rows(select(tables.heartbeats).order_by(tables.heartbeats.c.terminal))
+        return tuple(self._store.read(mapping.heartbeat_of, row) for row in rows)
+
+
+class HistoryRepository:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add(self, entry: HistoryEntry) -> None:
+        self._store.change(plain_insert(tables.history).values(mapping.entry_row(entry)))
+        number = self._store.scalar(select(func.max(tables.history.c.number)))
+        if number % 256 == 0:
+            self._store.change(delete(tables.history).where(tables.history.c.number <= number - HISTORY_KEPT))
+
+    def last(self, count: int, subject: str | None = None) -> tuple[HistoryEntry, ...]:
+        """Newest first."""
+        query = select(tables.history).order_by(tables.history.c.number.desc()).limit(count)
+        if subject is not None:
+            query = query.where(tables.history.c.subject == subject)
+        return tuple(self._store.read(mapping.entry_of, row) for row in self._store.rows(query))
+
+
+class FactRepository:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def get(self, name: str) -> str | None:
+        value = self._store.scalar(select(tables.facts.c.value).where(tables.facts.c.name == name))
+        return None if value is None else str(value)
+
+    def put(self, name: str, value: str) -> None:
+        row = {"name": name, "value": value}
+        self._store.change(insert(tables.facts).values(row).on_conflict_do_update(index_elements=["name"], set_=row))
+
+    def remove(self, name: str) -> None:
+        """Absent is fine."""
+        self._store.change(delete(tables.facts).where(tables.facts.c.name == name))

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: MIT
+"""One connection inside one transaction, as the repositories see it: statements in, rows out, errors in our words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, ForeignKeyConstraint, Table, and_, exc, func, select
+from sqlalchemy.sql import Executable
+
+from labvirt.database.mapping import Row
+from labvirt.database.tables import NOUNS, metadata
+from labvirt.database.trouble import explained, lasting, translated
+from labvirt.errors import AlreadyExists, Conflict, InUse, InvalidInput, LabVirtError, NotFound
+
+T = TypeVar("T")
+
+_WORDS = {
+    ("lab", "seat"): "{noun} at the seat",
+    ("mac",): "{noun} with the MAC address",
+    ("inventory_id",): "{noun} with the inventory id",
+    ("block",): "{noun} with the block",
+    ("network",): "{noun} with the network",
+    ("file",): "{noun} with the file",
+    ("code",): "{noun} with the code",
+    ("run",): "{noun} with the run",
+}
+
+
+class Store:
+    """What a repository needs of a transaction."""
+
+    def __init__(self, connection: Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+
+    def rows(self, statement: Executable) -> tuple[Row, ...]:
+        with translated(self._path):
+            return tuple(dict(row._mapping) for row in self._connection.execute(statement))
+
+    def row(self, statement: Executable) -> Row | None:
+        rows = self.rows(statement)
+        return rows[0] if rows else None
+
+    def scalar(self, statement: Executable) -> Any:
+        with translated(self._path):
+            return self._connection.execute(statement).scalar()
+
+    def change(self, statement: Executable, values: list[Mapping[str, Any]] | None = None) -> int:
+        """Run a statement that writes; how many rows it met. Not for what a constraint may refuse: `insert`,
+        `replace`, `remove`.
+        """
+        if values is not None and not values:
+            return 0
+        with translated(self._path):
+            return self._connection.execute(statement, values).rowcount
+
+    def write(self, table: Table, statement: Executable, row: Row, *, of: Row | None = None) -> int:
+        """Run a statement that puts `row` into `table`. Raises AlreadyExists or NotFound that name what collides or
+        is missing; `of` is the thing the row is a part of.
+        """
+        try:
+            return self._connection.execute(statement).rowcount
+        except exc.IntegrityError as error:
+            raise self._refused(table, row, error) from error
+        except exc.SQLAlchemyError as error:
+            raise explained(self._path, error) from error
+
+    def users(self, table: Table, row: Row) -> tuple[str, str] | None:
+        """Noun and name of one thing that refers to this row and would be left without it."""
+        for other in metadata.sorted_tables:
+            for constraint in other.foreign_key_constraints:
+                if constraint.referred_table is not table or constraint.ondelete in ("CASCADE", "SET NULL"):
+                    continue
+                if other is table or (table.name, other.name) == ("versions", "images"):
+                    continue
+                name = next(iter(other.primary_key.columns))
+                query = select(name).where(and_(*(element.parent == row[element.column.name] for element in constraint.elements)))
+                found = self.scalar(query.order_by(name).limit(1))
+                if found is not None:
+                    return NOUNS.get(other.name, other.name), str(found)
+        return None
+
+    def remove(self, table: Table, row: Row, name: str) -> None:
+        """The row is gone. Raises InUse naming who refers to it."""
+        user = self.users(table, row)
+        if user is not None:
+            raise InUse(NOUNS[table.name], name, f"the {user[0]} {user[1]}")
+        keys = and_(*(column == row[column.name] for column in table.primary_key.columns))
+        try:
+            self._connection.execute(table.delete().where(keys))
+        except exc.IntegrityError as error:
+            raise InUse(NOUNS[table.name], name, "something else") from error
+        except exc.SQLAlchemyError as error:
+            raise explained(self._path, error) from error
+
+    def read(self, make: Callable[..., T], *parts: Any) -> T:
+        """A domain value out of rows. A row that no version of LabVirt would have written is said, not guessed at."""
+        try:
+            return make(*parts)
+        except (ValueError, KeyError, TypeError, InvalidInput) as error:
+            row = parts[0]
+            name = row.get("name") or row.get("terminal") or row.get("id") or row.get("image") or "?"
+            raise lasting(
+                f"The database holds something that cannot be, at {name!r}: {error}.",
+                hint=f"Restore a backup of {self._path}, or remove that entry with sqlite3.",
+            ) from error
+
+    def count(self, table: Table) -> int:
+        return int(self.scalar(select(func.count()).select_from(table)))
+
+    def _refused(self, table: Table, row: Row, error: exc.IntegrityError) -> LabVirtError:
+        text = str(error.orig)
+        noun = NOUNS.get(table.name, table.name)
+        if text.startswith("UNIQUE"):
+            columns = tuple(re.findall(rf"\b{table.name}\.(\w+)", text))
+            shown = " ".join(str(row[column]) for column in columns)
+            words = _WORDS.get(columns)
+            if words is None:
+                return AlreadyExists(noun, shown)
+            name = next(iter(table.primary_key.columns))
+            holder = self.scalar(select(name).where(and_(*(table.c[column] == row[column] for column in columns))))
+            return AlreadyExists(words.format(noun=noun), shown, hint=f"It is {holder}: choose another one, or change {holder}.")
+        if text.startswith("FOREIGN KEY"):
+            for constraint in table.foreign_key_constraints:
+                missing = self._missing(constraint, row)
+                if missing is not None:
+                    return missing
+        return Conflict(f"The {noun} cannot be kept like this: {text}.", hint="Run: labvirt doctor")
+
+    def _missing(self, constraint: ForeignKeyConstraint, row: Row) -> NotFound | None:
+        values = [row.get(element.parent.name) for element in constraint.elements]
+        if None in values:
+            return None
+        parent = constraint.referred_table
+        query = select(func.count()).where(
+            and_(*(element.column == value for element, value in zip(constraint.elements, values, strict=True)))
+        )
+        if self.scalar(query):
+            return None
+        return NotFound(NOUNS.get(parent.name, parent.name), ":".join(str(value) for value in values))

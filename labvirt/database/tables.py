@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+"""The tables as they are now. What may not be twice is held by a constraint, whoever writes.
+
+How they came to be is in migrations/; a test compares both. Times are ISO 8601 text in UTC, addresses are text,
+lists of pairs are JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text, UniqueConstraint
+
+from labvirt.domain.guest import GuestState, StopHow, Wish
+from labvirt.domain.image import Stage
+from labvirt.domain.lab import OnLeave
+from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SlotKind, Sound, Video
+from labvirt.domain.terminal_class import PROGRAMS
+
+metadata = MetaData()
+
+FLAG = (0, 1)
+
+
+def _name() -> Column[str]:
+    return Column("name", Text, primary_key=True)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _maybe(name: str) -> Column[str | None]:
+    return Column(name, Text)
+
+
+def _refers(name: str, target: str, *, needed: bool = False, on_delete: str | None = None) -> Column[str | None]:
+    return Column(name, Text, ForeignKey(target, ondelete=on_delete), nullable=not needed)
+
+
+def _one_of(column: str, values: Iterable[object]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" if isinstance(value, str) else str(value) for value in values)
+    return CheckConstraint(f"{column} IN ({listed})")
+
+
+labs = Table(
+    "labs",
+    metadata,
+    _name(),
+    Column("block", Integer, nullable=False, unique=True),
+    Column("network", Text, nullable=False, unique=True),
+    _number("max_instances"),
+    _number("start_instances"),
+    _text("on_leave"),
+    _number("leave_grace_seconds"),
+    _text("domain"),
+    _number("mac_prefix"),
+    _text("note"),
+    _one_of("on_leave", OnLeave),
+    CheckConstraint("block BETWEEN 0 AND 4095"),
+    CheckConstraint("start_instances BETWEEN 0 AND max_instances"),
+)
+
+classes = Table(
+    "classes",
+    metadata,
+    _name(),
+    _text("program"),
+    _text("template"),
+    _text("defaults"),
+    _one_of("program", PROGRAMS),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    _name(),
+    _number("memory_reserve_mib"),
+    _number("disk_reserve_mib"),
+    Column("starts_at_once", Integer),
+    Column("max_guests", Integer),
+    _number("in_service"),
+    _text("note"),
+    _one_of("in_service", FLAG),
+)
+
+images = Table(
+    "images",
+    metadata,
+    _name(),
+    Column("published", Integer),
+    _text("note"),
+    ForeignKeyConstraint(["name", "published"], ["versions.image", "versions.number"], deferrable=True, initially="DEFERRED"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("image", Text, ForeignKey("images.name"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("file", Text, nullable=False, unique=True),
+    _text("format"),
+    _number("size_bytes"),
+    _number("virtual_bytes"),
+    _text("sha256"),
+    _text("stage"),
+    _text("made_at"),
+    Column("parent", Integer),
+    _text("note"),
+    _one_of("format", ("qcow2", "raw")),
+    _one_of("stage", Stage),
+    CheckConstraint("number >= 1"),
+    ForeignKeyConstraint(["image", "parent"], ["versions.image", "versions.number"]),
+)
+
+profiles = Table(
+    "profiles",
+    metadata,
+    _name(),
+    _number("memory_mib"),
+    _number("cpus"),
+    _text("firmware"),
+    _text("machine"),
+    _text("clock"),
+    _text("nic"),
+    _text("sound"),
+    _text("video"),
+    _text("protocol"),
+    _text("mode"),
+    _number("position"),
+    _number("active"),
+    _maybe("user"),
+    Column("ready_port", Integer),
+    _text("note"),
+    _one_of("firmware", Firmware),
+    _one_of("machine", Machine),
+    _one_of("clock", Clock),
+    _one_of("nic", Nic),
+    _one_of("sound", Sound),
+    _one_of("video", Video),
+    _one_of("protocol", Protocol),
+    _one_of("mode", Mode),
+    _one_of("active", FLAG),
+)
+
+profile_slots = Table(
+    "profile_slots",
+    metadata,
+    Column("profile", Text, ForeignKey("profiles.name", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("bus"),
+    _refers("image", "images.name"),
+    Column("version", Integer),
+    _one_of("kind", SlotKind),
+    _one_of("bus", Bus),
+    ForeignKeyConstraint(["image", "version"], ["versions.image", "versions.number"]),
+)
+
+profile_labs = Table(
+    "profile_labs",
+    metadata,
+    Column("profile", Text, ForeignKey("profiles.name", ondelete="CASCADE"), primary_key=True),
+    Column("lab", Text, ForeignKey("labs.name"), primary_key=True),
+)
+
+terminals = Table(
+    "terminals",
+    metadata,
+    _name(),
+    _refers("lab", "labs.name", needed=True),
+    _number("seat"),
+    Column("mac", Text, unique=True),
+    Column("inventory_id", Text, unique=True),
+    _refers("terminal_class", "classes.name", needed=True),
+    _refers("profile", "profiles.name"),
+    _text("parameters"),
+    _number("active"),
+    _text("note"),
+    UniqueConstraint("lab", "seat"),
+    _one_of("active", FLAG),
+    CheckConstraint("seat >= 1"),
+)
+
+guests = Table(
+    "guests",
+    metadata,
+    _name(),
+    _refers("lab", "labs.name", needed=True),
+    _number("seat"),
+    _text("wish"),
+    _number("generation"),
+    _text("state"),
+    _text("since"),
+    _text("reason"),
+    _refers("terminal", "terminals.name", on_delete="SET NULL"),
+    _refers("profile", "profiles.name"),
+    Column("run", Text, unique=True),
+    _refers("host", "hosts.name"),
+    _text("stop_how"),
+    _maybe("asked_at"),
+    _maybe("started_at"),
+    _maybe("running_at"),
+    _number("failures"),
+    UniqueConstraint("lab", "seat"),
+    _one_of("wish", Wish),
+    _one_of("state", GuestState),
+    _one_of("stop_how", StopHow),
+    CheckConstraint("generation >= 1"),
+)
+
+guest_disks = Table(
+    "guest_disks",
+    metadata,
+    Column("guest", Text, ForeignKey("guests.name", ondelete="CASCADE"), primary_key=True),
+    Column("place", Integer, primary_key=True, autoincrement=False),
+    _text("image"),
+    _number("version"),
+    ForeignKeyConstraint(["image", "version"], ["versions.image", "versions.number"]),
+)
+
+strangers = Table(
+    "strangers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("code", Text, nullable=False, unique=True),
+    _maybe("mac"),
+    _maybe("address"),
+    _text("first_seen"),
+    _text("last_seen"),
+    _number("asked"),
+    _text("says"),
+)
+
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("terminal", Text, ForeignKey("terminals.name", ondelete="CASCADE"), primary_key=True),
+    _text("at"),
+    _text("viewer"),
+    Column("viewer_exit", Integer),
+    Column("viewer_seconds", Integer),
+    _text("kiosk"),
+    _text("error"),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _text("at"),
+    _text("subject"),
+    _text("what"),
+    Index("history_of_subject", "subject", "number"),
+)
+
+facts = Table("facts", metadata, _name(), _text("value"))
+
+NOUNS = {
+    "labs": "lab",
+    "classes": "terminal class",
+    "hosts": "host",
+    "images": "image",
+    "versions": "version",
+    "profiles": "profile",
+    "profile_slots": "profile",
+    "profile_labs": "profile",
+    "terminals": "terminal",
+    "guests": "guest",
+    "guest_disks": "guest",
+}
+"""What people call a row of each table; a part of something is called by its whole."""

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""The demo's table, and its report for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from labvirt.demo.seat import SeatWatch
+
+
+def table(seats: Sequence[SeatWatch], page: str) -> Table:
+    """One row a seat, with what an onlooker sees."""
+    drawn = Table(title="LabVirt demo", caption=f"The same with pictures: {page}   (Ctrl-C removes everything)", expand=False)
+    for name in ("seat", "state", "guest", "address", "lease", "viewer", "ready", "viewer up", "answers"):
+        drawn.add_column(name, no_wrap=name != "state", overflow="fold")
+    for watch in seats:
+        seen, expected = watch.seen, watch.expected
+        drawn.add_row(
+            str(expected.seat),
+            seen.kiosk.message or seen.kiosk.state,
+            expected.guest,
+            str(expected.address),
+            "seen" if seen.lease_seen else "-",
+            ("shows this seat" if seen.screenshot else "connected") if seen.viewer_connected else "-",
+            _seconds(seen.kiosk.asked_at, seen.kiosk.ready_at),
+            _seconds(seen.kiosk.asked_at, seen.kiosk.viewer_started_at),
+            f"{seen.guest_answers_ms / 1000:.1f} s" if seen.guest_answers_ms is not None else "-",
+        )
+    return drawn
+
+
+def report(seats: Sequence[SeatWatch], accelerator: str, started: datetime) -> dict[str, Any]:
+    """What --json writes: stable keys (docs/reference/command-line.md)."""
+    rows = [
+        {
+            "seat": watch.expected.seat,
+            "guest": watch.expected.guest,
+            "mac": watch.expected.mac,
+            "address": str(watch.expected.address),
+            "lease_seen": watch.seen.lease_seen,
+            "name_resolves": watch.seen.name_resolves,
+            "guest_answers_ms": watch.seen.guest_answers_ms,
+            "viewer_connected": watch.seen.viewer_connected,
+            "screenshot": str(watch.seen.screenshot) if watch.seen.screenshot else None,
+            "screen_shows": watch.seen.shows or None,
+            "kiosk_says": watch.seen.kiosk.message,
+        }
+        for watch in seats
+    ]
+    return {
+        "ok": bool(seats) and all(watch.seen.holds for watch in seats),
+        "accelerator": accelerator,
+        "started_at": started.isoformat(timespec="seconds"),
+        "seconds": round((datetime.now(UTC) - started).total_seconds(), 1),
+        "seats": rows,
+    }
+
+
+def _seconds(start: datetime | None, end: datetime | None) -> str:
+    return f"{(end - start).total_seconds():.1f} s" if start and end and end >= start else "-"

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+"""The state folder and what people have put into it so far."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from labvirt.contracts.database import Database
+from labvirt.contracts.disks import Disks
+from labvirt.domain.findings import Finding, Severity
+from labvirt.errors import LabVirtError
+
+
+def state_folder(state: Path) -> tuple[Finding, ...]:
+    """It exists and nobody else can look into it."""
+    if not state.is_dir():
+        return (
+            Finding(
+                code="state",
+                severity=Severity.ERROR,
+                subject=str(state),
+                sentence="There is no state folder.",
+                fix=f"labvirt init --state {state}",
+            ),
+        )
+    mode = stat.S_IMODE(state.stat().st_mode)
+    if mode & 0o077:
+        return (
+            Finding(
+                code="state-open",
+                severity=Severity.ERROR,
+                subject=str(state),
+                sentence=f"Others may look into the state folder (mode {mode:o}).",
+                fix=f"chmod 700 {state}",
+            ),
+        )
+    return (Finding(code="state", severity=Severity.OK, subject=str(state), sentence="The state folder is there and private."),)
+
+
+def contents(database: Database, disks: Disks) -> tuple[Finding, ...]:
+    """The first things a site needs, in order, and whether every published file is what it should be."""
+    try:
+        with database.read() as work:
+            labs, profiles, terminals, images = work.labs.list(), work.profiles.list(), work.terminals.list(), work.images.list()
+            published = [version for image in images if image.published and (version := work.images.version(image.name, image.published))]
+    except LabVirtError as error:
+        return (Finding(code="database", severity=Severity.ERROR, sentence=error.sentence, fix=error.hint),)
+    findings = [finding for version in published if (finding := disks.check_version(version))]
+    for have, code, sentence, fix in (
+        (
+            published,
+            "no-image",
+            "No image has a published version.",
+            "labvirt image build tiny, or labvirt image add NAME --file FILE.qcow2",
+        ),
+        (labs, "no-lab", "There is no lab.", "labvirt lab add lab-a --network 10.77.0.0/24"),
+        (profiles, "no-profile", "There is no profile.", "labvirt profile add NAME --memory 2048 --disk IMAGE:virtio"),
+        (terminals, "no-terminal", "No terminal is adopted.", "labvirt terminal inbox, then labvirt terminal adopt CODE --lab LAB"),
+    ):
+        if not have:
+            findings.append(Finding(code=code, severity=Severity.WARNING, sentence=sentence, fix=fix))
+    if not findings:
+        sentence = f"{len(labs)} labs, {len(terminals)} terminals, {len(profiles)} profiles, {len(published)} published images."
+        findings.append(Finding(code="contents", severity=Severity.OK, sentence=sentence))
+    return tuple(findings)

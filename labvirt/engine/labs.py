@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: MIT
+"""The networks of labs: bridges and DHCP servers as the database says. Applied when something changed or is missing, a lab at a time,
+never a guest at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from labvirt.contracts.dhcp import DhcpHost, DhcpLab
+from labvirt.contracts.network import LabNetwork, NetworkState
+from labvirt.domain.addresses import SEATS_PER_BLOCK
+from labvirt.domain.findings import Finding, Severity
+from labvirt.domain.lab import DISPLAY_PORT_BASE, Lab
+from labvirt.domain.terminal import Terminal
+from labvirt.engine.operations import Operations
+from labvirt.engine.world import World
+from labvirt.errors import Exhausted, LabVirtError
+
+log = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 10.0
+"""After a failure, or when nothing changed and something is missing although it was applied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabWish:
+    """Everything one lab's network is made of."""
+
+    network: LabNetwork
+    dhcp: DhcpLab
+
+
+def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int) -> LabWish:
+    """Guests of all seats and terminals with a MAC are known hosts. Pure."""
+    plan = lab.network
+    hosts = []
+    for seat in range(1, lab.max_instances + 1):
+        identity = lab.identity(seat)
+        hosts.append(DhcpHost(mac=identity.mac, address=identity.address, name=identity.guest))
+    for terminal in sorted(terminals, key=lambda t: t.seat):
+        if terminal.lab != lab.name or terminal.mac is None:
+            continue
+        try:
+            address = plan.terminal(terminal.seat)
+        except Exhausted:
+            log.warning("terminal %s has seat %d, which does not fit %s", terminal.name, terminal.seat, plan.network)
+            continue
+        hosts.append(DhcpHost(mac=terminal.mac, address=address, name=lab.terminal_host_name(terminal.seat)))
+    return LabWish(
+        network=LabNetwork(
+            lab=lab.name,
+            bridge=lab.bridge,
+            gateway=plan.gateway,
+            network=plan.network,
+            quarantine=plan.quarantine,
+            controller_port=controller_port,
+            display_ports=(DISPLAY_PORT_BASE, DISPLAY_PORT_BASE + SEATS_PER_BLOCK - 1),
+        ),
+        dhcp=DhcpLab(
+            lab=lab.name,
+            bridge=lab.bridge,
+            gateway=plan.gateway,
+            network=plan.network,
+            domain=lab.domain,
+            hosts=tuple(hosts),
+            quarantine=plan.quarantine,
+        ),
+    )
+
+
+class Labs:
+    """`look` is called by the loop and never waits; the work is done by the workers."""
+
+    def __init__(self, world: World, operations: Operations) -> None:
+        self._world = world
+        self._operations = operations
+        self._lock = threading.Lock()
+        self._applied: dict[str, LabWish] = {}
+        self._problems: dict[str, str] = {}
+        self._tried: dict[str, float] = {}
+
+    def problem(self, lab: str) -> str:
+        """Why this lab's network is not there; empty when it is."""
+        with self._lock:
+            return self._problems.get(lab, "" if lab in self._applied else "it is being set up")
+
+    def findings(self) -> tuple[Finding, ...]:
+        with self._lock:
+            return tuple(
+                Finding(code="lab-network", severity=Severity.ERROR, sentence=f"{lab}: {problem}", fix="labvirt doctor", subject=lab)
+                for lab, problem in sorted(self._problems.items())
+            )
+
+    def look(
+        self,
+        labs: Mapping[str, Lab],
+        terminals: tuple[Terminal, ...],
+        state: NetworkState | None,
+        serving: frozenset[str] | None,
+        inhabited: frozenset[str],
+    ) -> None:
+        """Have applied what changed or is missing. A lab that was removed while we watched goes, unless guests live there (`inhabited`)."""
+        now = self._world.clock.monotonic()
+        for name, lab in labs.items():
+            wish = wish_of(lab, terminals, self._world.settings.controller_port)
+            with self._lock:
+                changed = self._applied.get(name) != wish
+                waited = now - self._tried.get(name, -AGAIN_SECONDS) >= AGAIN_SECONDS
+                failed = name in self._problems
+            missing = (state is not None and (lab.bridge not in state.bridges or not state.rules_intact)) or (
+                serving is not None and name not in serving
+            )
+            if (changed and not failed) or ((changed or missing) and waited):
+                self._operations.submit(f"lab:{name}", "its network is being set up", lambda wish=wish: self._apply(wish))  # type: ignore[misc]
+        with self._lock:
+            gone = [(name, wish) for name, wish in self._applied.items() if name not in labs and name not in inhabited]
+        for name, wish in gone:
+            self._operations.submit(f"lab:{name}", "its network is being removed", lambda wish=wish: self._remove(wish))  # type: ignore[misc]
+
+    def _apply(self, wish: LabWish) -> None:
+        name = wish.network.lab
+        with self._lock:
+            self._tried[name] = self._world.clock.monotonic()
+        problem = ""
+        try:
+            self._world.network.ensure_lab(wish.network)
+            self._world.dhcp.apply(wish.dhcp)
+        except LabVirtError as error:
+            problem = f"{error} {error.hint}".strip()
+            raise
+        finally:
+            with self._lock:
+                if problem:
+                    self._problems[name] = problem
+                else:
+                    self._problems.pop(name, None)
+                    self._applied[name] = wish
+
+    def _remove(self, wish: LabWish) -> None:
+        self._world.dhcp.stop(wish.dhcp.lab)
+        self._world.network.remove_lab(wish.network.bridge)
+        with self._lock:
+            self._applied.pop(wish.dhcp.lab, None)
+            self._problems.pop(wish.dhcp.lab, None)

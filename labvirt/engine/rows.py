@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Writing down how guests are: one transaction per change, only if the row is still the one that was meant, then published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from labvirt.contracts.clock import Clock
+from labvirt.contracts.database import Database, HistoryEntry
+from labvirt.domain.guest import TRANSITIONS, Guest, GuestState, Wish
+from labvirt.engine.published import Published
+from labvirt.errors import LabVirtError
+
+
+class Rows:
+    """Every operation raises DatabaseError, and then nothing was changed."""
+
+    def __init__(self, database: Database, clock: Clock, published: Published) -> None:
+        self._database = database
+        self._clock = clock
+        self._published = published
+
+    def change(self, name: str, generation: int, step: Callable[[Guest], Guest], what: str = "") -> Guest | None:
+        """The row after `step`, or None when its wish has moved on (nothing was written). `what` goes into the history if anything
+        changed."""
+        with self._database.write() as work:
+            row = work.guests.get(name)
+            if row is None or row.generation != generation:
+                return None
+            after = step(row)
+            if after != row:
+                work.guests.update(after)
+                if what:
+                    work.history.add(HistoryEntry(at=self._clock.now(), subject=name, what=what))
+                work.commit()
+        self._published.put(after)
+        return after
+
+    def published(self, guest: Guest) -> None:
+        """Tell what somebody else has written."""
+        self._published.put(guest)
+
+    def move(self, name: str, generation: int, state: GuestState, reason: str = "", what: str = "") -> Guest | None:
+        """The row in this state (through RUNNING where the table has no direct way: what lives was alive before)."""
+        return self.change(name, generation, lambda row: self.moved(row, state, reason), what)
+
+    def moved(self, row: Guest, state: GuestState, reason: str = "") -> Guest:
+        now = self._clock.now()
+        if state is not row.state and state not in TRANSITIONS[row.state]:
+            row = row.moved(GuestState.RUNNING, now)
+        after = row.moved(state, now, reason)
+        if after.alive and after.running_at is None:
+            after = replace(after, running_at=now)
+        return after
+
+    def failed(self, name: str, generation: int, error: LabVirtError | str, attempts: int, *, final: bool = False) -> Guest | None:
+        """One more failure in a row: wanted again with the reason, or FAILED when there were too many or `final`."""
+        why = one_sentence(str(error))
+
+        def step(row: Guest) -> Guest:
+            failures = row.failures + 1
+            given_up = final or failures >= attempts
+            reason = why if given_up else f"trying again, because {why[:1].lower()}{why[1:]}"
+            state = GuestState.FAILED if given_up else GuestState.WANTED
+            if row.wish is Wish.STOPPED:
+                return row
+            return replace(self.moved(row, state, reason), failures=failures)
+
+        return self.change(name, generation, step, f"failed: {why}")
+
+
+def one_sentence(text: str) -> str:
+    """One line without its full stop, at most 300 characters: a guest's reason."""
+    line = " ".join(text.split())
+    return (line if len(line) <= 300 else line[:297] + "...").rstrip(".")

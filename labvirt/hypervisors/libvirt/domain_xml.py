@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT
+"""LaunchSpec -> libvirt domain XML, and back to the marks that say whose domain it is. Pure; decides nothing, probes nothing.
+
+Built as a tree, so no value can become markup. Judged in tests by libvirt's own schema. SPICE goes to QEMU's command line: libvirt's
+element knows one certificate folder per host (qemu.conf), and lets everybody in as long as no password was set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from labvirt.contracts.hypervisor import DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
+from labvirt.domain.guest import RunId
+from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
+from labvirt.errors import InvalidInput
+
+MARK = "urn:labvirt:run"
+"""Namespace of our element in <metadata>: which run of which controller a domain is."""
+_QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
+
+UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+"""Debian's package ovmf."""
+
+_TARGETS = {Bus.IDE: "hd", Bus.SATA: "sd", Bus.SCSI: "sd", Bus.VIRTIO: "vd"}
+_NICS = {Nic.VIRTIO: "virtio", Nic.E1000: "e1000", Nic.RTL8139: "rtl8139"}
+_SOUNDS = {Sound.HDA: "ich6", Sound.AC97: "ac97"}
+_SPICE_SOUNDS = {
+    Sound.HDA: ("intel-hda,id=lv-hda", "hda-duplex,bus=lv-hda.0,audiodev=lv-sound"),
+    Sound.AC97: ("AC97,audiodev=lv-sound",),
+}
+_VIDEOS = {Video.STD: "vga", Video.VIRTIO: "virtio", Video.QXL: "qxl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """Whose domain it is. `owner` is the controller's id; `started` is text, for people."""
+
+    run: RunId
+    owner: str
+    started: str = ""
+
+
+def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "") -> str:
+    """The domain of one run, transient, to be created as it is. `accelerator` is 'kvm' or 'tcg'."""
+    ElementTree.register_namespace("labvirt", MARK)
+    ElementTree.register_namespace("qemu", _QEMU)
+    domain = Element("domain", type="kvm" if accelerator == "kvm" else "qemu")
+    _text(domain, "name", str(spec.run))
+    _text(domain, "uuid", str(spec.uuid))
+    mark = SubElement(SubElement(domain, "metadata"), f"{{{MARK}}}run", id=str(spec.run), owner=owner)
+    if started:
+        mark.set("started", started)
+    SubElement(domain, "genid")  # empty: libvirt draws a new one for each start, and the guest's kernel reseeds itself
+    _text(domain, "memory", str(spec.memory_mib), unit="MiB")
+    _text(domain, "vcpu", str(spec.cpus))
+    sysinfo = SubElement(domain, "sysinfo", type="smbios")
+    system = SubElement(sysinfo, "system")
+    for name, value in (("manufacturer", "LabVirt"), ("product", spec.machine.value), ("serial", spec.serial)):
+        _text(system, "entry", value, name=name)
+    _os(domain, spec)
+    features = SubElement(domain, "features")
+    SubElement(features, "acpi")
+    SubElement(features, "apic")
+    SubElement(features, "vmport", state="off")
+    SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
+    SubElement(domain, "clock", offset=str(spec.clock))
+    _text(domain, "on_poweroff", "destroy")
+    _text(domain, "on_reboot", "restart")
+    _text(domain, "on_crash", "destroy")
+    power = SubElement(domain, "pm")  # a guest that puts itself to sleep looks broken to whoever sits there
+    SubElement(power, "suspend-to-mem", enabled="no")
+    SubElement(power, "suspend-to-disk", enabled="no")
+    _devices(SubElement(domain, "devices"), spec)
+    if spec.uid is not None:
+        label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
+        _text(label, "label", f"+{spec.uid}:+{spec.uid}")
+    if spec.spice is not None:
+        _spice(domain, spec.spice, spec.sound)
+    ElementTree.indent(domain)
+    return ElementTree.tostring(domain, encoding="unicode") + "\n"
+
+
+def parse_mark(metadata: str) -> Mark | None:
+    """The mark in what virDomainGetMetadata gave for the namespace MARK; None if it is not one of ours."""
+    try:
+        element = ElementTree.fromstring(metadata)  # noqa: S314 - libvirtd parsed and wrote it again; no entities survive
+        return Mark(run=RunId.parse(element.attrib["id"]), owner=element.attrib["owner"], started=element.get("started", ""))
+    except (ElementTree.ParseError, KeyError, InvalidInput):
+        return None
+
+
+def vnc_socket(folder: Path) -> Path:
+    return folder / "vnc.sock"
+
+
+def serial_socket(folder: Path) -> Path:
+    return folder / "serial.sock"
+
+
+def uefi_variables(folder: Path) -> Path:
+    return folder / "uefi-vars.fd"
+
+
+def _text(parent: Element, element_name: str, text: str, /, **attributes: str) -> Element:
+    element = SubElement(parent, element_name, attributes)
+    element.text = text
+    return element
+
+
+def _os(domain: Element, spec: LaunchSpec) -> None:
+    os = SubElement(domain, "os")
+    _text(os, "type", "hvm", arch="x86_64", machine="q35" if spec.machine is Machine.Q35 else "pc")
+    if spec.firmware is Firmware.UEFI:
+        _text(os, "loader", str(UEFI_CODE), readonly="yes", type="pflash")
+        _text(os, "nvram", str(uefi_variables(spec.folder)))  # exists: libvirt would make it as a user of its own choice
+    SubElement(os, "smbios", mode="sysinfo")
+
+
+def _devices(devices: Element, spec: LaunchSpec) -> None:
+    letters: dict[str, int] = {}
+    first = next((drive for drive in spec.drives if drive.cdrom == spec.boot_cdrom), None)
+    for drive in spec.drives:
+        prefix = "sd" if _is_scsi(drive) else _TARGETS[drive.bus]
+        number = letters.get(prefix, 0)
+        letters[prefix] = number + 1
+        _drive(devices, drive, f"{prefix}{chr(ord('a') + number)}", boots=drive is first)
+    for controller in sorted({_SCSI[drive.bus] for drive in spec.drives if _is_scsi(drive)}):
+        SubElement(devices, "controller", type="scsi", index=controller, model="virtio-scsi")
+    SubElement(devices, "controller", type="usb", index="0", model="ehci")
+    if spec.port is not None:
+        _port(devices, spec.port)
+    serial = SubElement(devices, "serial", type="unix")
+    SubElement(serial, "source", mode="bind", path=str(serial_socket(spec.folder)))
+    SubElement(SubElement(serial, "target", type="isa-serial", port="0"), "model", name="isa-serial")
+    SubElement(devices, "input", type="tablet", bus="usb")
+    graphics = SubElement(devices, "graphics", type="vnc")
+    SubElement(graphics, "listen", type="socket", socket=str(vnc_socket(spec.folder)))
+    if spec.sound is not Sound.NONE and spec.spice is None:
+        SubElement(devices, "sound", model=_SOUNDS[spec.sound])
+        SubElement(devices, "audio", id="1", type="none")
+    SubElement(SubElement(devices, "video"), "model", type=_VIDEOS[spec.video], heads="1", primary="yes")
+    SubElement(devices, "memballoon", model="none")
+    rng = SubElement(devices, "rng", model="virtio")
+    _text(rng, "backend", "/dev/urandom", model="random")
+
+
+_SCSI = {Bus.SCSI: "0", Bus.VIRTIO: "1"}
+"""Bus -> our SCSI controller. virtio-blk knows no removable medium: virtio's way to one is a SCSI controller of its own."""
+
+
+def _is_scsi(drive: Drive) -> bool:
+    return drive.bus is Bus.SCSI or (drive.bus is Bus.VIRTIO and drive.cdrom)
+
+
+def _drive(devices: Element, drive: Drive, target: str, *, boots: bool) -> None:
+    disk = SubElement(devices, "disk", type="file", device="cdrom" if drive.cdrom else "disk")
+    if drive.chain:
+        driver = SubElement(disk, "driver", name="qemu", type=drive.chain[0].format)
+        if not drive.cdrom:
+            # A full disk of the host stops the guest, and it goes on when there is room; any other error is the guest's.
+            driver.attrib.update(error_policy="enospace", rerror_policy="report", discard="unmap")
+        SubElement(disk, "source", file=str(drive.chain[0].path))
+        if not drive.cdrom:
+            _backing(disk, drive.chain[1:])
+    else:
+        SubElement(disk, "driver", name="qemu", type="raw")
+    SubElement(disk, "target", dev=target, bus="scsi" if _is_scsi(drive) else str(drive.bus))
+    if drive.cdrom:
+        SubElement(disk, "readonly")
+    if boots:
+        SubElement(disk, "boot", order="1")
+    place = {"controller": "0", "bus": "0", "target": "0", "unit": "0"}
+    if _is_scsi(drive):
+        place |= {"controller": _SCSI[drive.bus], "target": str(drive.index)}
+    elif drive.bus is Bus.SATA:
+        place |= {"unit": str(drive.index)}
+    elif drive.bus is Bus.IDE:  # two channels of two
+        place |= {"bus": str(drive.index // 2), "unit": str(drive.index % 2)}
+    else:
+        return
+    SubElement(disk, "address", {"type": "drive", **place})
+
+
+def _backing(parent: Element, chain: tuple[DiskLayer, ...]) -> None:
+    """The whole chain with its formats; the empty element at its end keeps libvirt and QEMU from looking further."""
+    if not chain:
+        SubElement(parent, "backingStore")
+        return
+    backing = SubElement(parent, "backingStore", type="file")
+    SubElement(backing, "format", type=chain[0].format)
+    SubElement(backing, "source", file=str(chain[0].path))
+    _backing(backing, chain[1:])
+
+
+def _port(devices: Element, port: NetworkPort) -> None:
+    interface = SubElement(devices, "interface", type="ethernet")
+    SubElement(interface, "mac", address=str(port.mac))
+    SubElement(interface, "target", dev=str(port.tap), managed="no")
+    SubElement(interface, "model", type=_NICS[port.model])
+    SubElement(interface, "rom", enabled="no")  # guests boot from their first disk; iPXE would only cost time
+
+
+def _spice(domain: Element, spice: SpiceDisplay, sound: Sound) -> None:
+    """Ticketing is on and there is no password: nobody gets in before `grant_display` sets one."""
+    words = [f"addr={spice.address}", f"tls-port={spice.tls_port}", f"x509-dir={_escaped(spice.tls)}"]
+    words += ["tls-channel=default", "disable-ticketing=off", "disable-agent-file-xfer=on", "seamless-migration=off"]
+    arguments = ["-spice", ",".join(words)]
+    # libvirt refuses its own elements for agent and sound over SPICE without its own SPICE.
+    # The guest's agent, if it has one: size of the screen, clipboard.
+    arguments += ["-device", "virtio-serial-pci,id=lv-channels", "-chardev", "spicevmc,id=lv-agent,name=vdagent"]
+    arguments += ["-device", "virtserialport,bus=lv-channels.0,chardev=lv-agent,name=com.redhat.spice.0"]
+    if sound is not Sound.NONE:
+        arguments += ["-audiodev", "spice,id=lv-sound"]
+        for device in _SPICE_SOUNDS[sound]:
+            arguments += ["-device", device]
+    commandline = SubElement(domain, f"{{{_QEMU}}}commandline")
+    for argument in arguments:
+        SubElement(commandline, f"{{{_QEMU}}}arg", value=argument)
+
+
+def _escaped(path: Path) -> str:
+    """A comma begins the next option in QEMU's lists; two are one comma."""
+    return str(path).replace(",", ",,")

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: MIT
+"""LibvirtHypervisor keeps the contract labvirt.contracts.hypervisor: cold boots of transient domains on the libvirt of this host.
+
+A domain is ours when its mark (domain_xml.Mark) carries our owner. A call that only libvirtd answers uses one connection; one that
+QEMU itself must answer uses another, with a deadline, so that one stuck guest does not silence the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import UUID
+
+import libvirt
+import libvirt_qemu
+from PIL import Image, UnidentifiedImageError
+
+from labvirt.contracts.hypervisor import Capability, HypervisorInfo, LaunchSpec, Listener, MachineState, RunEvent, RunStatus
+from labvirt.domain.guest import RunId, StopHow
+from labvirt.domain.profile import Firmware
+from labvirt.errors import DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown
+from labvirt.hypervisors.libvirt import domain_xml
+from labvirt.hypervisors.libvirt.connection import Connection, run_of
+from labvirt.hypervisors.libvirt.events import DISK_ERROR, DISK_FULL, STOPPED, Ears
+from labvirt.hypervisors.libvirt.patience import Patience
+from labvirt.hypervisors.libvirt.pauses import Pauses
+from labvirt.hypervisors.libvirt.translation import Ended, translated
+from labvirt.hypervisors.libvirt.viewers import viewers_in
+from labvirt.system.files import write_atomic
+
+T = TypeVar("T")
+
+_SOCKET_BYTES = 107
+"""Longest path of a Unix socket (sockaddr_un, unix(7)): libvirt and QEMU bind them by their full path."""
+_START_SECONDS = 60.0
+_STOP_SECONDS = 40.0
+"""libvirt itself gives SIGTERM 10 s and SIGKILL 30 s (virProcessKillPainfully)."""
+_ASK_SECONDS = 5.0
+_PAUSES_AGAIN_SECONDS = 0.5
+
+_STATES = {
+    libvirt.VIR_DOMAIN_RUNNING: MachineState.RUNNING,
+    libvirt.VIR_DOMAIN_BLOCKED: MachineState.RUNNING,
+    libvirt.VIR_DOMAIN_SHUTDOWN: MachineState.RUNNING,
+    libvirt.VIR_DOMAIN_PMSUSPENDED: MachineState.PAUSED,
+    libvirt.VIR_DOMAIN_PAUSED: MachineState.PAUSED,
+    libvirt.VIR_DOMAIN_CRASHED: MachineState.PAUSED,
+}
+
+
+class LibvirtHypervisor:
+    """`uri` is a libvirt on this host, `owner` the controller's id that each domain carries, `accelerator` was probed: 'kvm' or 'tcg'."""
+
+    def __init__(self, uri: str, *, owner: str, accelerator: str) -> None:
+        self._uri = uri
+        self._owner = owner
+        self._accelerator = accelerator
+        self._ears = Ears(self._tell)
+        self._pauses = Pauses()
+        self._patience = Patience()
+        self._listeners: tuple[Listener, ...] = ()
+        self._connection = Connection(uri, self._hear_lifecycle, self._ears.monitor)
+
+    def capabilities(self) -> HypervisorInfo:
+        with translated("ask the version of", self._uri):
+            connection = self._connection.get()
+            qemu, own = connection.getVersion(), connection.getLibVersion()
+        tcg = self._accelerator != "kvm"
+        return HypervisorInfo(
+            driver="libvirt",
+            version=f"libvirt {_version(own)}, QEMU {_version(qemu)}",
+            accelerator=self._accelerator,
+            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE}),
+            notice="Guests run without KVM (TCG): slowly, and TCG is no security boundary." if tcg else "",
+        )
+
+    def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
+        return (domain_xml.render(spec, owner=self._owner, accelerator=self._accelerator),)
+
+    def start(self, spec: LaunchSpec) -> RunStatus:
+        domain = self._find(spec.run)
+        if domain is not None:
+            return self._status(domain, spec.run)
+        _check_paths(spec)
+        if spec.firmware is Firmware.UEFI:
+            self._copy_variables(spec)
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        xml = domain_xml.render(spec, owner=self._owner, accelerator=self._accelerator, started=started)
+        try:
+            domain = self._act("start", spec.run, lambda: self._connection.get().createXML(xml, 0), _START_SECONDS)
+        except (DriverTimeout, OutcomeUnknown):
+            self._end_half_started(spec.run)
+            raise
+        return self._status(domain, spec.run)
+
+    def running(self) -> tuple[RunStatus, ...]:
+        with translated("list the domains of", self._uri):
+            domains = self._connection.get().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        found = []
+        for domain in domains:
+            run = run_of(domain)
+            if run is None or not self._is_ours(domain, run):
+                continue
+            with contextlib.suppress(Ended):  # it ended since the list was made
+                found.append(self._status(domain, run))
+        return tuple(sorted(found, key=lambda status: status.run))
+
+    def stop(self, run: RunId, how: StopHow) -> None:
+        domain = self._find(run)
+        if domain is None:
+            return
+        with contextlib.suppress(Ended):  # it ended by itself meanwhile
+            if how is StopHow.SHUTDOWN:
+                self._monitored("shut down", run, domain, lambda own: own.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN))
+            elif how is StopHow.STOP:
+                self._switch_off(run, domain)
+            else:
+                # SIGKILL needs no answer of QEMU, so an older call that is stuck does not matter.
+                with translated("kill", str(run)):
+                    domain.destroy()
+
+    def reset(self, run: RunId) -> None:
+        domain = self._one(run)
+        self._monitored("reset", run, domain, lambda own: own.reset(0))
+
+    def resume(self, run: RunId) -> None:
+        domain = self._one(run)
+        with self._pauses.watch(run) as paused:
+            self._monitored("resume", run, domain, lambda own: own.resume())
+            if paused.wait(_PAUSES_AGAIN_SECONDS):
+                raise HypervisorError(
+                    f"{run} paused again at once: {_pause_reason(domain) or 'it did not say why'}.",
+                    operation="resume",
+                    subject=str(run),
+                    hint="Make room on the host's disk (df -h), then try again.",
+                )
+
+    def grant_display(self, run: RunId, secret: str, seconds: int) -> None:
+        domain = self._one(run)
+        # The old secret ends before the new one begins; an open session goes on.
+        self._command(run, domain, "expire_password", protocol="spice", time="now")
+        self._command(run, domain, "set_password", protocol="spice", password=secret, connected="keep")
+        if seconds > 0:
+            self._command(run, domain, "expire_password", protocol="spice", time=f"+{seconds}")
+
+    def screenshot(self, run: RunId) -> bytes:
+        domain = self._one(run)
+        return self._monitored("take a picture of", run, domain, _picture)
+
+    def subscribe(self, listener: Listener) -> None:
+        self._listeners = (*self._listeners, listener)
+        self._connection.get()
+
+    def close(self) -> None:
+        self._listeners = ()
+        self._ears.close()
+        self._connection.close()
+
+    def _find(self, run: RunId) -> libvirt.virDomain | None:
+        """The living domain of this run, if it is ours. Raises HypervisorError when somebody else's has its name."""
+        try:
+            with translated("look for", str(run)):
+                domain = self._connection.get().lookupByName(str(run))
+        except Ended:
+            return None
+        if not self._is_ours(domain, run):
+            raise HypervisorError(
+                f"There is a libvirt domain called {run} that is not ours.",
+                operation="look for",
+                subject=str(run),
+                hint=f"Remove or rename it: virsh -c {self._uri} dumpxml {run}",
+            )
+        return domain
+
+    def _one(self, run: RunId) -> libvirt.virDomain:
+        domain = self._find(run)
+        if domain is None:
+            raise Ended(run)
+        return domain
+
+    def _mark(self, domain: libvirt.virDomain) -> domain_xml.Mark | None:
+        try:
+            return domain_xml.parse_mark(domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, domain_xml.MARK))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
+                return None
+            raise
+
+    def _is_ours(self, domain: libvirt.virDomain, run: RunId) -> bool:
+        with translated("read the mark of", str(run)):
+            mark = self._mark(domain)
+        return mark is not None and mark.owner == self._owner and mark.run == run
+
+    def _status(self, domain: libvirt.virDomain, run: RunId) -> RunStatus:
+        """Proven by QEMU's own answer; SILENT when there is none in time. Raises Ended when it has ended."""
+        with translated("ask the state of", str(run)):
+            uuid = UUID(domain.UUIDString())
+            memory_mib = domain.maxMemory() // 1024
+            mark = self._mark(domain)
+        started = _moment(mark.started) if mark is not None else None
+        try:
+            answer = self._command(run, domain, "query-spice")
+        except Ended:
+            raise
+        except (DriverTimeout, HypervisorError) as error:
+            with translated("ask the state of", str(run)):
+                domain.state()  # raises when it is gone: then it is not silent but ended
+            self._ears.know(run)
+            return RunStatus(run=run, uuid=uuid, state=MachineState.SILENT, reason=str(error), started_at=started, memory_mib=memory_mib)
+        viewers = viewers_in(answer)
+        with translated("ask the state of", str(run)):
+            state = _STATES.get(domain.state()[0])
+        if state is None:
+            raise Ended(run)
+        self._ears.know(run, viewers, paused=state is MachineState.PAUSED)
+        reason = _pause_reason(domain) if state is MachineState.PAUSED else ""
+        return RunStatus(run=run, uuid=uuid, state=state, reason=reason, viewers=len(viewers), started_at=started, memory_mib=memory_mib)
+
+    def _command(self, run: RunId, domain: libvirt.virDomain, execute: str, **arguments: object) -> str:
+        """One QMP command. Its answer is QEMU's JSON; an error in it is raised by libvirt_qemu's caller here."""
+        text = json.dumps({"execute": execute, "arguments": arguments} if arguments else {"execute": execute})
+        answer: str = self._monitored(execute, run, domain, lambda own: libvirt_qemu.qemuMonitorCommand(own, text, 0))
+        failure = json.loads(answer).get("error")
+        if failure is not None:
+            # Never the arguments: one of them is a secret.
+            raise HypervisorError(f"{run}: QEMU refused {execute}: {failure.get('desc')}.", operation=execute, subject=str(run))
+        return answer
+
+    def _monitored(self, operation: str, run: RunId, domain: libvirt.virDomain, work: Callable[[libvirt.virDomain], T]) -> T:
+        """`work` with the same domain on the connection for calls that may be stuck."""
+
+        def call() -> T:
+            with translated(operation, str(run)):
+                return work(self._connection.for_monitor().lookupByUUIDString(domain.UUIDString()))
+
+        try:
+            return self._patience.within(_ASK_SECONDS, operation, str(run), call)
+        except DriverTimeout:
+            self._connection.abandon_monitor()
+            raise
+
+    def _act(self, operation: str, run: RunId, work: Callable[[], T], seconds: float) -> T:
+        def call() -> T:
+            with translated(operation, str(run)):
+                return work()
+
+        return self._patience.within(seconds, operation, str(run), call)
+
+    def _switch_off(self, run: RunId, domain: libvirt.virDomain) -> None:
+        """SIGTERM: QEMU flushes its disks and ends."""
+        try:
+            self._act("stop", run, lambda: domain.destroyFlags(libvirt.VIR_DOMAIN_DESTROY_GRACEFUL), _STOP_SECONDS)
+        except HypervisorError as error:
+            raise DriverTimeout(
+                f"{run} does not end: {error.sentence}",
+                operation="stop",
+                subject=str(run),
+                hint="Kill it: labvirt guest stop NAME --how kill",
+            ) from error
+
+    def _end_half_started(self, run: RunId) -> None:
+        """After a start whose end was not seen. (One that failed has ended its process, and perhaps another start of the same run won.)"""
+        with contextlib.suppress(LabVirtError):
+            self.stop(run, StopHow.KILL)
+
+    def _copy_variables(self, spec: LaunchSpec) -> None:
+        try:
+            content = domain_xml.UEFI_VARIABLES.read_bytes()
+            # PRIVILEGE: CAP_CHOWN, when `uid` is given; write_atomic gives away only the file it made itself.
+            write_atomic(domain_xml.uefi_variables(spec.folder), content, owner=spec.uid)
+        except FileNotFoundError as error:
+            raise HostNotReady("The UEFI firmware is missing on this host.", hint="apt-get install ovmf") from error
+        except OSError as error:
+            raise DriverError(
+                f"{spec.run}: its UEFI variables cannot be written: {error.strerror}.", operation="start", subject=str(spec.run)
+            ) from error
+
+    def _hear_lifecycle(self, run: RunId, event: int, detail: int) -> None:
+        if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
+            self._pauses.paused(run)
+        self._ears.lifecycle(run, event, detail)
+
+    def _tell(self, event: RunEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+
+def _picture(domain: libvirt.virDomain) -> bytes:
+    """The screen as PNG: QEMU 7.1 and libvirt 9 give one, older ones a PPM."""
+    stream = domain.connect().newStream(0)
+    kind = domain.screenshot(stream, 0, 0)
+    content = io.BytesIO()
+    stream.recvAll(lambda _stream, data, _opaque: content.write(data), None)
+    stream.finish()
+    if kind == "image/png":
+        return content.getvalue()
+    try:
+        png = io.BytesIO()
+        with Image.open(content, formats=("PPM",)) as image:
+            image.save(png, "PNG")
+    except (UnidentifiedImageError, OSError) as error:
+        raise HypervisorError(f"libvirt sent a picture that cannot be read ({kind}).", operation="screenshot") from error
+    return png.getvalue()
+
+
+def _pause_reason(domain: libvirt.virDomain) -> str:
+    """Why it is paused; empty when that cannot be known now."""
+    try:
+        _, reason = domain.state()
+        if reason != libvirt.VIR_DOMAIN_PAUSED_IOERROR:
+            return STOPPED
+        full = libvirt.VIR_DOMAIN_DISK_ERROR_NO_SPACE in domain.diskErrors().values()
+    except libvirt.libvirtError:  # it ended, or does not answer: whoever asks again will hear that
+        return ""
+    return DISK_FULL if full else DISK_ERROR
+
+
+def _check_paths(spec: LaunchSpec) -> None:
+    longest = max(len(os.fsencode(path)) for path in (domain_xml.serial_socket(spec.folder), domain_xml.vnc_socket(spec.folder)))
+    if longest > _SOCKET_BYTES:
+        raise HostNotReady(
+            f"The path of {spec.run}'s folder is too long for libvirt: its sockets would have {longest} bytes, {_SOCKET_BYTES} fit.",
+            hint="Move the state folder to a shorter path, or use the driver qemu, which has no such limit.",
+        )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _version(number: int) -> str:
+    """libvirt's numbers: major * 1000000 + minor * 1000 + release."""
+    return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}"

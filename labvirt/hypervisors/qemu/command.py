@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: MIT
+"""QEMU's command line out of a LaunchSpec: pure, decides nothing, holds no secret.
+
+Options that take structures get JSON; in the others every value is escaped. How the sandbox around it looks is in
+sandbox.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from labvirt.contracts.hypervisor import Drive, LaunchSpec
+from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
+from labvirt.hypervisors.qemu import layout
+
+PROGRAM = "qemu-system-x86_64"
+
+QMP_DESCRIPTOR = 3
+"""The listening QMP socket, made before QEMU starts: who connects waits for the greeting, and there is no moment in
+which a process exists that nobody can reach.
+"""
+TAP_DESCRIPTOR = 4
+
+_NICS = {Nic.VIRTIO: "virtio-net-pci", Nic.E1000: "e1000", Nic.RTL8139: "rtl8139"}
+_VIDEOS = {Video.STD: "VGA", Video.VIRTIO: "virtio-vga", Video.QXL: "qxl-vga"}
+
+
+def render(spec: LaunchSpec, *, accelerator: str) -> tuple[str, ...]:
+    """The argv of QEMU itself, with the paths that it sees. `accelerator` is 'kvm' or 'tcg'."""
+    words = [PROGRAM]
+    for option, value in _options(spec, accelerator):
+        words += [option, value] if value else [option]
+    return tuple(words)
+
+
+def _options(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
+    yield "-name", _join(guest=spec.run.guest)
+    yield "-uuid", str(spec.uuid)
+    yield "-no-user-config", ""
+    yield "-nodefaults", ""
+    # docs/system/security.rst and qemu(1): no old calls, no other user, no program, no other priority.
+    yield "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+    yield "-msg", "timestamp=on"
+    yield from _machine(spec, accelerator)
+    yield from _drives(spec)
+    yield from _network(spec)
+    yield from _displays(spec)
+    yield from _sound(spec)
+    # Pointers with absolute coordinates: else the cursor of a console and that of the guest drift apart.
+    yield "-device", "usb-ehci,id=usb"
+    yield "-device", "usb-tablet,bus=usb.0"
+    yield "-object", "rng-random,id=rng0,filename=/dev/urandom"
+    yield "-device", "virtio-rng-pci,rng=rng0"
+    yield "-device", "vmgenid,guid=auto"
+    yield "-chardev", _join("socket", id="qmp", fd=QMP_DESCRIPTOR, server="on", wait="off")
+    yield "-mon", "chardev=qmp,mode=control"
+    # No logfile: QEMU would let a guest fill the disk through it.
+    yield "-chardev", _join("socket", id="serial", path=f"{layout.GUEST}/{layout.SERIAL_SOCKET}", server="on", wait="off")
+    yield "-serial", "chardev:serial"
+
+
+def _machine(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
+    flash = {"pflash0": "uefi-code", "pflash1": "uefi-vars"} if spec.firmware is Firmware.UEFI else {}
+    yield "-machine", _join(spec.machine.value, accel=accelerator, vmport="off", **flash)
+    yield "-cpu", "host" if accelerator == "kvm" else "max"
+    yield "-smp", _join(str(spec.cpus), sockets=1, cores=spec.cpus, threads=1)
+    yield "-m", _join(size=f"{spec.memory_mib}M")
+    yield "-rtc", _join(base=spec.clock.value)
+    yield "-smbios", _join(type=1, manufacturer="LabVirt", product=spec.machine.value, serial=spec.serial, uuid=spec.uuid)
+    # A guest that puts itself to sleep looks broken to whoever sits there: neither S3 nor S4 is offered.
+    chip = "ICH9-LPC" if spec.machine is Machine.Q35 else "PIIX4_PM"
+    yield "-global", f"{chip}.disable_s3=1"
+    yield "-global", f"{chip}.disable_s4=1"
+    yield "-boot", "menu=off,strict=on"
+    if flash:
+        yield from _file("uefi-code", str(layout.UEFI_CODE), writable=False, format_="raw")
+        yield from _file("uefi-vars", f"{layout.GUEST}/{layout.UEFI_VARIABLES}", writable=True, format_="raw")
+
+
+def _file(node: str, path: str, *, writable: bool, format_: str, backing: str | None = None) -> Iterator[tuple[str, str]]:
+    """A file and its format as two nodes; nothing is probed, and what the file says of its backing is not believed."""
+    # Not 'auto': a file that cannot be opened for writing must fail here and not in the guest.
+    flags = {"read-only": not writable, "auto-read-only": False}
+    yield "-blockdev", json.dumps({"driver": "file", "node-name": f"{node}-file", "filename": path, **flags})
+    top: dict[str, object] = {"driver": format_, "node-name": node, "file": f"{node}-file", **flags}
+    if writable:
+        top["discard"] = "unmap"
+    if format_ == "qcow2":
+        top["backing"] = backing
+    yield "-blockdev", json.dumps(top)
+
+
+def _drives(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
+    buses = {drive.bus for drive in spec.drives}
+    if Bus.SATA in buses and spec.machine is Machine.PC:  # q35 has one of its own, called ide
+        yield "-device", "ich9-ahci,id=sata"
+    if Bus.SCSI in buses:
+        yield "-device", "virtio-scsi-pci,id=scsi"
+    if any(drive.bus is Bus.VIRTIO and drive.cdrom for drive in spec.drives):
+        yield "-device", "virtio-scsi-pci,id=cdroms"
+    order = sorted(range(len(spec.drives)), key=lambda place: spec.drives[place].cdrom is not spec.boot_cdrom)
+    for place, drive in enumerate(spec.drives):
+        layers = layout.chain(spec, place)
+        for depth in reversed(range(len(layers))):
+            layer = layers[depth]
+            below = layers[depth + 1].node if depth + 1 < len(layers) else None
+            yield from _file(layer.node, layer.inside, writable=layer.writable, format_=layer.format, backing=below)
+        # werror: a full disk of the host stops the guest, and it goes on when there is room; any other error is the
+        # guest's.
+        node = {"drive": layers[0].node} if layers else {}
+        errors = {} if drive.cdrom else {"werror": "enospc", "rerror": "report"}
+        yield "-device", _join(*_slot(drive, spec.machine), id=f"drive{place}", **node, bootindex=order.index(place), **errors)
+
+
+def _slot(drive: Drive, machine: Machine) -> tuple[str, ...]:
+    """Device and place on its bus."""
+    kind = "cd" if drive.cdrom else "hd"
+    if drive.bus is Bus.IDE:
+        return f"ide-{kind}", f"bus=ide.{drive.index // 2}", f"unit={drive.index % 2}"
+    if drive.bus is Bus.SATA:
+        return f"ide-{kind}", f"bus={'ide' if machine is Machine.Q35 else 'sata'}.{drive.index}"
+    if drive.bus is Bus.SCSI:
+        return f"scsi-{kind}", "bus=scsi.0", f"scsi-id={drive.index}"
+    if drive.cdrom:  # virtio-blk knows no removable medium; virtio's way to one is its SCSI controller
+        return "scsi-cd", "bus=cdroms.0", f"scsi-id={drive.index}"
+    return ("virtio-blk-pci",)
+
+
+def _network(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
+    if spec.port is None:
+        return
+    yield "-netdev", _join("tap", id="net0", fd=TAP_DESCRIPTOR)
+    # No option ROM: a seat boots from its disk or says why not, and never from whoever answers on the network.
+    yield "-device", _join(_NICS[spec.port.model], netdev="net0", id="nic0", mac=spec.port.mac, romfile="")
+
+
+def _displays(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
+    yield "-display", "none"
+    yield "-vnc", f"unix:{layout.GUEST}/{layout.VNC_SOCKET}"
+    yield "-device", _join(_VIDEOS[spec.video], id="video0")
+    if spec.spice is None:
+        return
+    yield (
+        "-spice",
+        _join(
+            **{
+                "addr": spec.spice.address,
+                "tls-port": spec.spice.tls_port,
+                "x509-dir": f"{layout.GUEST}/{layout.TLS}",
+                "tls-channel": "default",
+                # Without a password set over QMP, SPICE refuses everybody.
+                "disable-ticketing": "off",
+                "disable-agent-file-xfer": "on",
+                "seamless-migration": "off",
+            }
+        ),
+    )
+    # The guest's agent, if it has one: size of the screen, clipboard.
+    yield "-device", "virtio-serial-pci,id=channels"
+    yield "-chardev", "spicevmc,id=agent,name=vdagent"
+    yield "-device", "virtserialport,bus=channels.0,chardev=agent,name=com.redhat.spice.0"
+
+
+def _sound(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
+    if spec.sound is Sound.NONE:
+        return
+    yield "-audiodev", _join("spice" if spec.spice else "none", id="sound0")
+    if spec.sound is Sound.HDA:
+        yield "-device", "intel-hda,id=hda0"
+        yield "-device", "hda-duplex,bus=hda0.0,audiodev=sound0"
+    else:
+        yield "-device", "AC97,audiodev=sound0"
+
+
+def _join(*words: str, **values: object) -> str:
+    """QEMU's option syntax: a comma in a value is written twice."""
+    named = [f"{name}={str(value).replace(',', ',,')}" for name, value in values.items()]
+    return ",".join([*words, *named])

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: MIT
+"""QemuHypervisor keeps contracts.hypervisor.Hypervisor with QEMU processes of its own. Each method is the list of its
+steps.
+
+The runs folder is all it has to know what runs; it keeps connections, never truth. Deadlines are given at the top.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from labvirt.contracts.hypervisor import (
+    Capability,
+    HypervisorInfo,
+    LaunchSpec,
+    Listener,
+    MachineState,
+    RunStatus,
+)
+from labvirt.domain.guest import RunId, StopHow
+from labvirt.errors import (
+    DriverError,
+    DriverTimeout,
+    HostNotReady,
+    HypervisorError,
+    OperationInProgress,
+    OutcomeUnknown,
+)
+from labvirt.hypervisors.qemu import accelerator, command, layout, sandbox
+from labvirt.hypervisors.qemu.launch import end_all, launch
+from labvirt.hypervisors.qemu.monitor import MonitorLoop
+from labvirt.hypervisors.qemu.roster import Roster
+from labvirt.hypervisors.qemu.session import Session
+from labvirt.system import privileges
+from labvirt.system.files import read_bounded
+from labvirt.system.process import run as run_program
+from labvirt.system.process import send_signal, wait_end
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 30.0
+"""From exec to the greeting: 0.1 s on an idle host; many at once on a host without KVM take their time."""
+ANSWER_SECONDS = 2.0
+"""After so long a run counts as silent."""
+COMMAND_SECONDS = 10.0
+END_SECONDS = 15.0
+"""From quit or SIGKILL to the end of the process: its disks are flushed meanwhile."""
+RESUME_SECONDS = 1.0
+"""QEMU repeats the failed write at once: if the disk is still full, it stops again within milliseconds."""
+
+PICTURE_LIMIT = 64 << 20
+"""Bytes of a screenshot: more than any screen of ours makes as PNG."""
+
+
+class QemuHypervisor:
+    """All runs whose folders lie in `runs`.
+
+    `choice` is 'auto', 'kvm' or 'tcg'; `probe_guest` an image for trying KVM out.
+    """
+
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        choice: str = "auto",
+        probe_guest: Path | None = None,
+        probe_cache: Path | None = None,
+    ) -> None:
+        self._runs = runs
+        self._choice = choice
+        self._probe_guest = probe_guest
+        self._probe_cache = probe_cache or runs / ".accelerator.json"
+        self._loop = MonitorLoop()
+        self._roster = Roster(runs, self._loop)
+        self._lock = threading.Lock()
+        self._starting: set[RunId] = set()
+        self._accelerator: accelerator.Accelerator | None = None
+
+    def capabilities(self) -> HypervisorInfo:
+        version = _versions()
+        chosen = self._chosen(version)
+        return HypervisorInfo(
+            driver="qemu",
+            version=version,
+            accelerator=chosen.name,
+            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE}),
+            notice=chosen.notice,
+        )
+
+    def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
+        chosen = self._chosen().name
+        kvm = chosen == "kvm"
+        before = sandbox.prefix(spec, root=privileges.is_root(), kvm=kvm, kvm_group=accelerator.kvm_group() if kvm else None)
+        return (*before, *command.render(spec, accelerator=chosen))
+
+    def start(self, spec: LaunchSpec) -> RunStatus:
+        with self._only_one(spec.run):
+            session = self._roster.adopt(spec.run)
+            if session is None:
+                _check(spec)
+                launch(spec, self.command_line(spec), deadline_seconds=START_SECONDS)
+                session = self._roster.adopt(spec.run)
+            try:
+                return self._started(spec, session)
+            except DriverError:
+                end_all(spec.folder)
+                raise
+
+    def _started(self, spec: LaunchSpec, session: Session | None) -> RunStatus:
+        status = None
+        if session is not None:
+            status = self._loop.call(session.status(COMMAND_SECONDS), timeout=END_SECONDS, subject=spec.run.guest)
+        if status is None:
+            raise HypervisorError(
+                f"{spec.run.guest} ended as soon as it was started.",
+                operation="start",
+                subject=spec.run.guest,
+                hint=f"Its log: {spec.folder / layout.LOG}",
+            )
+        if status.uuid is not None and status.uuid != spec.uuid:
+            raise HypervisorError(f"{spec.run} answers with another uuid than it was given.", operation="start", subject=spec.run.guest)
+        return status
+
+    def running(self) -> tuple[RunStatus, ...]:
+        unproven = []
+        sessions = []
+        for run in self._roster.runs():
+            with self._lock:
+                starting = run in self._starting
+            if starting:
+                continue
+            try:
+                session = self._roster.adopt(run)
+            except DriverTimeout as error:
+                unproven.append(RunStatus(run=run, uuid=None, state=MachineState.SILENT, reason=error.sentence))
+                continue
+            if session is not None:
+                sessions.append(session)
+        answers = self._loop.call(_ask(sessions), timeout=ANSWER_SECONDS * 3, subject="The monitor thread")
+        return tuple(sorted((*answers, *unproven), key=lambda status: status.run))
+
+    def stop(self, run: RunId, how: StopHow) -> None:
+        if how is StopHow.KILL:
+            self._kill(run)
+            return
+        session = self._roster.adopt(run)
+        if session is None:
+            return
+        if how is StopHow.SHUTDOWN:
+            self._execute(session, "system_powerdown")
+            return
+        try:
+            self._execute(session, "quit")
+        except (OutcomeUnknown, HypervisorError):
+            # It may close the connection before the answer: whether it ended is what counts, and looked at below.
+            log.debug("%s: no answer to quit", run)
+        self._await_end(session)
+
+    def reset(self, run: RunId) -> None:
+        self._execute(self._one(run), "system_reset")
+
+    def resume(self, run: RunId) -> None:
+        session = self._one(run)
+
+        async def go_on() -> str | None:
+            session.forget_stop()
+            await session.execute("cont", deadline_seconds=COMMAND_SECONDS)
+            return await session.wait_stopped(RESUME_SECONDS)
+
+        reason = self._loop.call(go_on(), timeout=COMMAND_SECONDS * 2, subject=run.guest)
+        if reason is not None:
+            raise HypervisorError(
+                f"{run.guest} stopped again at once: {reason}.",
+                operation="resume",
+                subject=run.guest,
+                hint="Make room on the disk of the host, then resume it again.",
+            )
+
+    def grant_display(self, run: RunId, secret: str, seconds: int) -> None:
+        session = self._one(run)
+
+        async def grant() -> None:
+            # The end of its life first: at no moment is a secret valid without one.
+            expiry = {"protocol": "spice", "time": f"+{seconds}" if seconds > 0 else "now"}
+            await session.execute("expire_password", expiry, deadline_seconds=COMMAND_SECONDS)
+            password = {
+                "protocol": "spice",
+                "password": secret if seconds > 0 else secrets.token_urlsafe(24),
+                "connected": "keep",
+            }
+            await session.execute("set_password", password, deadline_seconds=COMMAND_SECONDS)
+
+        self._loop.call(grant(), timeout=COMMAND_SECONDS * 3, subject=run.guest)
+
+    def screenshot(self, run: RunId) -> bytes:
+        session = self._one(run)
+        name = f"screen-{secrets.token_hex(4)}.png"
+        picture = self._runs / str(run) / name
+        try:
+            self._execute(session, "screendump", {"filename": f"{layout.GUEST}/{name}", "format": "png"})
+            return read_bounded(picture, PICTURE_LIMIT)
+        except OSError as error:
+            raise HypervisorError(
+                f"The screen of {run.guest} could not be read: {error.strerror}.", operation="screenshot", subject=run.guest
+            ) from error
+        finally:
+            picture.unlink(missing_ok=True)
+
+    def subscribe(self, listener: Listener) -> None:
+        self._roster.subscribe(listener)
+
+    def close(self) -> None:
+        if not self._loop.closed:
+            self._roster.let_go()
+            self._loop.close()
+
+    def _chosen(self, version: str = "") -> accelerator.Accelerator:
+        if self._accelerator is None:
+            self._accelerator = accelerator.choose(
+                self._choice,
+                guest=self._probe_guest,
+                cache=self._probe_cache,
+                qemu_version=version or _versions(),
+            )
+        return self._accelerator
+
+    def _one(self, run: RunId) -> Session:
+        session = self._roster.adopt(run)
+        if session is None:
+            raise HypervisorError(f"{run.guest} does not run.", subject=run.guest, hint="Start it first.")
+        return session
+
+    def _execute(self, session: Session, name: str, arguments: dict[str, object] | None = None) -> None:
+        work = session.execute(name, arguments, deadline_seconds=COMMAND_SECONDS)
+        self._loop.call(work, timeout=COMMAND_SECONDS * 2, subject=session.run.guest)
+
+    def _kill(self, run: RunId) -> None:
+        try:
+            session = self._roster.adopt(run)
+        except DriverTimeout:  # it holds the socket and does not say who it is: then it is known by its log
+            session = None
+        if session is not None:
+            send_signal(session.process, signal.SIGKILL)
+            self._await_end(session)
+        end_all(self._runs / str(run), deadline_seconds=END_SECONDS)
+
+    def _await_end(self, session: Session) -> None:
+        if not wait_end(session.process, END_SECONDS):
+            raise DriverTimeout(
+                f"{session.run.guest} has not ended after {END_SECONDS:g} s.",
+                operation="stop",
+                subject=session.run.guest,
+                hint="Kill it: labvirt guest stop NAME --kill",
+            )
+
+    @contextmanager
+    def _only_one(self, run: RunId) -> Iterator[None]:
+        with self._lock:
+            if run in self._starting:
+                raise OperationInProgress(run.guest, "it is being started")
+            self._starting.add(run)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._starting.discard(run)
+
+
+async def _ask(sessions: list[Session]) -> tuple[RunStatus, ...]:
+    answers = await asyncio.gather(*(session.status(ANSWER_SECONDS) for session in sessions))
+    return tuple(answer for answer in answers if answer is not None)
+
+
+def _versions() -> str:
+    """QEMU's version. Raises HostNotReady when a program is missing that every start needs."""
+    answers = []
+    for program, package in ((command.PROGRAM, "qemu-system-x86"), ("bwrap", "bubblewrap"), ("setpriv", "util-linux")):
+        answer = run_program((program, "--version"), timeout=20)
+        if not answer.ok:
+            raise HostNotReady(f"No guest can be started: {answer.last_words}.", hint=f"apt-get install --no-install-recommends {package}")
+        answers.append(answer.stdout.decode("utf-8", "replace").partition("\n")[0])
+    return answers[0].removeprefix("QEMU emulator version ").strip()
+
+
+def _check(spec: LaunchSpec) -> None:
+    """What QEMU would say less clearly. Raises HypervisorError."""
+    for place in range(len(spec.drives)):
+        for layer in layout.chain(spec, place):
+            if not layer.host.is_file():
+                raise HypervisorError(
+                    f"{spec.run.guest} cannot be started: its disk file {layer.host.name} is missing.",
+                    operation="start",
+                    subject=spec.run.guest,
+                    hint=f"It should be {layer.host}. Choose another version of the image.",
+                )

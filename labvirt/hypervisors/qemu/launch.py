@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""Bringing QEMU up, and down again when it does not come: files, descriptors, the process, its greeting.
+
+The QMP socket listens before the process exists and is handed to it. So the socket answers if and only if a process
+of the run lives, from its first moment on and whoever crashes meanwhile; and its greeting, or its end, is waited for
+and not polled.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from labvirt.contracts.hypervisor import LaunchSpec
+from labvirt.domain.profile import Firmware
+from labvirt.errors import DriverTimeout, HypervisorError
+from labvirt.hypervisors.qemu import identity, layout
+from labvirt.hypervisors.qemu.record import LaunchRecord
+from labvirt.hypervisors.qemu.session import last_words
+from labvirt.system.files import write_atomic
+from labvirt.system.machine import boot_id
+from labvirt.system.process import send_signal, spawn_detached, wait_end
+from labvirt.system.sockets import connect_unix, listen_unix
+from labvirt.system.tap import open_tap
+
+GREETING_LIMIT = 65536
+
+
+def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float) -> None:
+    """QEMU runs and has greeted. After a failure no process of this run exists.
+
+    Raises HypervisorError (with QEMU's last words), DriverTimeout.
+    """
+    try:
+        with ExitStack() as descriptors:
+            greeting = _spawn(spec, argv, descriptors)
+            descriptors.close()  # QEMU's copy of the listener is the last one now: when it ends, the connection breaks
+            with greeting:
+                _await_greeting(spec, greeting, deadline_seconds)
+    except BaseException:
+        end_all(spec.folder)
+        raise
+
+
+def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack) -> socket.socket:
+    """The process exists. Returns a connection to its monitor, which has not answered yet."""
+    name = spec.run.guest
+    try:
+        _prepare(spec, argv)
+        listener = descriptors.enter_context(listen_unix(spec.folder / layout.QMP_SOCKET))
+        passed = [listener.fileno()]
+        if spec.port is not None:
+            tap = open_tap(str(spec.port.tap))
+            descriptors.callback(os.close, tap)
+            passed.append(tap)
+        greeting = connect_unix(spec.folder / layout.QMP_SOCKET)
+        try:
+            spawn_detached(argv, log=spec.folder / layout.LOG, descriptors=passed)
+        except BaseException:
+            greeting.close()
+            raise
+        return greeting
+    except OSError as error:
+        raise HypervisorError(
+            f"{name} cannot be started: {_reason(spec, error)}.", operation="start", subject=name, hint="labvirt doctor"
+        ) from error
+
+
+def _prepare(spec: LaunchSpec, argv: Sequence[str]) -> None:
+    """Everything that must lie in the folder before QEMU begins. Raises OSError."""
+    for leftover in (layout.VNC_SOCKET, layout.SERIAL_SOCKET, layout.LOG):
+        (spec.folder / leftover).unlink(missing_ok=True)
+    if spec.firmware is Firmware.UEFI:
+        template = layout.UEFI_VARIABLES_TEMPLATE.read_bytes()
+        write_atomic(spec.folder / layout.UEFI_VARIABLES, template, owner=spec.uid)
+    record = LaunchRecord(run=str(spec.run), argv=tuple(argv), uuid=spec.uuid, uid=spec.uid, boot_id=boot_id())
+    record.write(spec.folder)
+
+
+def _await_greeting(spec: LaunchSpec, connection: socket.socket, seconds: float) -> None:
+    name = spec.run.guest
+    deadline = time.monotonic() + seconds
+    heard = b""
+    while b"\n" not in heard and len(heard) < GREETING_LIMIT:
+        try:
+            connection.settimeout(max(0.001, deadline - time.monotonic()))
+            piece = connection.recv(4096)
+        except TimeoutError as error:
+            raise DriverTimeout(
+                f"{name} was started and did not answer within {seconds:g} s.",
+                operation="start",
+                subject=name,
+                hint="The host is overloaded, or its disk does not answer. Try again.",
+            ) from error
+        except OSError:  # connection reset: it ended with our connection in its queue
+            piece = b""
+        if not piece:
+            raise HypervisorError(
+                f"QEMU refused to run {name}: {last_words(spec.folder)}",
+                operation="start",
+                subject=name,
+                hint=f"Its whole log: {spec.folder / layout.LOG}",
+            )
+        heard += piece
+
+
+def _reason(spec: LaunchSpec, error: OSError) -> str:
+    if spec.port is not None and error.errno in (errno.ENODEV, errno.ENXIO):
+        return f"its network port {spec.port.tap} does not exist"
+    if spec.port is not None and error.errno == errno.EBUSY:
+        return f"another process uses its network port {spec.port.tap}"
+    if error.errno == errno.ENOSPC:
+        return "the disk of the host is full"
+    return f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+
+
+def end_all(folder: Path, *, deadline_seconds: float = 10.0) -> None:
+    """No process of the run in `folder` exists.
+
+    Raises DriverTimeout when one does not go (it waits for a broken disk).
+    """
+    deadline = time.monotonic() + deadline_seconds
+    # bubblewrap may be between its start and QEMU's: what is found is ended until nothing is found.
+    while found := identity.find(folder):
+        for process in found:
+            send_signal(process, signal.SIGKILL)
+        for process in found:
+            if not wait_end(process, max(0.0, deadline - time.monotonic())):
+                raise DriverTimeout(
+                    f"The process {process.pid} of {folder.name} does not end.",
+                    operation="kill",
+                    subject=folder.name,
+                    hint="It probably waits for a disk or a file server that does not answer.",
+                )

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: MIT
+"""The launch record: what was about to be started, written before it was.
+
+For people and for reading back; the process is the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from labvirt.hypervisors.qemu import layout
+from labvirt.system.files import read_bounded, write_atomic
+
+_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchRecord:
+    """`argv` holds no secret. `uid` None: the engine's own user."""
+
+    run: str
+    argv: tuple[str, ...]
+    uuid: uuid.UUID
+    uid: int | None
+    boot_id: str
+
+    def write(self, folder: Path) -> None:
+        """It lies in the run's folder, whole, before the process begins. Raises OSError."""
+        text = json.dumps({**asdict(self), "uuid": str(self.uuid)}, indent=1)
+        write_atomic(folder / layout.RECORD, text + "\n")
+
+
+def read(folder: Path) -> LaunchRecord | None:
+    """The record of the run in `folder`; None if there is none that can be read."""
+    try:
+        found = json.loads(read_bounded(folder / layout.RECORD, _LIMIT))
+        return LaunchRecord(
+            run=str(found["run"]),
+            argv=tuple(map(str, found["argv"])),
+            uuid=uuid.UUID(found["uuid"]),
+            uid=found["uid"],
+            boot_id=str(found["boot_id"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

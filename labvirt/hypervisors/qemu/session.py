@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: MIT
+"""One run as it lives: its process, the connection to its monitor, and what it says of itself. On the loop's thread
+only.
+
+1. The process is the run. The connection comes and goes: lost, it is made again for as long as the process lives.
+2. The end is seen by the process's pidfd and told once, after everything that QEMU still had to say.
+3. Who joins later asks (`_look`); from then on events keep the picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import uuid
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+
+from qemu.qmp import EventListener, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
+
+from labvirt.contracts.hypervisor import EventKind, MachineState, RunEvent, RunStatus
+from labvirt.domain.guest import RunId
+from labvirt.errors import DriverTimeout, HypervisorError, OutcomeUnknown
+from labvirt.hypervisors.qemu import layout
+from labvirt.hypervisors.qemu.identity import prove_peer
+from labvirt.hypervisors.qemu.viewers import Viewers
+from labvirt.system.files import read_tail
+from labvirt.system.process import ProcessIdentity, open_pidfd, started_at
+from labvirt.system.sockets import connect_unix
+
+log = logging.getLogger(__name__)
+
+LINE_LIMIT = 1 << 20
+"""Bytes of one QMP message. A monitor that says more in one line is not listened to any longer."""
+
+DISK_FULL = "the disk of the host is full"
+
+_STATES = {
+    "running": (MachineState.RUNNING, ""),
+    "suspended": (MachineState.RUNNING, ""),
+    "paused": (MachineState.PAUSED, "it was stopped"),
+    "io-error": (MachineState.PAUSED, "its disk could not be written"),
+    "internal-error": (MachineState.PAUSED, "its virtual processor failed"),
+    "guest-panicked": (MachineState.PAUSED, "its system crashed"),
+    "watchdog": (MachineState.PAUSED, "its watchdog stopped it"),
+}
+"""RunState of qapi/run-state.json."""
+
+
+class Session:
+    """The run `run`, proven to be `process`. `tell` is called with each event, and must not raise."""
+
+    def __init__(self, run: RunId, folder: Path, process: ProcessIdentity, tell: Callable[[RunEvent], None]) -> None:
+        self.run = run
+        self.process = process
+        self.ended = asyncio.Event()
+        self._folder = folder
+        self._tell = tell
+        self._ready = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._apart = asyncio.Event()
+        self._apart.set()
+        self._client: QMPClient | None = None
+        self._uuid: uuid.UUID | None = None
+        self._memory_mib = 0
+        self._state = MachineState.RUNNING
+        self._reason = ""
+        self._viewers = Viewers(self._say)
+        self._last_words = ""
+        self._pidfd: int | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """From now its end is seen and its monitor is listened to."""
+        self._pidfd = open_pidfd(self.process)
+        keeper = self._do(self._keep())
+        if self._pidfd is None:
+            self._do(self._finish(keeper))
+        else:
+            asyncio.get_running_loop().add_reader(self._pidfd, self._process_ended, keeper)
+
+    def let_go(self) -> None:
+        """The process's descriptor is closed. The tasks end with the loop."""
+        if self._pidfd is not None:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+        self._viewers.let_go()
+
+    async def status(self, deadline_seconds: float) -> RunStatus | None:
+        """What it is now; SILENT when it does not answer within the deadline; None when it has ended."""
+        state, reason = MachineState.SILENT, f"it has not answered for {deadline_seconds:g} s"
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await self._look(await self._connected())
+            state, reason = self._state, self._reason
+        except TimeoutError:
+            pass
+        except (QMPError, HypervisorError) as error:
+            reason = "the connection to it broke"
+            log.warning("%s: %s: %s", self.run, reason, error)
+        if self.ended.is_set():
+            return None
+        return RunStatus(
+            run=self.run,
+            uuid=self._uuid,
+            state=state,
+            reason=reason,
+            viewers=self._viewers.count,
+            started_at=started_at(self.process),
+            pid=self.process.pid,
+            memory_mib=self._memory_mib,
+        )
+
+    async def execute(self, command: str, arguments: Mapping[str, object] | None = None, *, deadline_seconds: float) -> object:
+        """QEMU's answer. Raises HypervisorError (it refused, or has ended), DriverTimeout, OutcomeUnknown."""
+        asked = False
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                client = await self._connected()
+                asked = True
+                return await client.execute(command, arguments)
+        except TimeoutError as error:
+            raise DriverTimeout(
+                f"{self.run.guest} did not answer within {deadline_seconds:g} s.",
+                operation=command,
+                subject=self.run.guest,
+                hint="Look again; if it stays silent, kill it: labvirt guest stop NAME --kill",
+            ) from error
+        except ExecuteError as error:
+            raise HypervisorError(
+                f"QEMU refused {command} for {self.run.guest}: {error}", operation=command, subject=self.run.guest
+            ) from error
+        except (ExecInterruptedError, StateError) as error:
+            raise self._broken(command, asked) from error
+
+    async def wait_stopped(self, seconds: float) -> str | None:
+        """Why it was stopped if that happens within so many seconds, else None. Forgets earlier stops when called."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+                return self._reason
+        return None
+
+    def forget_stop(self) -> None:
+        self._stopped.clear()
+
+    def _broken(self, command: str, asked: bool) -> HypervisorError | OutcomeUnknown:
+        if not asked or self.ended.is_set():
+            return HypervisorError(f"{self.run.guest} has ended.", operation=command, subject=self.run.guest)
+        return OutcomeUnknown(
+            f"The connection to {self.run.guest} broke while it was asked to {command}.",
+            operation=command,
+            subject=self.run.guest,
+            hint="Look at its state before you try again.",
+        )
+
+    async def _connected(self) -> QMPClient:
+        ready, ended = asyncio.ensure_future(self._ready.wait()), asyncio.ensure_future(self.ended.wait())
+        try:
+            await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ready.cancel()
+            ended.cancel()
+        if self._client is None or self.ended.is_set():
+            raise HypervisorError(f"{self.run.guest} has ended.", subject=self.run.guest)
+        return self._client
+
+    async def _keep(self) -> None:
+        pause = 0.05
+        while True:
+            try:
+                await self._converse()
+                pause = 0.05
+            except (QMPError, OSError, EOFError) as error:
+                log.debug("%s: no conversation: %s", self.run, error)
+            finally:
+                self._client = None
+                self._ready.clear()
+                self._apart.set()
+            await asyncio.sleep(pause)  # the process's end cancels this
+            pause = min(pause * 2, 2.0)
+
+    async def _converse(self) -> None:
+        """One connection from its greeting to its end."""
+        connection = connect_unix(self._folder / layout.QMP_SOCKET, timeout=0)
+        if prove_peer(self._folder, connection) != self.process:
+            connection.close()
+            raise ConnectionRefusedError(f"somebody else answers for {self.run}")
+        client = QMPClient(str(self.run), readbuflen=LINE_LIMIT)
+        events = EventListener()
+        client.register_listener(events)
+        try:
+            try:
+                await client.connect(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._apart.clear()
+            hearing = self._do(self._listen(events))
+            try:
+                await self._look(client)
+                self._client = client
+                self._ready.set()
+                while client.runstate is Runstate.RUNNING:
+                    await client.runstate_changed()
+            finally:
+                while not events.empty():  # what it said last
+                    self._hear(await events.get())
+                hearing.cancel()
+        finally:
+            with contextlib.suppress(QMPError, OSError, EOFError):
+                await client.disconnect()
+
+    async def _listen(self, events: EventListener) -> None:
+        async for event in events:
+            self._hear(event)
+
+    async def _look(self, client: QMPClient) -> None:
+        """Ask for everything that events would have told."""
+        if self._uuid is None:
+            self._uuid = uuid.UUID(str(_text(await client.execute("query-uuid"), "UUID")))
+            size = await client.execute("query-memory-size-summary")
+            self._memory_mib = int(_text(size, "base-memory")) >> 20
+        status = _text(await client.execute("query-status"), "status")
+        state, reason = _STATES.get(status, (MachineState.RUNNING, ""))
+        if status == "io-error" and (self._reason == DISK_FULL or await _is_full(client)):
+            reason = DISK_FULL
+        self._state, self._reason = state, reason
+        with contextlib.suppress(ExecuteError):  # this run has no SPICE
+            self._viewers.compare(await client.execute("query-spice"))
+
+    def _hear(self, message: Mapping[str, object]) -> None:
+        data = message.get("data")
+        data = data if isinstance(data, Mapping) else {}
+        match message.get("event"):
+            case "STOP":
+                if self._state is not MachineState.PAUSED:
+                    self._state, self._reason = MachineState.PAUSED, self._reason or "it was stopped"
+                self._stopped.set()
+                self._say(EventKind.PAUSED, self._reason)
+            case "RESUME":
+                self._state, self._reason = MachineState.RUNNING, ""
+                self._say(EventKind.RESUMED)
+            case "BLOCK_IO_ERROR" if data.get("action") == "stop":
+                self._reason = DISK_FULL if data.get("nospace") else "its disk could not be written"
+            case "GUEST_PANICKED":
+                self._reason = "its system crashed"
+            case "SHUTDOWN":
+                if data.get("guest"):
+                    self._last_words = "it switched itself off"
+                    self._say(EventKind.GUEST_SHUTDOWN)
+                else:
+                    self._last_words = "it was stopped"
+            case "RESET":
+                self._say(EventKind.RESET)
+            case "SPICE_INITIALIZED":
+                self._viewers.initialized(data.get("client"))
+            case "SPICE_DISCONNECTED":
+                self._viewers.disconnected(data.get("client"))
+
+    def _process_ended(self, keeper: asyncio.Task[None]) -> None:
+        self.let_go()
+        self._do(self._finish(keeper))
+
+    async def _finish(self, keeper: asyncio.Task[None]) -> None:
+        """Tell the end, after what is still in the connection."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._apart.wait()
+        keeper.cancel()
+        await asyncio.wait((keeper,))
+        self.ended.set()
+        self._say(EventKind.ENDED, self._last_words or last_words(self._folder))
+
+    def _say(self, kind: EventKind, detail: str = "", *, peer: str = "") -> None:
+        self._tell(RunEvent(run=self.run, kind=kind, detail=detail, peer=peer))
+
+    def _do(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)  # a loop keeps its tasks only weakly
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def last_words(folder: Path) -> str:
+    """The last thing QEMU wrote to its log, for a sentence; says so when there is nothing."""
+    lines = [line.strip() for line in read_tail(folder / layout.LOG, 2000).splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "QEMU ended without a word"
+
+
+async def _is_full(client: QMPClient) -> bool:
+    blocks = await client.execute("query-block")
+    listed = blocks if isinstance(blocks, list) else []
+    return any(isinstance(block, Mapping) and block.get("io-status") == "nospace" for block in listed)
+
+
+def _text(answer: object, key: str) -> str:
+    """One value of an answer. Raises HypervisorError when QEMU does not answer as documented."""
+    if not isinstance(answer, Mapping) or key not in answer:
+        raise HypervisorError(f"QEMU's answer has no {key}.", hint="This QEMU is not one LabVirt knows (7.2 to 10).")
+    return str(answer[key])

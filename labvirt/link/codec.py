@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""Frozen values <-> JSON, by their type hints; and messages <-> lines of at most MAX_LINE bytes. Pure.
+
+Errors travel as their code, sentence, hint and plain attributes and come back as the same leaf of labvirt.errors.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from ipaddress import IPv4Address
+from typing import Any
+
+from labvirt.errors import InvalidInput, LabVirtError
+
+MAX_LINE = 1 << 20
+"""Bytes of one message with its newline (1 MiB)."""
+
+
+def encode(message: Mapping[str, Any]) -> bytes:
+    """One line. Raises InvalidInput when it is too long."""
+    line = json.dumps(message, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    if len(line) > MAX_LINE:
+        raise InvalidInput("message", f"is longer than {MAX_LINE} bytes")
+    return line
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """The message of one line. Raises InvalidInput unless it is one JSON object."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("message", "is not JSON") from error
+    if not isinstance(message, dict):
+        raise InvalidInput("message", "is not a JSON object")
+    return message
+
+
+def pack(value: object) -> Any:
+    """A value as JSON: dataclasses become objects, tuples lists, everything else its usual text."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, IPv4Address):
+        return str(value)
+    if isinstance(value, tuple | list):
+        return [pack(item) for item in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: pack(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    raise TypeError(f"{type(value).__name__} does not travel")
+
+
+def unpack(kind: Any, data: Any, field: str = "value") -> Any:
+    """The value of type `kind` that `data` stands for. Raises InvalidInput naming the field that does not fit."""
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        if data is None:
+            return None
+        return unpack(next(arm for arm in typing.get_args(kind) if arm is not type(None)), data, field)
+    if origin is tuple:
+        return _unpack_tuple(typing.get_args(kind), data, field)
+    if kind is None or kind is type(None):
+        _expect(data is None, field)
+        return None
+    if kind in (str, bool, int):
+        _expect(type(data) is kind, field)
+        return data
+    if kind is float:
+        _expect(type(data) in (int, float), field)
+        return float(data)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _unpack_dataclass(kind, data, field)
+    _expect(type(data) is str, field)
+    try:
+        if kind is bytes:
+            return base64.b64decode(data, validate=True)
+        if kind is datetime:
+            return datetime.fromisoformat(data)
+        return kind(data)
+    except ValueError as error:
+        raise InvalidInput(field, "does not fit") from error
+
+
+def _unpack_tuple(arms: tuple[Any, ...], data: Any, field: str) -> tuple[Any, ...]:
+    _expect(type(data) is list, field)
+    if len(arms) == 2 and arms[1] is Ellipsis:
+        return tuple(unpack(arms[0], item, field) for item in data)
+    _expect(len(data) == len(arms), field)
+    return tuple(unpack(arm, item, field) for arm, item in zip(arms, data, strict=True))
+
+
+def _unpack_dataclass(kind: type, data: Any, field: str) -> Any:
+    _expect(type(data) is dict, field)
+    hints = _hints(kind)
+    _expect(data.keys() <= hints.keys(), field)
+    return kind(**{name: unpack(hints[name], data[name], f"{field}.{name}") for name in data})
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+def _expect(right: bool, field: str) -> None:
+    if not right:
+        raise InvalidInput(field, "does not fit")
+
+
+def pack_error(error: LabVirtError) -> dict[str, Any]:
+    """Its code, its words, and its attributes that are plain text or numbers."""
+    attributes = {k: v for k, v in vars(error).items() if isinstance(v, str | int) and not isinstance(v, bool)}
+    return {"code": error.code, **attributes}
+
+
+def unpack_error(data: Any) -> LabVirtError:
+    """The same leaf with the same words; a code from a newer engine becomes a plain LabVirtError with its words."""
+    _expect(type(data) is dict and type(data.get("code")) is str, "error")
+    leaf = _leaves().get(data["code"], LabVirtError)
+    error = leaf.__new__(leaf)
+    sentence = str(data.get("sentence", "The engine refused."))
+    Exception.__init__(error, sentence)
+    error.sentence, error.hint = sentence, str(data.get("hint", ""))
+    for name, value in data.items():
+        if name.isidentifier() and not name.startswith("_") and name not in ("code", "args") and type(value) in (str, int):
+            setattr(error, name, value)
+    return error
+
+
+@cache
+def _leaves() -> dict[str, type[LabVirtError]]:
+    found: dict[str, type[LabVirtError]] = {}
+    pending = [LabVirtError]
+    while pending:
+        kind = pending.pop()
+        found[kind.code] = kind
+        pending += kind.__subclasses__()
+    return found

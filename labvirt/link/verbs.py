@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""The verbs that may be spoken over the socket, with the types of what goes in and out: contracts.engine.EngineLink, spelled out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Any
+
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
+from labvirt.domain.findings import Finding
+from labvirt.domain.lease import Lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verb:
+    """`takes` are the positional arguments' types; `seconds` is how long an answer may take."""
+
+    takes: tuple[Any, ...] = ()
+    gives: Any = None
+    seconds: float = 30.0
+    stream: bool = False
+    """Many answers, one a line, until somebody goes away."""
+
+
+VERBS = {
+    "status": Verb(gives=EngineStatus),
+    "poke": Verb(),
+    "watch": Verb(gives=Change, stream=True),
+    "mint_display": Verb(takes=(str, IPv4Address), gives=DisplayTicket),
+    "leases": Verb(takes=(str,), gives=tuple[Lease, ...]),
+    "screenshot": Verb(takes=(str,), gives=bytes),
+    "reset": Verb(takes=(str,)),
+    "command_line": Verb(takes=(str,), gives=tuple[str, ...]),
+    "verify": Verb(gives=tuple[Finding, ...], seconds=120.0),
+}

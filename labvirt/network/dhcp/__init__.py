@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""DHCP by dnsmasq: one server for each lab's bridge."""

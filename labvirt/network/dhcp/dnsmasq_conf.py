@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+"""What dnsmasq is given for one lab: its configuration, the known hosts, and the names (dnsmasq(8)). PURE.
+
+No path occurs in it: paths are arguments of the server (server.py), so the same text serves on any machine.
+"""
+
+from __future__ import annotations
+
+import re
+
+from labvirt.contracts.dhcp import DhcpHost, DhcpLab
+from labvirt.errors import InvalidInput
+
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
+"""A host name's label, RFC 1123 2.1; the narrow form keeps commas and new lines out of the files."""
+
+
+def render_config(lab: DhcpLab) -> str:
+    """dnsmasq.conf of the lab. Changes of it need a restart of the server. Raises InvalidInput for a bad name."""
+    network, mask = lab.network.network_address, lab.network.netmask
+    first, last = lab.quarantine
+    domain = ".".join(_checked(label, "domain") for label in lab.domain.split("."))
+    return f"""\
+# Lab {_checked(lab.lab, "lab")}: written by LabVirt. Changes made here are overwritten.
+
+# Only on this lab's bridge, also when it comes later or again.
+interface={lab.bridge}
+except-interface=lo
+bind-dynamic
+
+# Names of this lab only. Nothing is asked of other servers, nothing is read from this machine.
+no-resolv
+no-hosts
+domain-needed
+local=/{domain}/
+local=/{_reverse(lab)}/
+domain={domain},{lab.network}
+
+# The only DHCP server of this network: it refuses what it does not know at once (RFC 2131, 4.3.2).
+dhcp-authoritative
+# Addresses are computed, each is one host's for ever: no need to probe, which costs seconds.
+no-ping
+dhcp-lease-max={lab.network.num_addresses}
+dhcp-option=option:router,{lab.gateway}
+dhcp-option=option:dns-server,{lab.gateway}
+
+# Known hosts get their own address only; strangers a short lease in quarantine, and no name.
+dhcp-range={network},static,{mask},{lab.lease_seconds}
+dhcp-range=tag:!known,{first},{last},{mask},{lab.quarantine_lease_seconds}
+dhcp-ignore-names=tag:!known
+
+quiet-dhcp
+"""
+
+
+def render_hosts(lab: DhcpLab) -> str:
+    """The file for --dhcp-hostsfile: who gets which address and name. Read again on SIGHUP."""
+    return "".join(f"{host.mac},{host.address},{_checked(host.name, 'name')},{lab.lease_seconds}\n" for host in _sorted(lab))
+
+
+def render_names(lab: DhcpLab) -> str:
+    """The file for --addn-hosts: names resolve, forwards and backwards, before any lease. Read again on SIGHUP."""
+    return "".join(f"{host.address} {_checked(host.name, 'name')}.{lab.domain} {host.name}\n" for host in _sorted(lab))
+
+
+def _sorted(lab: DhcpLab) -> list[DhcpHost]:
+    return sorted(lab.hosts, key=lambda host: host.address)
+
+
+def _reverse(lab: DhcpLab) -> str:
+    """The smallest reverse zone on an octet boundary that holds the network (RFC 1035, 3.5)."""
+    octets = str(lab.network.network_address).split(".")[: lab.network.prefixlen // 8]
+    return ".".join([*reversed(octets), "in-addr", "arpa"])
+
+
+def _checked(label: str, field: str) -> str:
+    if not _LABEL.match(label):
+        raise InvalidInput(field, "is not a host name", hint="Use a-z, 0-9 and '-', at most 63 characters.")
+    return label

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""DNS: names asked of a lab's server."""

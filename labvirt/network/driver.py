@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: MIT
+"""LinuxNetwork keeps contracts.network.Network with rtnetlink and nftables, in the network namespace of the process.
+
+1. The base of the rules stands before any bridge or TAP, and closes every 'lvt*' port that has no identity.
+2. plug: identity into the sets, then the TAP, then up. unplug: the TAP, then the sets. So a kill at any point leaves a port
+   closed, or an identity without a port.
+3. The kernel is the memory: labs and ports are noted on their interfaces (memo.py); nothing is kept here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from ipaddress import IPv4Address
+
+from pyroute2 import IPRoute
+
+from labvirt.contracts.network import Flow, GuestPort, LabNetwork, NetworkState
+from labvirt.domain.addresses import InterfaceName
+from labvirt.errors import LabVirtError, NetworkError
+from labvirt.network import bridge as bridges
+from labvirt.network import links, memo
+from labvirt.network import tap as taps
+from labvirt.network.nftables import listing, rules
+from labvirt.network.nftables.doer import Nft, is_absent
+from labvirt.network.nftables.ruleset import BRIDGE, FAMILIES, INET, TABLE
+
+log = logging.getLogger(__name__)
+
+
+class LinuxNetwork:
+    """One per engine. Safe to be called from several threads; changes are made one after another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._nft = Nft()
+
+    def ensure_lab(self, lab: LabNetwork) -> None:
+        if not links.BRIDGE_NAME.match(str(lab.bridge)):
+            raise NetworkError(f"{lab.bridge} is not a bridge's name of ours.", operation="ensure", subject=str(lab.bridge))
+        with self._lock, links.rtnetlink("ensure", lab.bridge) as route:
+            found = self._list()
+            labs = {**self._noted_labs(route), lab.bridge: lab}
+            if not found.base_intact:
+                self._mend(route, labs, found)
+            elif not found.knows(labs.values()):
+                self._nft.run(rules.set_labs(labs.values()), operation="ensure", subject=str(lab.bridge))
+            bridges.ensure(route, lab)
+
+    def remove_lab(self, bridge: InterfaceName) -> None:
+        with self._lock, links.rtnetlink("remove", bridge) as route:
+            index = links.index_of(bridge)
+            for link in links.look_all(route) if index is not None else ():
+                if link.master == index and links.TAP_NAME.match(str(link.name)):
+                    self.unplug(link.name)
+            gone = self._noted_labs(route).get(bridge)
+            links.remove(route, bridge, "bridge")
+            found = self._list()
+            if not found.base_intact:
+                return
+            rest = self._noted_labs(route)
+            grants = [grant for grant in found.grants if gone and grant.gateway == gone.gateway]
+            self._nft.run(rules.set_labs(rest.values()) + rules.remove_grants(grants), operation="remove", subject=str(bridge))
+
+    def plug(self, port: GuestPort) -> None:
+        if not links.TAP_NAME.match(str(port.tap)):
+            raise NetworkError(f"{port.tap} is not a TAP's name of ours.", operation="plug", subject=str(port.tap))
+        with self._lock, links.rtnetlink("plug", port.tap) as route:
+            index = links.index_of(port.bridge)
+            if index is None:
+                raise NetworkError(
+                    f"The bridge {port.bridge} of {port.tap} is not there.",
+                    operation="plug",
+                    subject=str(port.tap),
+                    hint="The engine makes it again within seconds; try again then.",
+                )
+            try:
+                self._set_port(route, port)
+                taps.ensure(route, port, index)
+            except BaseException:
+                self._undo_plug(port.tap)
+                raise
+
+    def unplug(self, tap: InterfaceName) -> None:
+        with self._lock:
+            with links.rtnetlink("unplug", tap) as route:
+                if links.TAP_NAME.match(str(tap)):
+                    links.remove(route, tap, "tun")
+            self._nft.run(rules.remove(self._elements_of(tap)), operation="unplug", subject=str(tap))
+
+    def grant_display(self, bridge: InterfaceName, source: IPv4Address, port: int) -> None:
+        with self._lock:
+            lab = self._lab_of(bridge)
+            if lab is None or not lab.display_ports[0] <= port <= lab.display_ports[1]:
+                raise NetworkError(f"{port} is no display port of {bridge}.", operation="grant", subject=str(bridge), hint="labvirt verify")
+            wanted = rules.Grant(source=source, gateway=lab.gateway, port=port)
+            stale = self._grants_of(lab.gateway, port)
+            if stale != [wanted]:
+                self._nft.run(rules.set_grant(wanted, stale), operation="grant", subject=str(bridge))
+
+    def revoke_display(self, bridge: InterfaceName, port: int) -> None:
+        with self._lock:
+            lab = self._lab_of(bridge)
+            if lab is not None:
+                self._nft.run(rules.remove_grants(self._grants_of(lab.gateway, port)), operation="revoke", subject=str(bridge))
+
+    def flows(self) -> tuple[Flow, ...]:
+        return listing.parse(self._nft.read(_set(BRIDGE, "flows"), operation="flows")).flows
+
+    def state(self) -> NetworkState:
+        with self._lock, links.rtnetlink("look at", "bridges") as route:
+            found = self._list()
+            labs = self._noted_labs(route)
+            taps = links.names(links.TAP_NAME)
+            return NetworkState(
+                bridges=links.names(links.BRIDGE_NAME),
+                taps=taps,
+                filtered=frozenset(tap for tap in taps if str(tap) in found.filtered),
+                rules_intact=found.base_intact and found.knows(labs.values()),
+            )
+
+    def _mend(self, route: IPRoute, labs: dict[InterfaceName, LabNetwork], found: listing.Listing) -> None:
+        """Everything anew in one transaction: labs and ports by their notes, grants as far as they still stand."""
+        bridge_names = {index: name for name in labs if (index := links.index_of(name)) is not None}
+        ports = [
+            port
+            for link in links.look_all(route)
+            if link.kind == "tun" and link.master in bridge_names
+            if (port := memo.parse_port(link.name, bridge_names[link.master], link.note)) is not None
+        ]
+        if found.chains or ports:
+            log.warning("the packet filter is not as it should be; %d ports get their rules anew", len(ports))
+        self._nft.run(rules.replace(labs.values(), ports, found.grants), operation="mend", subject=TABLE)
+
+    def _set_port(self, route: IPRoute, port: GuestPort) -> None:
+        stale, wanted = self._elements_of(port.tap), rules.port_elements(port)
+        if stale == wanted:
+            return
+        try:
+            self._nft.run(rules.set_port(port, stale), operation="plug", subject=str(port.tap))
+        except NetworkError as error:
+            if not is_absent(error):
+                raise
+            # Somebody flushed the tables: first the base, then the port.
+            self._mend(route, self._noted_labs(route), self._list())
+            self._nft.run(rules.set_port(port, self._elements_of(port.tap)), operation="plug", subject=str(port.tap))
+
+    def _undo_plug(self, tap: InterfaceName) -> None:
+        try:
+            self.unplug(tap)
+        except LabVirtError:
+            log.exception("%s: the failed plug could not be undone; the port is closed", tap)
+
+    def _noted_labs(self, route: IPRoute) -> dict[InterfaceName, LabNetwork]:
+        found = (links.look(route, name) for name in sorted(links.names(links.BRIDGE_NAME)))
+        labs = (memo.parse_lab(link.name, link.note) for link in found if link is not None)
+        return {lab.bridge: lab for lab in labs if lab is not None}
+
+    def _lab_of(self, bridge: InterfaceName) -> LabNetwork | None:
+        with links.rtnetlink("look at", bridge) as route:
+            link = links.look(route, bridge)
+        return None if link is None else memo.parse_lab(bridge, link.note)
+
+    def _list(self) -> listing.Listing:
+        tables = [{"table": {"family": family, "name": TABLE}} for family in FAMILIES]
+        return listing.parse(self._nft.read(*tables, operation="list"))
+
+    def _elements_of(self, tap: InterfaceName) -> rules.Elements:
+        objects = self._nft.read(_set(BRIDGE, "macs"), _set(BRIDGE, "ports"), operation="list")
+        return rules.of_port(listing.parse(objects).elements, tap)
+
+    def _grants_of(self, gateway: IPv4Address, port: int) -> list[rules.Grant]:
+        grants = listing.parse(self._nft.read(_set(INET, "granted"), operation="list")).grants
+        return [grant for grant in grants if grant.gateway == gateway and grant.port == port]
+
+
+def _set(family: str, name: str) -> dict[str, object]:
+    return {"set": {"family": family, "table": TABLE, "name": name}}

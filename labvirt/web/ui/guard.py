@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Who may pass: nobody without a sign-in, except through the routes that are named here. A route that nobody thought of is closed."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Request
+
+from labvirt.errors import NotAllowed
+from labvirt.web.ui.sign_in import COOKIE, SignIns
+
+OPEN = frozenset({"pages.door", "pages.enter", "pages.health", "static", "terminals.ticket", "terminals.heartbeat"})
+"""Endpoints for everybody. The terminals' two look at the lease of the address that asks."""
+
+NOT_SIGNED_IN = NotAllowed("You are not signed in.", hint="Open the first page and enter a one-time code: labvirt code")
+
+
+def is_signed_in(request: Request, sign_ins: SignIns) -> bool:
+    return sign_ins.valid(request.cookies.get(COOKIE))
+
+
+def may_pass(request: Request, sign_ins: SignIns) -> bool:
+    """May this request go on? Unknown addresses (no endpoint) are closed too: only who is signed in learns what exists."""
+    return request.endpoint in OPEN or is_signed_in(request, sign_ins)
+
+
+def check_origin(request: Request) -> None:
+    """Raises NotAllowed for a writing request that a page of somebody else has sent (Fetch Metadata, else Origin; OWASP CSRF cheat sheet).
+
+    Programs that are no browser send neither header, and carry no cookie that somebody could ride on.
+    """
+    if request.method in ("GET", "HEAD", "OPTIONS"):
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    foreign = site not in ("same-origin", "none") if site is not None else origin is not None and urlsplit(origin).netloc != request.host
+    if foreign:
+        raise NotAllowed("This was sent by a page of another site.", hint="Use LabVirt's own pages.")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The routes that people's browsers use: first page, its fragment and pictures, the door, health."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from labvirt.contracts.clock import Clock
+from labvirt.domain.names import one_line
+from labvirt.errors import EngineAway, LabVirtError, NotAllowed, NotFound, TooManyRequests
+from labvirt.usecases import inspect, setup
+from labvirt.usecases.ports import Ports
+from labvirt.web.errors import status_of
+from labvirt.web.published import Published
+from labvirt.web.ui import guard, seats
+from labvirt.web.ui.recent import Recent
+from labvirt.web.ui.refusal import refusal
+from labvirt.web.ui.screens import Screens
+from labvirt.web.ui.sign_in import COOKIE, LIFE_SECONDS, SignIns
+
+PAGE_SECONDS = 1.0
+"""So old may the labs be that a browser is shown when nothing was published: many browsers cost one look."""
+HEALTH_SECONDS = 1.0
+PATIENCE_SECONDS = 10.0
+
+
+class FirstPage:
+    """Labs and seats as a fragment of HTML, shared by all browsers that ask at the same time."""
+
+    def __init__(self, ports: Ports, published: Published, clock: Clock) -> None:
+        self._ports = ports
+        self._published = published
+        self._recent: Recent[str] = Recent(clock, seconds=PAGE_SECONDS, patience=PATIENCE_SECONDS)
+
+    def fragment(self) -> str:
+        """Raises DatabaseError, Exhausted."""
+        return self._recent.get(self._make, self._published.revision(""))
+
+    def _make(self) -> str:
+        presences = {change.guest.name: change.presence for change in self._published.changes()}
+        return render_template("labs.html", page=seats.first_page(inspect.overview(self._ports, presences)))
+
+
+def blueprint(ports: Ports, published: Published, sign_ins: SignIns) -> Blueprint:
+    """All routes, and the guard before every request of the whole application."""
+    pages = Blueprint("pages", __name__)
+    first_page = FirstPage(ports, published, ports.clock)
+    screens = Screens(ports.engine, ports.clock)
+    engine_answers: Recent[bool] = Recent(ports.clock, seconds=HEALTH_SECONDS, patience=PATIENCE_SECONDS)
+
+    @pages.before_app_request
+    def deny_by_default() -> AnyResponse | None:
+        guard.check_origin(request)
+        if guard.may_pass(request, sign_ins):
+            return None
+        if request.endpoint == "pages.first":
+            return redirect(url_for("pages.door"), 303)
+        return refusal(guard.NOT_SIGNED_IN, 401, {})
+
+    @pages.get("/")
+    def first() -> str:
+        return render_template("first.html", labs=first_page.fragment())
+
+    @pages.get("/labs")
+    def labs() -> str:
+        return first_page.fragment()
+
+    @pages.get("/guests/<guest>/screen.png")
+    def screen(guest: str) -> Response:
+        known = published.change(guest)
+        if known is None:
+            raise NotFound("guest", one_line(guest, 64))
+        picture = screens.picture(known.guest)
+        response = Response(picture.png, mimetype="image/png", headers={"Cache-Control": "private, no-cache"})
+        response.set_etag(picture.etag)
+        response.make_conditional(request)
+        return response
+
+    @pages.get("/door")
+    def door() -> AnyResponse:
+        if guard.is_signed_in(request, sign_ins):
+            return redirect(url_for("pages.first"), 303)
+        return Response(render_template("door.html"), mimetype="text/html")
+
+    @pages.post("/enter")
+    def enter() -> AnyResponse:
+        try:
+            sign_ins.count_try(request.remote_addr or "")
+            setup.redeem(ports, request.form.get("code", "")[:64])
+        except (NotAllowed, TooManyRequests) as error:
+            headers = {"Retry-After": str(error.retry_seconds)} if isinstance(error, TooManyRequests) else {}
+            page = render_template("door.html", refused=error.sentence, hint=error.hint)
+            return Response(page, status_of(error), headers, mimetype="text/html")
+        response = redirect(url_for("pages.first"), 303)
+        response.set_cookie(COOKIE, sign_ins.issue(), max_age=LIFE_SECONDS, httponly=True, samesite="Strict", secure=request.is_secure)
+        return response
+
+    @pages.post("/leave")
+    def leave() -> AnyResponse:
+        sign_ins.end(request.cookies.get(COOKIE))
+        response = redirect(url_for("pages.door"), 303)
+        response.delete_cookie(COOKIE, httponly=True, samesite="Strict", secure=request.is_secure)
+        return response
+
+    @pages.get("/healthz")
+    def health() -> Response:
+        answers = engine_answers.get(_engine_answers)
+        return Response(f"ok\nengine={'answers' if answers else 'away'}\n", mimetype="text/plain")
+
+    def _engine_answers() -> bool:
+        try:
+            ports.engine.status()
+        except EngineAway:
+            return False
+        except LabVirtError:
+            return True  # it spoke, if only to refuse
+        return True
+
+    return pages

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: MIT
+"""The judge of 'the guest answers', the same for every flow: the tiny guest's serial line (images/tiny/README.md)."""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+BOOTED = b"LABVIRT GUEST BOOTED"
+_PONG = re.compile(rb"^pong [0-9.]+", re.MULTILINE)
+_ADDRESS = re.compile(rb"^LABVIRT GUEST READY name=\S+ address=\d|\"address\": ?\"\d", re.MULTILINE)
+AGAIN_SECONDS = 1.0
+"""We speak when the guest says that it has booted, because it echoes (slowly) what comes before. Should that line be missed, again this often."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """On the clock time.monotonic(): when it answered `ping` with `pong`, and when it had its address by DHCP."""
+
+    pong: float
+    address: float
+
+
+def listen(path: Path, *, timeout: float) -> Answered:
+    """Both have happened. Raises TimeoutError that says what the guest said last."""
+    deadline = time.monotonic() + timeout
+    with _connect(path, deadline) as line:
+        heard, pong, address, asked = b"", 0.0, 0.0, False
+        speak_at = time.monotonic() + AGAIN_SECONDS
+        while not (pong and address):
+            now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"{path.parent.name} does not answer; it said {heard[-200:]!r}")
+            if now >= speak_at or (BOOTED in heard and not asked):
+                asked = asked or BOOTED in heard
+                line.sendall(b"facts\n" if pong else b"ping\n")
+                speak_at = now + AGAIN_SECONDS
+            line.settimeout(max(0.001, min(speak_at, deadline) - time.monotonic()))
+            try:
+                piece = line.recv(65536)
+            except TimeoutError:
+                continue
+            if not piece:
+                raise TimeoutError(f"{path.parent.name} has closed its serial line; it said {heard[-200:]!r}")
+            heard += piece.replace(b"\r", b"")
+            now = time.monotonic()
+            if not pong and _PONG.search(heard):
+                pong = now
+            if not address and _ADDRESS.search(heard):
+                address = now
+        return Answered(pong=pong, address=address)
+
+
+def _connect(path: Path, deadline: float) -> socket.socket:
+    while True:
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            line.connect(str(path))
+            return line
+        except (FileNotFoundError, ConnectionRefusedError):
+            line.close()
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"there is no serial line at {path}") from None
+            time.sleep(0.01)

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: MIT
+"""A whole controller for the system tests: `labvirt` as a user has it, in a network namespace of its own, with real guests.
+
+Everything is looked at from outside (files, /proc, HTTP, serial lines) or through the command line; no object of the product is used.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.system import netns
+from tests.system.terminal import GATEWAY, PORT, Terminal
+
+LAB = "sys"
+NETWORK = "10.78.0.0/24"
+MEMORY_MIB = 128
+BOOT_SECONDS = 100.0
+"""A deadline, not a promise: four guests boot emulated on two processors."""
+
+_GUEST = re.compile(r"guest=([a-z0-9-]+)\Z")
+
+
+def wait_for(holds: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
+    """The first true value of `holds`, which is looked at until then."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = holds()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
+        time.sleep(0.15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """Of one command. `json` is its document, None when it printed none."""
+
+    code: int
+    json: Any
+    stdout: str
+    stderr: str
+
+    @property
+    def sentence(self) -> str:
+        return str(self.json["error"]["sentence"])
+
+
+class House:
+    """Use as a context manager: nothing of it is left afterwards."""
+
+    def __init__(self, folder: Path, number: int, *, deep: bool = False) -> None:
+        """`deep`: the state folder lies deeper than a Unix socket's path may be long (unix(7): 108 bytes)."""
+        self.folder = folder
+        self.namespace = f"{netns.own_prefix()}h{number}"
+        self.state = folder / ("d" * 60 / Path("e" * 60) if deep else "") / "state"
+        self.terminals: list[Terminal] = []
+        self.bridge = ""
+        self._served: subprocess.Popen[bytes] | None = None
+        self._logs = 0
+
+    def __enter__(self) -> House:
+        netns.make(self.namespace)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        netns.remove([name for name in netns.names() if re.fullmatch(re.escape(self.namespace) + r"(t\d+)?", name)])
+        if self._served is not None:
+            self._served.wait(timeout=20)
+
+    # --- the command line
+
+    def run(self, *words: str, seconds: float = 60.0) -> Outcome:
+        """One `labvirt` command with --json."""
+        argv = [sys.executable, "-m", "labvirt", "--state", str(self.state), "--json", *words]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, env=self._environment())
+        try:
+            document = json.loads(done.stdout) if done.stdout.strip() else None
+        except ValueError:
+            document = None
+        return Outcome(code=done.returncode, json=document, stdout=done.stdout, stderr=done.stderr)
+
+    def call(self, *words: str) -> Any:
+        """The JSON of a command that must go well."""
+        outcome = self.run(*words)
+        assert outcome.code == 0, (words, outcome)
+        return outcome.json
+
+    def set_up(self, image: Path, terminals: int, *, memory: int = MEMORY_MIB, profile: tuple[str, ...] = ()) -> None:
+        """Site, lab, image, profile and terminals exist; nothing runs."""
+        self.state.parent.mkdir(parents=True, exist_ok=True)
+        self.call("init")
+        lab = self.call("lab", "add", LAB, "--network", NETWORK)
+        self.bridge = lab["bridge"]
+        self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")
+        made = ("--memory", str(memory), "--disk", "tiny:virtio", "--protocol", "spice", "--ready-port", "7000")
+        self.call("profile", "add", "tiny", *made, *profile)
+        for seat in range(1, terminals + 1):
+            self.call("terminal", "add", f"pc-{seat}", "--lab", LAB, "--seat", str(seat), "--mac", mac(seat))
+
+    # --- the controller
+
+    def serve(self, *more: str, before: str = "", argv_before: tuple[str, ...] = ()) -> None:
+        """`labvirt serve` runs in the namespace and its engine answers. `before`: shell words run first, in its mount namespace."""
+        self.spawn(*more, before=before, argv_before=argv_before)
+        self.wait_engine()
+
+    def spawn(self, *more: str, before: str = "", argv_before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+        """`labvirt serve` has been started."""
+        self._logs += 1
+        serve = ["-m", "labvirt", "--state", str(self.state), "serve", "--listen", f"0.0.0.0:{PORT}", "--accelerator", "tcg", *more]
+        argv = ["ip", "netns", "exec", self.namespace, "sh", "-c", f'{before or ":"} && exec "$@"', "serve", *argv_before]
+        with (self.folder / f"serve-{self._logs}.log").open("wb") as log:
+            self._served = subprocess.Popen(
+                [*argv, sys.executable, *serve],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=self._environment(),
+            )
+        return self._served
+
+    def wait_engine(self, seconds: float = 40.0) -> dict[str, Any]:
+        """What the engine says of itself, when it has looked at everything once."""
+
+        def looked() -> Any:
+            assert self._served is None or self._served.poll() is None, self.last_words()
+            outcome = self.run("host", "show", "--engine")
+            return outcome.code == 0 and outcome.json["engine"]["reconciled_at"] and outcome.json["engine"]
+
+        found: dict[str, Any] = wait_for(looked, "the engine answers", seconds)
+        return found
+
+    def last_words(self) -> str:
+        return (self.folder / f"serve-{self._logs}.log").read_text(errors="replace")[-3000:]
+
+    def logs(self) -> str:
+        """Everything that was written for people, for a failing test's message."""
+        files = [*self.folder.glob("serve-*.log"), *self.state.glob("logs/*.log")]
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-2500:]}" for file in files)
+
+    def processes(self) -> dict[int, list[str]]:
+        """Everything that lives in the controller's namespace."""
+        found = {}
+        for pid in netns.pids(self.namespace):
+            words = argv_of(pid)
+            if words and netns.start_ticks(pid) is not None:
+                found[pid] = words
+        return found
+
+    def part(self, name: str) -> int:
+        """The pid of 'serve', 'engine', 'web' or 'dnsmasq'; 0 when there is none."""
+        for pid, words in self.processes().items():
+            program = Path(words[0]).name
+            if name == "dnsmasq":
+                if program == "dnsmasq":
+                    return pid
+            elif program.startswith("python") and name in words and "labvirt" in " ".join(words):
+                return pid
+        return 0
+
+    def machines(self) -> dict[str, int]:
+        """Guest's name -> pid of its QEMU."""
+        found = {}
+        for pid, words in self.processes().items():
+            if Path(words[0]).name.startswith("qemu-system") and "-name" in words:
+                match = _GUEST.match(words[words.index("-name") + 1].split(",")[0])
+                if match:
+                    found[match[1]] = pid
+        return found
+
+    def kill(self, pid: int, number: int = signal.SIGKILL) -> None:
+        """A signal to a process of this house, and to no other."""
+        assert pid in netns.pids(self.namespace), pid
+        os.kill(pid, number)
+
+    def gone(self, pid: int) -> bool:
+        return netns.start_ticks(pid) is None
+
+    # --- terminals and guests
+
+    def switch_on(self, count: int) -> list[Terminal]:
+        """So many terminals are on the lab's bridge, each with its lease. They do not ask yet."""
+        for seat in range(len(self.terminals) + 1, count + 1):
+            self.stranger(seat, mac(seat)).lease()
+        return self.terminals
+
+    def stranger(self, number: int, its_mac: str, *, ours: bool = True) -> Terminal:
+        """A PC on the bridge, without an address."""
+        made = Terminal(f"{self.namespace}t{number}", number, its_mac, self.folder)
+        made.plug_in(self.namespace, self.bridge)
+        if ours:
+            self.terminals.append(made)
+        return made
+
+    def all_ready(self, terminals: list[Terminal] | None = None, seconds: float = BOOT_SECONDS) -> list[dict[str, Any]]:
+        """All ask at once and are asked again until each is ready; their answers."""
+        asked = self.terminals if terminals is None else terminals
+        for each in asked:
+            each.ask()
+        deadline = time.monotonic() + seconds
+        answers = []
+        for each in asked:
+            answer = each.ask(wait=20)
+            while answer["status"] != "ready":
+                assert time.monotonic() < deadline, (answer, self.logs())
+                answer = each.ask(wait=5)
+            answers.append(answer)
+        return answers
+
+    def guest(self, seat: int) -> dict[str, Any]:
+        """Its row, as the command line shows it."""
+        found: dict[str, Any] = self.call("guest", "show", guest(seat))
+        return found
+
+    def state_of(self, seat: int) -> str:
+        return str(self.guest(seat)["state"])
+
+    def facts(self, seat: int, seconds: float = 10.0) -> dict[str, Any]:
+        """What the guest says of itself, asked from the controller's namespace."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with netns.connect(self.namespace, guest_address(seat), 7000, 5.0) as line:
+                    heard = b""
+                    while piece := line.recv(4096):
+                        heard += piece
+                return dict(json.loads(heard))
+            except (OSError, ValueError):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+
+    def all_facts(self) -> dict[str, dict[str, Any]]:
+        return {guest(each.seat): self.facts(each.seat) for each in self.terminals}
+
+    def run_folder(self, seat: int) -> Path:
+        return self.state / "runs" / str(self.guest(seat)["run"])
+
+    def serial(self, seat: int, *, root: Path = Path("/")) -> Serial:
+        """The guest's serial line. `root`: of a process whose mounts are to be used."""
+        return Serial(root / self.run_folder(seat).relative_to("/") / "serial.sock")
+
+    def findings(self) -> list[dict[str, Any]]:
+        outcome = self.run("verify")
+        assert outcome.json is not None, outcome
+        assert "findings" in outcome.json, outcome
+        return list(outcome.json["findings"])
+
+    def verify_clean(self, seconds: float = 20.0) -> None:
+        """`labvirt verify` says that all agrees (what a fault left is mended within so long)."""
+        deadline = time.monotonic() + seconds
+        while (outcome := self.run("verify")).code != 0:
+            assert time.monotonic() < deadline, (outcome.stdout, outcome.stderr, self.logs())
+            time.sleep(0.5)
+        assert outcome.json == {"ok": True, "findings": []} or outcome.json["ok"], outcome
+
+    def _environment(self) -> dict[str, str]:
+        return {name: value for name, value in os.environ.items() if not name.startswith("LABVIRT_")}
+
+
+class Serial:
+    """The line protocol of images/tiny on a guest's serial line. Use as a context manager: QEMU serves one at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._line = socket.socket(socket.AF_UNIX)
+        self._line.settimeout(30.0)
+        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+        try:
+            self._line.connect(f"/proc/self/fd/{folder}/{path.name}")
+        except BaseException:
+            self._line.close()
+            raise
+        finally:
+            os.close(folder)
+        self._heard = b""
+
+    def __enter__(self) -> Serial:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._line.close()
+
+    def say(self, line: str) -> None:
+        self._line.sendall(line.encode() + b"\n")
+
+    def read(self, seconds: float = 30.0) -> str:
+        self._line.settimeout(seconds)
+        while b"\n" not in self._heard:
+            piece = self._line.recv(65536)
+            assert piece, "QEMU closed the serial line"
+            self._heard += piece
+        line, _, self._heard = self._heard.partition(b"\n")
+        return line.decode(errors="replace").strip("\r")
+
+    def shell(self, command: str, seconds: float = 40.0) -> tuple[list[str], int]:
+        """Output and status of a command in the guest."""
+        self.say(f"exec {command}")
+        output: list[str] = []
+        while not (line := self.read(seconds)).startswith("exit "):
+            output.append(line)
+        return output, int(line.removeprefix("exit "))
+
+
+def mac(seat: int) -> str:
+    """QEMU's prefix, which no guest of ours uses."""
+    return f"52:54:00:5a:00:{seat:02x}"
+
+
+def guest(seat: int) -> str:
+    return f"{LAB}-{seat:02d}"
+
+
+def guest_address(seat: int) -> str:
+    """docs: N/2 + seat of a /24."""
+    return f"10.78.0.{128 + seat}"
+
+
+def terminal_address(seat: int) -> str:
+    """docs: N/4 + seat of a /24."""
+    return f"10.78.0.{64 + seat}"
+
+
+def argv_of(pid: int) -> list[str]:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
+    return [os.fsdecode(word) for word in words[:-1]]
+
+
+__all__ = ["GATEWAY", "LAB", "PORT", "House", "Outcome", "Serial", "Terminal", "wait_for"]
