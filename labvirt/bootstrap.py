@@ -216,7 +216,9 @@ def _hypervisor(settings: Settings, paths: StatePaths, database: Database) -> Hy
         return FakeHypervisor(paths.fake / "hypervisor.json")
     from labvirt.hypervisors.qemu.driver import QemuHypervisor
 
-    direct = QemuHypervisor(runs=paths.runs, choice=settings.accelerator, probe_guest=_probe_guest(database, paths))
+    direct = QemuHypervisor(
+        runs=paths.runs, choice=settings.accelerator, probe_guest=_probe_guest(database, paths), probe_cache=_probe_cache()
+    )
     if settings.hypervisor == "qemu":
         return direct
     from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
@@ -437,7 +439,7 @@ def doctor(state: Path) -> tuple[Finding, ...]:
         except (HostNotReady, DatabaseError):
             from labvirt.hypervisors.qemu.driver import QemuHypervisor
 
-            return QemuHypervisor(runs=paths.runs, choice=settings.accelerator)
+            return QemuHypervisor(runs=paths.runs, choice=settings.accelerator, probe_cache=_probe_cache())
 
     return run(
         hypervisor=settings.hypervisor,
@@ -447,6 +449,15 @@ def doctor(state: Path) -> tuple[Finding, ...]:
         database=lambda: _database(state),
         disks=lambda: _disks(settings, paths),
     )
+
+
+def _probe_cache() -> Path:
+    """Where the answer to 'does KVM really work here' is kept: it belongs to the machine, not to one state folder."""
+    from labvirt.config import cache_folder
+
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "accelerator.json"
 
 
 def build_tiny() -> Path:

@@ -75,6 +75,16 @@ def state_folder(option: str | None) -> Path:
     return Path(option or os.environ.get(STATE_VARIABLE) or DEFAULT_STATE).absolute()
 
 
+def cache_folder() -> Path:
+    """What can be made again and is shared by all state folders: built images, what the accelerator probe found.
+
+    LABVIRT_CACHE, else the user's cache folder (XDG Base Directory Specification). images/tiny/build.py holds the same rule.
+    """
+    own = os.environ.get("LABVIRT_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME")
+    return Path(own) if own else (Path(base) if base else Path.home() / ".cache") / "labvirt"
+
+
 class StatePaths:
     """The map of the state folder: who keeps what where.
 

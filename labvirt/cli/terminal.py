@@ -110,7 +110,10 @@ def set_terminal(
             changes[field] = None
     with session.ports() as ports:
         if parameters or dropped:
-            kept = {k: v for k, v in terminals.one(ports, name).parameters if k not in dropped}
+            known = dict(terminals.one(ports, name).parameters)
+            if strange := sorted(set(dropped) - known.keys()):
+                raise InvalidInput("no_parameter", f"{name} has no parameter {strange[0][:32]!r}", hint=f"labvirt terminal show {name}")
+            kept = {k: v for k, v in known.items() if k not in dropped}
             changes["parameters"] = tuple(sorted((kept | dict(parameters)).items()))
         changed = terminals.change(ports, name, **changes)
     session.show(shapes.terminal(changed), _lines(changed))

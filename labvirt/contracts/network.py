@@ -15,7 +15,7 @@ from labvirt.domain.addresses import InterfaceName, MacAddress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabNetwork:
-    """One lab's bridge. Guests may reach the gateway address only for DHCP, DNS and `guest_tcp_ports`; unknown
+    """One lab's bridge. Guests may reach the gateway address only for DHCP and DNS; unknown
     terminals (`quarantine`) only DHCP, DNS and the controller's port."""
 
     lab: str

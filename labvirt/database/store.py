@@ -65,13 +65,13 @@ class Store:
         try:
             return self._connection.execute(statement).rowcount
         except exc.IntegrityError as error:
-            raise self._refused(table, row, error) from error
+            raise self._refused(table, row, error, new=bool(getattr(statement, "is_insert", False))) from error
         except exc.SQLAlchemyError as error:
             raise explained(self._path, error) from error
 
     def users(self, table: Table, row: Row) -> tuple[str, str] | None:
         """Noun and name of one thing that refers to this row and would be left without it."""
-        for other in metadata.sorted_tables:
+        for other in metadata.tables.values():
             for constraint in other.foreign_key_constraints:
                 if constraint.referred_table is not table or constraint.ondelete in ("CASCADE", "SET NULL"):
                     continue
@@ -112,9 +112,13 @@ class Store:
     def count(self, table: Table) -> int:
         return int(self.scalar(select(func.count()).select_from(table)))
 
-    def _refused(self, table: Table, row: Row, error: exc.IntegrityError) -> LabVirtError:
+    def _refused(self, table: Table, row: Row, error: exc.IntegrityError, *, new: bool) -> LabVirtError:
         text = str(error.orig)
         noun = NOUNS.get(table.name, table.name)
+        keys = tuple(table.primary_key.columns)
+        if new and self.scalar(select(keys[0]).where(and_(*(key == row.get(key.name) for key in keys)))) is not None:
+            # Its name is taken: that is what people understand, whatever else collides too.
+            return AlreadyExists(noun, " ".join(str(row[key.name]) for key in keys))
         if text.startswith("UNIQUE"):
             columns = tuple(re.findall(rf"\b{table.name}\.(\w+)", text))
             shown = " ".join(str(row[column]) for column in columns)

@@ -55,9 +55,10 @@ def _show(options: DemoOptions, mine: place.Place, console: Console, stop: threa
     controller.set_up(options.terminals, image)
     console.print("Starting the controller ...")
     controller.start()
-    accelerator = str(controller.call("host", "show", "--engine")["engine"]["accelerator"])
     seats = _switch_on(options, mine, controller, pictures)
     page = controller.sign_in_url()
+    if not console.is_terminal:
+        console.print(f"The page: {page}", soft_wrap=True)
     deadline = time.monotonic() + options.deadline_seconds
     with Live(table.table(seats, page), console=console, refresh_per_second=4, transient=False) as live:
         while not stop.wait(LOOK_SECONDS):
@@ -69,7 +70,7 @@ def _show(options: DemoOptions, mine: place.Place, console: Console, stop: threa
         watch.stop()
     if not options.check:
         return 0
-    told = table.report(seats, accelerator, started)
+    told = table.report(seats, str(controller.call("host", "show", "--engine")["engine"]["accelerator"]), started)
     if options.json_path:
         files.write_atomic(options.json_path, (json.dumps(told, indent=2) + "\n").encode(), mode=0o644)
     else:

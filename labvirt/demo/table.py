@@ -7,28 +7,29 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from labvirt.demo.seat import SeatWatch
 
 
 def table(seats: Sequence[SeatWatch], page: str) -> Table:
-    """One row a seat, with what an onlooker sees."""
-    drawn = Table(title="LabVirt demo", caption=f"The same with pictures: {page}   (Ctrl-C removes everything)", expand=False)
-    for name in ("seat", "state", "guest", "address", "lease", "viewer", "ready", "viewer up", "answers"):
-        drawn.add_column(name, no_wrap=name != "state", overflow="fold")
+    """One row a seat, with what an onlooker sees; fits 80 columns."""
+    drawn = Table(title="LabVirt demo", caption=f"With pictures: {page}\nCtrl-C removes everything", box=box.SIMPLE, padding=(0, 1))
+    for name in ("seat", "guest", "address", "lease", "viewer", "ready", "answers"):
+        drawn.add_column(name, no_wrap=True)
+    drawn.add_column("state", ratio=1, overflow="ellipsis", no_wrap=True)
     for watch in seats:
         seen, expected = watch.seen, watch.expected
         drawn.add_row(
             str(expected.seat),
-            seen.kiosk.message or seen.kiosk.state,
             expected.guest,
             str(expected.address),
             "seen" if seen.lease_seen else "-",
-            ("shows this seat" if seen.screenshot else "connected") if seen.viewer_connected else "-",
+            ("shows it" if seen.screenshot else "open") if seen.viewer_connected else "-",
             _seconds(seen.kiosk.asked_at, seen.kiosk.ready_at),
-            _seconds(seen.kiosk.asked_at, seen.kiosk.viewer_started_at),
             f"{seen.guest_answers_ms / 1000:.1f} s" if seen.guest_answers_ms is not None else "-",
+            seen.kiosk.message or seen.kiosk.state,
         )
     return drawn
 

@@ -33,7 +33,9 @@ PRIVATE = (IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network(
 DEFAULT_MAC_PREFIX = 0x024C56
 """Locally administered unicast (IEEE 802: bit 1 of the first octet set, bit 0 clear), then 'LV'."""
 
-_MAC = re.compile(r"[0-9a-f]{2}(?:([:.\-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}|[0-9a-f]{10})\Z|[0-9a-f]{4}(?:([.:\-])[0-9a-f]{4}\2[0-9a-f]{4})\Z")
+_PAIRS = r"[0-9a-f]{2}([:.\-])[0-9a-f]{2}(?:\1[0-9a-f]{2}){4}"
+_FOURS = r"[0-9a-f]{4}([:.\-])[0-9a-f]{4}\2[0-9a-f]{4}"
+_MAC = re.compile(rf"(?:{_PAIRS}|{_FOURS}|[0-9a-f]{{12}})\Z")
 """aa:bb:cc:dd:ee:ff, aa-bb-..., aabb.ccdd.eeff or aabbccddeeff. One separator throughout: 100.100.100.100 is an address, not a MAC."""
 _INTERFACE = re.compile(r"[a-z][a-z0-9]{0,14}\Z", re.ASCII)
 

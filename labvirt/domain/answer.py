@@ -118,7 +118,8 @@ def for_terminal(
     if guest.state is GuestState.STOPPED:
         return waiting(Status.INACTIVE, "Your computer is switched off.", "OFF", retry_seconds=10)
     if guest.wish is Wish.STOPPED:
-        return waiting(Status.STARTING, "Your computer is being stopped and can start again after that.", "STOP", waits_for="its end", retry_seconds=2)
+        message = "Your computer is being stopped and can start again after that."
+        return waiting(Status.STARTING, message, "STOP", waits_for="its end", retry_seconds=2)
     return waiting(Status.STARTING, "Your computer is being started.", "START", waits_for=guest.reason or "its turn", retry_seconds=2)
 
 

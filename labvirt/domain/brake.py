@@ -24,19 +24,21 @@ class Braked:
     wake: float | None = None
 
 
-def brake(stops: tuple[Stop, ...], living: int, earlier: tuple[float, ...], now: float) -> Braked:
-    """`earlier` are the times of stops let through before; those of the last minute count."""
+def brake(stops: tuple[Stop, ...], suspects: int, living: int, earlier: tuple[float, ...], now: float) -> Braked:
+    """`suspects` are runs that look over and are not proven yet: they count too, or a crowd would slip through one by one. `earlier`
+    are the times of stops let through before; those of the last minute count."""
     recent = tuple(at for at in earlier if now - at < WINDOW_SECONDS)
     if not stops:
         return Braked(released=(), findings=(), memory=recent)
-    if len(stops) + len(recent) <= max(AT_ONCE, living // SHARE):
+    crowd = len(stops) + suspects
+    if crowd + len(recent) <= max(AT_ONCE, living // SHARE):
         return Braked(released=stops, findings=(), memory=(*recent, *(now for _ in stops)))
-    few = len(stops) <= max(AT_ONCE, living // SHARE)
+    few = crowd <= max(AT_ONCE, living // SHARE)
     named = ", ".join(str(stop.run) for stop in stops[:5]) + (" ..." if len(stops) > 5 else "")
     finding = Finding(
         code="mass-stop-held",
         severity=Severity.ERROR,
-        sentence=f"{len(stops)} of {living} running guests look left over ({named}); so many at once are not stopped without a word from a person.",
+        sentence=f"{crowd} of {living} running guests look left over ({named}); so many at once are not stopped without a word from a person.",
         fix="Look first: labvirt verify. Then, for each that may go: labvirt guest fresh NAME",
     )
     return Braked(released=(), findings=(finding,), memory=recent, wake=min(recent) + WINDOW_SECONDS if few and recent else None)

@@ -12,7 +12,6 @@ from pathlib import PurePosixPath
 from labvirt.domain.names import check_name
 from labvirt.errors import InvalidInput
 
-
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
 
 

@@ -101,6 +101,7 @@ class _Round:
         self.actions: list[act.Action] = []
         self.findings: list[Finding] = []
         self.unasked: list[act.Stop] = []
+        self.unproven = 0
         self.wakes: list[float] = []
         self.suspects: dict[RunId, float] = {}
         self.viewed: set[RunId] = set()
@@ -286,6 +287,7 @@ class _Round:
         first = self.suspects[run] = self.old.suspects.get(run, self.now)
         if self.now - first < CONFIRM_SECONDS:
             self.wakes.append(first + CONFIRM_SECONDS)
+            self.unproven += row.name not in self.asked
             self._report(code, sentence, f"labvirt guest fresh {row.name}", row.name)
         elif row.name in self.asked:
             self.actions.append(stop)
@@ -351,7 +353,7 @@ class _Round:
 
     def done(self, more: tuple[act.Action, ...], findings: tuple[Finding, ...]) -> Plan:
         living = len(self.seen.runs or ())
-        braked = brake(tuple(self.unasked), living, self.old.braked_stops, self.now)
+        braked = brake(tuple(self.unasked), self.unproven, living, self.old.braked_stops, self.now)
         rows = self.seen.guests or ()
         known = {row.name: row.generation for row in rows}
         memory = Memory(

@@ -135,7 +135,9 @@ class Admission:
                 self._waiting.pop(guest.name, None)
                 self._last_lab = guest.lab
             if not self._operations.submit(
-                guest.name, "it is being started", lambda g=guest: self._start(g.name, g.generation)  # type: ignore[misc]
+                guest.name,
+                "it is being started",
+                lambda g=guest: self._start(g.name, g.generation),  # type: ignore[misc]
             ):
                 with self._lock:
                     self._begun.pop(guest.name, None)
@@ -148,9 +150,7 @@ class Admission:
         """Free slots, and memory promised to guests that start or are young."""
         settings = self._world.settings
         self._begun = {
-            name: begun
-            for name, begun in self._begun.items()
-            if begun.done is None or now - begun.done < settings.young_seconds
+            name: begun for name, begun in self._begun.items() if begun.done is None or now - begun.done < settings.young_seconds
         }
         booting = {waited.guest for waited in self._readiness.waited() if now - waited.since < settings.settle_seconds}
         taken = {name for name, begun in self._begun.items() if begun.done is None} | booting
@@ -158,11 +158,7 @@ class Admission:
 
     def _write(self, reasons: Mapping[str, str], now: float) -> float | None:
         with self._lock:
-            news = {
-                name: reason
-                for name, reason in reasons.items()
-                if name in self._waiting and self._waiting[name].reason != reason
-            }
+            news = {name: reason for name, reason in reasons.items() if name in self._waiting and self._waiting[name].reason != reason}
         if not news:
             return None
         if now - self._written_at < WRITE_SECONDS:
@@ -187,5 +183,3 @@ class Admission:
         for guest in written:
             self._published.put(guest)
         return None
-
-

@@ -40,6 +40,4 @@ class Aside:
         except NoAnswer as error:
             if future.done():
                 raise
-            raise DriverTimeout(
-                f"{self._what} has not answered for {seconds:.0f} s.", operation="observe", subject=self._what
-            ) from error
+            raise DriverTimeout(f"{self._what} has not answered for {seconds:.0f} s.", operation="observe", subject=self._what) from error

@@ -26,9 +26,7 @@ CLEAR_AGAIN_SECONDS = 30.0
 class Carrier:
     """`carry` is called by the loop; `begun` by workers; `ready` and `late` by the waiting thread."""
 
-    def __init__(
-        self, world: World, rows: Rows, operations: Operations, stopper: Stopper, readiness: Callable[[], Readiness]
-    ) -> None:
+    def __init__(self, world: World, rows: Rows, operations: Operations, stopper: Stopper, readiness: Callable[[], Readiness]) -> None:
         self._world = world
         self._rows = rows
         self._operations = operations

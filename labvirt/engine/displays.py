@@ -58,9 +58,7 @@ class Displays:
         with self._lock:
             one = self._one[name]
         with one:
-            grant = _Grant(
-                run=guest.run, bridge=lab.bridge, port=port, until=world.clock.monotonic() + seconds
-            )
+            grant = _Grant(run=guest.run, bridge=lab.bridge, port=port, until=world.clock.monotonic() + seconds)
             world.hypervisor.grant_display(guest.run, secret, seconds)
             try:
                 world.network.grant_display(lab.bridge, source, port)
@@ -69,9 +67,7 @@ class Displays:
                 raise
             with self._lock:
                 self._grants[name] = grant
-        return DisplayTicket(
-            guest=name, address=lab.network.gateway, port=port, secret=secret, expires_seconds=seconds
-        )
+        return DisplayTicket(guest=name, address=lab.network.gateway, port=port, secret=secret, expires_seconds=seconds)
 
     def used(self, run: RunId) -> None:
         """A viewer has connected: its secret ends soon. Never blocks."""
@@ -89,7 +85,9 @@ class Displays:
             rest = [grant.until for grant in self._grants.values() if grant.until > now]
         for name, grant in due:
             self._operations.submit(
-                f"display:{name}", "its display secret is being revoked", lambda n=name, g=grant: self._revoke(n, g)  # type: ignore[misc]
+                f"display:{name}",
+                "its display secret is being revoked",
+                lambda n=name, g=grant: self._revoke(n, g),  # type: ignore[misc]
             )
         return min(rest, default=None)
 

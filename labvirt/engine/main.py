@@ -48,9 +48,7 @@ class Engine:
         self._labs = Labs(world, self._operations)
         stopper = Stopper(world, self._rows)
         self._carrier = Carrier(world, self._rows, self._operations, stopper, lambda: self._readiness)
-        self._readiness = Readiness(
-            world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late
-        )
+        self._readiness = Readiness(world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late)
         starter = Starter(world, self._rows, self._labs.problem, self._begun)
         self._admission = Admission(world, self._operations, self._published, self._readiness, starter.start)
         self._reconciler = Reconciler(
@@ -134,9 +132,7 @@ class Engine:
             argv = json.loads(record.read_text())["argv"]
             return tuple(str(word) for word in argv)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise HypervisorError(
-                f"The launch record of {row.run} cannot be read.", operation="command line", subject=guest
-            ) from error
+            raise HypervisorError(f"The launch record of {row.run} cannot be read.", operation="command line", subject=guest) from error
 
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)

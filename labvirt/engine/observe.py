@@ -86,9 +86,7 @@ class Observer:
         try:
             answer = question()
         except LabVirtError as error:
-            self.trouble[code] = Finding(
-                code=code, severity=Severity.ERROR, sentence=f"{error} {comfort}".strip(), fix=error.hint
-            )
+            self.trouble[code] = Finding(code=code, severity=Severity.ERROR, sentence=f"{error} {comfort}".strip(), fix=error.hint)
             return None
         self.trouble.pop(code, None)
         return answer

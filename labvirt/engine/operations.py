@@ -66,6 +66,11 @@ class Operations:
         self._work.put(run)
         return True
 
+    def idle(self, seconds: float) -> bool:
+        """True as soon as nothing is going on; False when something still is after `seconds`."""
+        with self._lock:
+            return self._idle.wait_for(lambda: not self._names, seconds)
+
     def close(self, seconds: float) -> bool:
         """No new operations; True when those going on have ended within `seconds`."""
         with self._lock:

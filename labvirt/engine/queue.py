@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labvirt.domain.guest import Guest
-from labvirt.domain.host import Host, HostLoad, full
+from labvirt.domain.host import GUEST_OVERHEAD_MIB, Host, HostLoad, full
 
 FULL = "full: "
 """A reason that begins so is told to the terminal as 'all computers are in use' (domain.answer)."""
@@ -68,9 +68,7 @@ class Pace:
         return max(1, math.ceil(math.ceil(place / at_once + 1) * sum(self.seconds) / len(self.seconds)))
 
 
-def take_turns(
-    ordered: Sequence[Guest], capacity: Capacity, at_once: int, memory_mib: Callable[[Guest], int], pace: Pace
-) -> Turn:
+def take_turns(ordered: Sequence[Guest], capacity: Capacity, at_once: int, memory_mib: Callable[[Guest], int], pace: Pace) -> Turn:
     """Nobody overtakes: when the first does not fit, the others wait too."""
     admitted: list[Guest] = []
     reasons: dict[str, str] = {}
@@ -85,7 +83,7 @@ def take_turns(
         elif not held and len(admitted) < capacity.slots:
             admitted.append(guest)
             running += 1
-            committed += memory_mib(guest)
+            committed += memory_mib(guest) + GUEST_OVERHEAD_MIB
             continue
         place += 1
         if not lacks:

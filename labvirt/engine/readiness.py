@@ -53,9 +53,7 @@ class Readiness:
     def wait_for(self, guest: str, generation: int, run: RunId, place: Place) -> None:
         with self._changed:
             if run not in self._waited:
-                self._waited[run] = Waited(
-                    guest=guest, generation=generation, run=run, place=place, since=self._clock.monotonic()
-                )
+                self._waited[run] = Waited(guest=guest, generation=generation, run=run, place=place, since=self._clock.monotonic())
                 self._changed.notify_all()
 
     def forget(self, run: RunId) -> None:

@@ -183,8 +183,6 @@ class Reconciler:
             self.poke()
         waiting = self._carrier.carry(planned.actions, {guest.name: guest for guest in wishes.guests})
         self._admission.renew(waiting, wishes, len(living))
-        for status in reality.runs:
-            self._shut_down.pop(status.run, None)
         while len(self._shut_down) > REMEMBERED_ENDINGS:
             self._shut_down.pop(next(iter(self._shut_down)))
         return self._admission.admit()
@@ -263,5 +261,3 @@ class Reconciler:
             **self._observer.trouble,
             code: Finding(code=code, severity=Severity.ERROR, sentence=sentence, fix=error.hint),
         }
-
-

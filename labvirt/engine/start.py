@@ -79,9 +79,7 @@ class Starter:
                 raise HypervisorError(f"The folder of {run} is gone.", operation="start", subject=recorded.guest.name)
             spice = None
             if recorded.profile.protocol is Protocol.SPICE:
-                spice = SpiceDisplay(
-                    address=recorded.lab.network.gateway, tls_port=recorded.identity.display_port, tls=folder.path / "tls"
-                )
+                spice = SpiceDisplay(address=recorded.lab.network.gateway, tls_port=recorded.identity.display_port, tls=folder.path / "tls")
                 world.authority.issue(spice.tls, name=recorded.guest.name, address=spice.address, uid=recorded.uid)
             self._says(recorded, "its network port is being made")
             if problem := self._lab_ready(recorded.lab.name):

@@ -19,9 +19,12 @@ from labvirt.engine.operations import Operations
 from labvirt.engine.world import World
 from labvirt.errors import DnsError, LabVirtError
 
+IDLE_SECONDS = 3.0
+
 
 def verify(world: World, operations: Operations, labs: Labs) -> tuple[Finding, ...]:
-    """Empty when everything agrees. Guests with an operation going on are not judged. What cannot be read is a finding too."""
+    """Empty when everything agrees. Operations that are going on get a moment to end; guests that are busy even then are not judged. What cannot be read is a finding too."""
+    operations.idle(IDLE_SECONDS)
     marks = operations.marks()
     busy = operations.busy()
     observer = Observer(world)

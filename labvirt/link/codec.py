@@ -106,7 +106,7 @@ def _unpack_tuple(arms: tuple[Any, ...], data: Any, field: str) -> tuple[Any, ..
 def _unpack_dataclass(kind: type, data: Any, field: str) -> Any:
     _expect(type(data) is dict, field)
     hints = _hints(kind)
-    _expect(data.keys() <= hints.keys(), field)
+    _expect(data.keys() <= hints.keys() and _needed(kind) <= data.keys(), field)
     return kind(**{name: unpack(hints[name], data[name], f"{field}.{name}") for name in data})
 
 
@@ -114,6 +114,12 @@ def _unpack_dataclass(kind: type, data: Any, field: str) -> Any:
 def _hints(kind: type) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+
+
+@cache
+def _needed(kind: type) -> frozenset[str]:
+    none = dataclasses.MISSING
+    return frozenset(f.name for f in dataclasses.fields(kind) if f.default is none and f.default_factory is none)
 
 
 def _expect(right: bool, field: str) -> None:

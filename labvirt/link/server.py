@@ -48,9 +48,7 @@ class EngineServer:
         except OSError:
             pass  # nobody: a left-over file is replaced
         else:
-            raise HostNotReady(
-                f"Another engine answers on {self._path}.", hint="Stop the other labvirt serve, or use another --state."
-            )
+            raise HostNotReady(f"Another engine answers on {self._path}.", hint="Stop the other labvirt serve, or use another --state.")
         try:
             self._listener = listen_unix(self._path, mode=0o600)
         except OSError as error:

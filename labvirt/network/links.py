@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from labvirt.domain.addresses import InterfaceName
 from labvirt.errors import HostNotReady, NetworkError
 
 BRIDGE_NAME = re.compile(r"lvb[0-9a-f]{3}\Z")
+_TUN = "/dev/net/tun"
 TAP_NAME = re.compile(r"lvt[0-9a-f]{6}\Z")
 
 
@@ -112,6 +114,10 @@ def _link(message: Any) -> Link:
 
 
 def _translated(number: int, words: str, operation: str, subject: str) -> NetworkError | HostNotReady:
+    if number in (errno.EPERM, errno.EACCES) and operation == "plug" and not os.access(_TUN, os.R_OK | os.W_OK):
+        return HostNotReady(
+            f"This user may not open {_TUN}.", hint=f"As root: chmod 0666 {_TUN} (udev does it on Debian; the right is CAP_NET_ADMIN)"
+        )
     if number in (errno.EPERM, errno.EACCES):
         return HostNotReady(
             "Network interfaces may not be changed by this user.",
@@ -120,7 +126,7 @@ def _translated(number: int, words: str, operation: str, subject: str) -> Networ
     if number == errno.EOPNOTSUPP:
         return HostNotReady(f"This kernel cannot make what {subject} needs.", hint="Load the modules: modprobe -a tun bridge")
     if number == errno.ENOENT and "tun" in words:
-        return HostNotReady("This host has no /dev/net/tun.", hint="Load the module: modprobe tun")
+        return HostNotReady(f"This host has no {_TUN}.", hint="Load the module: modprobe tun")
     return NetworkError(
         f"The kernel refused to {operation} {subject}: {words}.",
         operation=operation,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import socket
@@ -23,7 +24,10 @@ def open_tap(name: str) -> int:
     """
     # TUNSETIFF makes a missing interface, unfiltered and outside the bridge. So it must exist before; if it vanishes in
     # between, what we make is not persistent and goes with the descriptor.
-    socket.if_nametoindex(name)
+    try:
+        socket.if_nametoindex(name)
+    except OSError as error:  # Python's own has no errno
+        raise OSError(errno.ENODEV, "there is no such network interface", name) from error
     # PRIVILEGE: CAP_NET_ADMIN, or being the TAP's owner. `name` is an InterfaceName: 15 letters and digits at most.
     descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -54,7 +54,11 @@ def add(ports: Ports, name: str, source: Path, *, format: str, note: str = "", p
     check_name(name, "name")
     if format not in ("qcow2", "raw"):
         raise InvalidInput("format", "must be qcow2 or raw")
-    if not source.is_file():
+    try:
+        there = source.is_file()
+    except OSError as error:  # a name that no file can have
+        raise InvalidInput("source", f"cannot be a file: {error.strerror}") from error
+    if not there:
         raise InvalidInput("source", f"{source} is not a file")
     number = _reserve(ports, name)
     stored = ports.disks.import_version(source, format=format, image=name, number=number)

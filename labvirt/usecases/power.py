@@ -76,7 +76,8 @@ def start_lab(ports: Ports, lab: str) -> tuple[Guest, ...]:
     wanted: list[Guest] = []
     with ports.database.write() as work:
         place = work.labs.one(lab)
-        seats = [t for t in work.terminals.of_lab(lab) if t.active and t.seat <= place.max_instances]
+        known = sorted(work.terminals.of_lab(lab), key=lambda t: t.seat)
+        seats = [t for t in known if t.active and t.seat <= place.max_instances]
         refused: Conflict | None = None
         for terminal in seats:
             try:

@@ -52,7 +52,7 @@ class Application:
     def __init__(self, *, ports: Ports, ca_pem: Callable[[], str], secret_key: bytes) -> None:
         self.published = Published(ports.engine)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="question")
-        sign_ins = SignIns(secret_key, ports.clock)
+        self.sign_ins = SignIns(secret_key, ports.clock)
         self.question = QuestionRoute(
             ask=lambda id, source: asking.ask(ports, id, source),
             published=self.published,
@@ -60,8 +60,8 @@ class Application:
             pool=self._pool,
             ca_pem=ca_pem,
         )
-        self.events = EventsRoute(self.published, sign_ins)
-        self.flask = create_flask(ports, self.published, sign_ins)
+        self.events = EventsRoute(self.published, self.sign_ins)
+        self.flask = create_flask(ports, self.published, self.sign_ins)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
 

@@ -18,7 +18,6 @@ from labvirt.demo import place
 from labvirt.demo.place import Place
 from labvirt.errors import HostNotReady
 from labvirt.system import process
-
 from tests.bench.rounds import say
 
 RECIPE = Path(__file__).resolve().parents[2] / "images" / "tiny" / "build.py"

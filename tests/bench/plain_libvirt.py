@@ -13,7 +13,6 @@ from pathlib import Path
 from labvirt.demo.place import Place
 from labvirt.errors import HostNotReady
 from labvirt.system import files, process
-
 from tests.bench.ground import must
 
 BRIDGE = "plain0"
@@ -22,6 +21,14 @@ NETWORK = "10.78.0"
 # libvirt insists that this user exists, even if another is configured; Debian makes it with libvirt-daemon-system.
 USER = "libvirt-qemu:x:64055:64055::/var/lib/libvirt:/usr/sbin/nologin\n"
 GROUPS = "libvirt-qemu:x:64055:\nkvm:x:64056:\n"
+
+FOLDERS = {
+    "etc": "/etc/libvirt",
+    "run": "/run/libvirt",
+    "lib": "/var/lib/libvirt",
+    "cache": "/var/cache/libvirt",
+    "log": "/var/log/libvirt",
+}
 
 QEMU_CONF = """user = "root"
 group = "root"
@@ -68,7 +75,7 @@ class PlainLibvirt:
 
     def start(self) -> None:
         """libvirtd answers. To be called on the main thread: bwrap ends with the thread that started it. Raises HostNotReady."""
-        for name in ("etc", "run", "lib", "cache", "log", "guests"):
+        for name in (*FOLDERS, "guests"):
             files.private_folder(self._folder / name)
         for name, text in {
             "etc/qemu.conf": QEMU_CONF,
@@ -78,11 +85,11 @@ class PlainLibvirt:
         }.items():
             (self._folder / name).write_text(text, encoding="utf-8")
         self._network()
-        binds = {"etc": "/etc/libvirt", "run": "/run/libvirt", "lib": "/var/lib/libvirt", "cache": "/var/cache/libvirt", "log": "/var/log/libvirt"}
         argv = ["ip", "netns", "exec", self._place.namespace, "bwrap", "--die-with-parent", "--unshare-pid", "--dev-bind", "/", "/"]
-        argv += ["--proc", "/proc"]
-        for ours, theirs in binds.items():
-            argv += ["--bind" if Path(theirs).is_dir() else "--dir", *([str(self._folder / ours)] if Path(theirs).is_dir() else []), theirs]
+        # What libvirtd writes lies in our folder. The tmpfs below make the places for it without touching the host's.
+        argv += ["--proc", "/proc", "--tmpfs", "/run", "--tmpfs", "/var/lib", "--tmpfs", "/var/cache", "--tmpfs", "/var/log"]
+        for ours, theirs in FOLDERS.items():
+            argv += ["--bind", str(self._folder / ours), theirs]
         for name in ("passwd", "group"):
             argv += ["--ro-bind", str(self._folder / name), f"/etc/{name}"]
         argv += ["libvirtd", "--config", "/etc/libvirt/libvirtd.conf"]

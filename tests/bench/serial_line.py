@@ -13,7 +13,7 @@ BOOTED = b"LABVIRT GUEST BOOTED"
 _PONG = re.compile(rb"^pong [0-9.]+", re.MULTILINE)
 _ADDRESS = re.compile(rb"^LABVIRT GUEST READY name=\S+ address=\d|\"address\": ?\"\d", re.MULTILINE)
 AGAIN_SECONDS = 1.0
-"""We speak when the guest says that it has booted, because it echoes (slowly) what comes before. Should that line be missed, again this often."""
+"""We speak when the guest says that it has booted: what comes before is echoed, slowly. Should that line be missed, again this often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.fake import FakeDisks
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.guest import RunId, StopHow
-from labvirt.domain.host import HostLoad
+from labvirt.domain.host import Host, HostLoad
 from labvirt.domain.image import Image, Stage, Version
 from labvirt.domain.lab import Lab
 from labvirt.domain.profile import Bus, Profile, Slot, SlotKind
@@ -65,9 +65,7 @@ class SimHypervisor:
         self.unknown = False
 
     def capabilities(self) -> HypervisorInfo:
-        return HypervisorInfo(
-            driver="simulated", version="1", accelerator="fake", capabilities=frozenset(Capability), notice=""
-        )
+        return HypervisorInfo(driver="simulated", version="1", accelerator="fake", capabilities=frozenset(Capability), notice="")
 
     def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
         return ("simulated", str(spec.run))
@@ -177,9 +175,7 @@ class SimHypervisor:
     def plant(self, run: RunId) -> None:
         """A run that nobody of us started."""
         with self._lock:
-            self._save(
-                {**self._load(), str(run): {"uuid": str(uuid.uuid4()), "viewers": 0, "state": "running", "reason": ""}}
-            )
+            self._save({**self._load(), str(run): {"uuid": str(uuid.uuid4()), "viewers": 0, "state": "running", "reason": ""}})
 
     def viewer(self, run: RunId, *, there: bool, peer: str = "10.77.0.65") -> None:
         self.change(run, viewers=int(there))
@@ -208,9 +204,7 @@ class SimMachine:
         self.boot = "11111111-2222-3333-4444-555555555555"
 
     def load(self) -> HostLoad:
-        return HostLoad(
-            memory_total_mib=1 << 20, memory_available_mib=self.available_mib, cpus=2, disk_free_mib=1 << 20
-        )
+        return HostLoad(memory_total_mib=1 << 20, memory_available_mib=self.available_mib, cpus=2, disk_free_mib=1 << 20)
 
     def boot_id(self) -> str:
         return self.boot
@@ -286,6 +280,7 @@ class SimLab:
             for one in BUILT_IN:
                 if work.classes.get(one.name) is None:
                     work.classes.add(one)
+            work.hosts.add(Host(name="local"))
             work.images.add(Image(name="tiny"))
             work.images.add_version(
                 Version(

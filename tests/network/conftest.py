@@ -3,7 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +24,22 @@ def own_network() -> Iterator[Namespace]:
             yield namespace
     finally:
         namespace.close()
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """A state folder whose path names this test run, so that the next one finds what a killed one left."""
+    folder = tmp_path / f"lvt-{os.getpid()}"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_leftovers() -> None:
+    """DHCP servers outlive who started them, also a killed test run: they are ended now."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            words = (entry / "cmdline").read_bytes() if entry.name.isdecimal() else b""
+            found = re.search(rb"--conf-file=[^\0]*/lvt-([0-9]+)/networks/", words)
+            if found and not Path(f"/proc/{int(found[1])}").exists():
+                os.kill(int(entry.name), signal.SIGKILL)

@@ -19,7 +19,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from labvirt.domain.addresses import InterfaceName
-from labvirt.errors import NetworkError
+from labvirt.errors import HostNotReady, NetworkError
 from labvirt.network import links, tap
 from labvirt.network.driver import LinuxNetwork
 from labvirt.network.nftables.ruleset import FLOW_SECONDS
@@ -393,3 +393,25 @@ def test_a_name_that_something_else_has_is_left_alone(own_network: Namespace) ->
         network.plug(wire.guest_port(1))
     assert links.index_of(InterfaceName("lvt000001")) is not None  # it is not ours: it stays, and stays closed
     assert network.state().filtered == frozenset()
+
+
+def test_without_the_right_the_sentence_says_what_to_run(own_network: Namespace) -> None:
+    def asked(uid: int) -> bytes:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setresuid(uid, uid, uid)  # capabilities go with user 0
+                LinuxNetwork().ensure_lab(wire.lab_a())
+            except HostNotReady as error:
+                os.write(writing, error.hint.encode())
+            finally:
+                os._exit(0)
+        os.close(writing)
+        os.waitpid(child, 0)
+        with open(reading, "rb") as answer:
+            return answer.read()
+
+    assert b"CAP_NET_ADMIN" in asked(65534)
+    assert asked(0) == b""
+    assert LinuxNetwork().state().bridges == {wire.lab_a().bridge}

@@ -15,7 +15,7 @@ import pytest
 from tests.system import netns
 from tests.system.house import House
 
-_numbers = itertools.count(1)
+numbers = itertools.count(1)
 RECIPE = Path(__file__).parents[2] / "images" / "tiny" / "build.py"
 
 
@@ -43,6 +43,6 @@ def make_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeHouse]:
     with ExitStack() as stack:
 
         def make(*, deep: bool = False) -> House:
-            return stack.enter_context(House(tmp_path_factory.mktemp("house"), next(_numbers), deep=deep))
+            return stack.enter_context(House(tmp_path_factory.mktemp("house"), next(numbers), deep=deep))
 
         yield make

@@ -205,11 +205,18 @@ def guest(seat: int, state: GuestState, now: datetime, **more: Any) -> Guest:
     return Guest(name=name, lab=LAB.name, seat=seat, wish=wish, generation=1, state=state, since=now, **told)
 
 
-def make(folder: Path, *, seats: int = 4, clock: Any = None, protocol: Protocol = Protocol.SPICE) -> tuple[Ports, FakeEngine, str]:
-    """A site that is set up: one lab, one profile, `seats` terminals, no guest yet; and its set-up code."""
+def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
+    """The doors of the site in this folder, with a new engine."""
     clock = clock or SystemClock()
     engine = FakeEngine(clock=clock)
-    ports = Ports(database=SqliteDatabase.open(folder / "labvirt.db", create=True), engine=engine, clock=clock, disks=cast(Disks, None))
+    database = SqliteDatabase.open(folder / "labvirt.db", create=True)
+    return Ports(database=database, engine=engine, clock=clock, disks=cast(Disks, None)), engine
+
+
+def make(folder: Path, *, seats: int = 4, protocol: Protocol = Protocol.SPICE) -> str:
+    """A site that is set up: one lab, one profile, `seats` terminals, no guest yet. Returns its set-up code."""
+    ports, _ = enter(folder)
+    clock = ports.clock
     code = setup.init(ports, host="here")
     now = clock.now()
     with ports.database.write() as work:
@@ -250,7 +257,8 @@ def make(folder: Path, *, seats: int = 4, clock: Any = None, protocol: Protocol 
                 )
             )
         work.commit()
-    return ports, engine, code
+    ports.database.close()
+    return code
 
 
 def put(ports: Ports, engine: FakeEngine, *guests: Guest, tell: bool = True) -> None:
@@ -361,7 +369,8 @@ def main(folder: Path, seats: int, scene: str) -> None:
     logging.basicConfig(level=logging.WARNING)
     from labvirt.web.main import serve
 
-    ports, engine, code = make(folder, seats=0 if scene == "empty" else seats)
+    code = make(folder, seats=0 if scene == "empty" else seats)
+    ports, engine = enter(folder)
     if scene != "empty":
         fill(ports, engine, seats)
     if scene == "away":

@@ -7,6 +7,7 @@ element knows one certificate folder per host (qemu.conf), and lets everybody in
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -28,9 +29,12 @@ UEFI_VARIABLES = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 _TARGETS = {Bus.IDE: "hd", Bus.SATA: "sd", Bus.SCSI: "sd", Bus.VIRTIO: "vd"}
 _NICS = {Nic.VIRTIO: "virtio", Nic.E1000: "e1000", Nic.RTL8139: "rtl8139"}
 _SOUNDS = {Sound.HDA: "ich6", Sound.AC97: "ac97"}
-_SPICE_SOUNDS = {
-    Sound.HDA: ("intel-hda,id=lv-hda", "hda-duplex,bus=lv-hda.0,audiodev=lv-sound"),
-    Sound.AC97: ("AC97,audiodev=lv-sound",),
+_SPICE_SOUNDS: dict[Sound, tuple[dict[str, str], ...]] = {
+    Sound.HDA: (
+        {"driver": "intel-hda", "id": "lv-hda"},
+        {"driver": "hda-duplex", "bus": "lv-hda.0", "audiodev": "lv-sound"},
+    ),
+    Sound.AC97: ({"driver": "AC97", "audiodev": "lv-sound"},),
 }
 _VIDEOS = {Video.STD: "vga", Video.VIRTIO: "virtio", Video.QXL: "qxl"}
 
@@ -211,12 +215,17 @@ def _spice(domain: Element, spice: SpiceDisplay, sound: Sound) -> None:
     arguments = ["-spice", ",".join(words)]
     # libvirt refuses its own elements for agent and sound over SPICE without its own SPICE.
     # The guest's agent, if it has one: size of the screen, clipboard.
-    arguments += ["-device", "virtio-serial-pci,id=lv-channels", "-chardev", "spicevmc,id=lv-agent,name=vdagent"]
-    arguments += ["-device", "virtserialport,bus=lv-channels.0,chardev=lv-agent,name=com.redhat.spice.0"]
+    arguments += ["-chardev", "spicevmc,id=lv-agent,name=vdagent"]
+    devices: list[dict[str, str]] = [
+        {"driver": "virtio-serial-pci", "id": "lv-channels"},
+        {"driver": "virtserialport", "bus": "lv-channels.0", "chardev": "lv-agent", "name": "com.redhat.spice.0"},
+    ]
     if sound is not Sound.NONE:
         arguments += ["-audiodev", "spice,id=lv-sound"]
-        for device in _SPICE_SOUNDS[sound]:
-            arguments += ["-device", device]
+        devices += _SPICE_SOUNDS[sound]
+    for device in devices:
+        # As JSON, like libvirt's own: QEMU makes devices in the other syntax first, and they would take libvirt's PCI slots.
+        arguments += ["-device", json.dumps(device)]
     commandline = SubElement(domain, f"{{{_QEMU}}}commandline")
     for argument in arguments:
         SubElement(commandline, f"{{{_QEMU}}}arg", value=argument)

@@ -12,6 +12,7 @@ import io
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import UUID
@@ -29,6 +30,7 @@ from labvirt.hypervisors.libvirt.connection import Connection, run_of
 from labvirt.hypervisors.libvirt.events import DISK_ERROR, DISK_FULL, STOPPED, Ears
 from labvirt.hypervisors.libvirt.patience import Patience
 from labvirt.hypervisors.libvirt.pauses import Pauses
+from labvirt.hypervisors.libvirt.processes import find_pids
 from labvirt.hypervisors.libvirt.translation import Ended, translated
 from labvirt.hypervisors.libvirt.viewers import viewers_in
 from labvirt.system.files import write_atomic
@@ -85,7 +87,7 @@ class LibvirtHypervisor:
     def start(self, spec: LaunchSpec) -> RunStatus:
         domain = self._find(spec.run)
         if domain is not None:
-            return self._status(domain, spec.run)
+            return self._status(domain, spec.run, find_pids())
         _check_paths(spec)
         if spec.firmware is Firmware.UEFI:
             self._copy_variables(spec)
@@ -96,18 +98,19 @@ class LibvirtHypervisor:
         except (DriverTimeout, OutcomeUnknown):
             self._end_half_started(spec.run)
             raise
-        return self._status(domain, spec.run)
+        return self._status(domain, spec.run, find_pids())
 
     def running(self) -> tuple[RunStatus, ...]:
         with translated("list the domains of", self._uri):
             domains = self._connection.get().listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)
+        pids = find_pids()
         found = []
         for domain in domains:
             run = run_of(domain)
             if run is None or not self._is_ours(domain, run):
                 continue
             with contextlib.suppress(Ended):  # it ended since the list was made
-                found.append(self._status(domain, run))
+                found.append(self._status(domain, run, pids))
         return tuple(sorted(found, key=lambda status: status.run))
 
     def stop(self, run: RunId, how: StopHow) -> None:
@@ -196,13 +199,14 @@ class LibvirtHypervisor:
             mark = self._mark(domain)
         return mark is not None and mark.owner == self._owner and mark.run == run
 
-    def _status(self, domain: libvirt.virDomain, run: RunId) -> RunStatus:
+    def _status(self, domain: libvirt.virDomain, run: RunId, pids: dict[UUID, int]) -> RunStatus:
         """Proven by QEMU's own answer; SILENT when there is none in time. Raises Ended when it has ended."""
         with translated("ask the state of", str(run)):
             uuid = UUID(domain.UUIDString())
             memory_mib = domain.maxMemory() // 1024
             mark = self._mark(domain)
         started = _moment(mark.started) if mark is not None else None
+        known = RunStatus(run=run, uuid=uuid, state=MachineState.SILENT, started_at=started, pid=pids.get(uuid), memory_mib=memory_mib)
         try:
             answer = self._command(run, domain, "query-spice")
         except Ended:
@@ -211,7 +215,7 @@ class LibvirtHypervisor:
             with translated("ask the state of", str(run)):
                 domain.state()  # raises when it is gone: then it is not silent but ended
             self._ears.know(run)
-            return RunStatus(run=run, uuid=uuid, state=MachineState.SILENT, reason=str(error), started_at=started, memory_mib=memory_mib)
+            return replace(known, reason=str(error))
         viewers = viewers_in(answer)
         with translated("ask the state of", str(run)):
             state = _STATES.get(domain.state()[0])
@@ -219,7 +223,7 @@ class LibvirtHypervisor:
             raise Ended(run)
         self._ears.know(run, viewers, paused=state is MachineState.PAUSED)
         reason = _pause_reason(domain) if state is MachineState.PAUSED else ""
-        return RunStatus(run=run, uuid=uuid, state=state, reason=reason, viewers=len(viewers), started_at=started, memory_mib=memory_mib)
+        return replace(known, state=state, reason=reason, viewers=len(viewers))
 
     def _command(self, run: RunId, domain: libvirt.virDomain, execute: str, **arguments: object) -> str:
         """One QMP command. Its answer is QEMU's JSON; an error in it is raised by libvirt_qemu's caller here."""

@@ -37,7 +37,7 @@ class Ended(HypervisorError):
     """The run's domain is gone. A HypervisorError for everybody outside of this driver."""
 
     def __init__(self, run: object) -> None:
-        super().__init__(f"{run} has ended.", subject=str(run), hint="Start the guest again.")
+        super().__init__(f"{run} does not run.", subject=str(run), hint="Start the guest again.")
 
 
 def _gone(words: str, operation: str, subject: str) -> LabVirtError:

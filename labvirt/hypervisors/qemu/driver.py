@@ -259,6 +259,7 @@ class QemuHypervisor:
                 subject=session.run.guest,
                 hint="Kill it: labvirt guest stop NAME --kill",
             )
+        self._roster.await_told(session)
 
     @contextmanager
     def _only_one(self, run: RunId) -> Iterator[None]:

@@ -18,6 +18,7 @@ from labvirt.errors import DriverError, DriverTimeout, InvalidInput
 from labvirt.hypervisors.qemu import identity, layout
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.session import Session
+from labvirt.system.process import is_alive
 from labvirt.system.sockets import connect_unix
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,9 @@ class Roster:
         """
         known = self._sessions.get(run)
         if known is not None and not known.ended.is_set():
-            return known
+            if is_alive(known.process):
+                return known
+            self.await_told(known)  # the end of this life is told before another one begins
         folder = self._runs / str(run)
         try:
             with connect_unix(folder / layout.QMP_SOCKET, timeout=0) as connection:
@@ -88,6 +91,10 @@ class Roster:
                 known = self._loop.call(begin(), timeout=LOOP_SECONDS, subject=run.guest)
                 self._sessions[run] = known
             return known
+
+    def await_told(self, session: Session) -> None:
+        """The end of a run whose process is gone has been told."""
+        self._loop.call(session.told(), timeout=LOOP_SECONDS, subject=session.run.guest)
 
     def subscribe(self, listener: Listener) -> None:
         """From now on `listener` hears every event."""

@@ -26,7 +26,7 @@ from labvirt.hypervisors.qemu import layout
 from labvirt.hypervisors.qemu.identity import prove_peer
 from labvirt.hypervisors.qemu.viewers import Viewers
 from labvirt.system.files import read_tail
-from labvirt.system.process import ProcessIdentity, open_pidfd, started_at
+from labvirt.system.process import ProcessIdentity, is_alive, open_pidfd, started_at
 from labvirt.system.sockets import connect_unix
 
 log = logging.getLogger(__name__)
@@ -93,14 +93,16 @@ class Session:
         state, reason = MachineState.SILENT, f"it has not answered for {deadline_seconds:g} s"
         try:
             async with asyncio.timeout(deadline_seconds):
-                await self._look(await self._connected())
+                await self._look_again()
             state, reason = self._state, self._reason
         except TimeoutError:
             pass
-        except (QMPError, HypervisorError) as error:
-            reason = "the connection to it broke"
+        except QMPError as error:
+            reason = "its monitor does not answer as it should"
             log.warning("%s: %s: %s", self.run, reason, error)
-        if self.ended.is_set():
+        except HypervisorError:
+            log.debug("%s: ended while it was asked", self.run)
+        if self.ended.is_set() or not is_alive(self.process):
             return None
         return RunStatus(
             run=self.run,
@@ -135,6 +137,14 @@ class Session:
         except (ExecInterruptedError, StateError) as error:
             raise self._broken(command, asked) from error
 
+    async def _look_again(self) -> None:
+        """Look, over the next connection too if the present one is just breaking."""
+        while True:
+            try:
+                return await self._look(await self._connected())
+            except (ExecInterruptedError, StateError):
+                await asyncio.sleep(0.02)
+
     async def wait_stopped(self, seconds: float) -> str | None:
         """Why it was stopped if that happens within so many seconds, else None. Forgets earlier stops when called."""
         with contextlib.suppress(TimeoutError):
@@ -142,6 +152,10 @@ class Session:
                 await self._stopped.wait()
                 return self._reason
         return None
+
+    async def told(self) -> None:
+        """The end has been told."""
+        await self.ended.wait()
 
     def forget_stop(self) -> None:
         self._stopped.clear()

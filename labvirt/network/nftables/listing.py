@@ -71,7 +71,7 @@ def parse(objects: Iterable[dict[str, Any]]) -> Listing:
                     hook = f"{hook} with policy {value['policy']}"
                 chains[value["family"], value["name"]] = (hook, priority, [])
             elif kind == "rule":
-                chains[value["family"], value["chain"]][2].append(value.get("comment", ""))
+                chains.setdefault((value["family"], value["chain"]), (None, 0, []))[2].append(value.get("comment", ""))
     return Listing(
         elements=elements,
         chains={key: (hook, priority, tuple(found)) for key, (hook, priority, found) in chains.items()},

@@ -51,10 +51,11 @@ class Seen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """`lease` says whether DHCP really gave it out; `trouble` when that is not as it should be."""
+    """`lease` says whether DHCP really gave it out; `odd`: worth reading, `trouble`: not as it should be."""
 
     address: str
     lease: str
+    odd: bool = True
     trouble: bool = False
 
 
@@ -203,14 +204,14 @@ def _stop(guest: Guest) -> str:
 def _address(address: object, lease: Lease | None, lab: LabView, now: datetime, expected: bool) -> Address:
     shown = str(address)
     if lab.leases_problem:
-        return Address(address=shown, lease="lease not known now")
+        return Address(address=shown, lease="lease not known now", odd=False)
     if lease is None:
         return Address(address=shown, lease="no lease seen yet" if expected else "no lease", trouble=expected)
     if not lease.valid(now):
         return Address(address=shown, lease="lease is over", trouble=expected)
     if lease.address != address:
         return Address(address=shown, lease=f"but leased {lease.address}", trouble=True)
-    return Address(address=shown, lease="lease seen")
+    return Address(address=shown, lease="lease seen", odd=False)
 
 
 def _seen(view: SeatView, now: datetime, engine: bool) -> list[Seen]:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from labvirt.contracts.disks import Disks
+from labvirt.disks.conversion import Bounds, convert
 from labvirt.disks.driver import QcowDisks
 from labvirt.disks.fake import FakeDisks
 from labvirt.disks.inspection import inspect, open_regular
-from labvirt.errors import DiskError, ImageDamaged, InvalidInput
+from labvirt.errors import DiskError, ImageDamaged, InvalidInput, LabVirtError
 from tests.unit.disks.images import CANARY, CLUSTER, MIB, Qcow2, hostile, version_of
 
 
@@ -100,9 +101,6 @@ def test_nothing_of_the_corpus_comes_through_the_real_import_and_the_attacks_are
 @pytest.mark.real
 def test_a_header_that_is_changed_after_its_inspection_finds_nothing_to_read(tmp_path: Path, canary: Path) -> None:
     """The second line of defence alone: qemu-img in its sandbox, given the worst file."""
-    from labvirt.disks.conversion import Bounds, convert
-    from labvirt.errors import LabVirtError
-
     bad = tmp_path / "bad"
     bad.write_bytes(Qcow2(backing=os.fsencode(canary), extensions=((0xE2792ACA, b"raw"),)).data())
     good_one = tmp_path / "good"

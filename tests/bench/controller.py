@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""A whole LabVirt to measure: `labvirt serve` as the demo starts it. Only setting up and clearing away go past its HTTP door."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from labvirt import bootstrap
+from labvirt.demo.controller import LAB, MEMORY_MIB, DemoController, terminal_mac
+from labvirt.demo.place import Place
+from labvirt.domain.addresses import MacAddress
+from labvirt.domain.guest import Guest, GuestState, StopHow
+from labvirt.errors import HostNotReady
+from labvirt.usecases import labs, power, terminals
+from labvirt.usecases.ports import Ports
+
+__all__ = ["LAB", "MEMORY_MIB", "BenchController", "Controller", "terminal_mac"]
+
+SEATS_OF_BIG_LAB = 250
+"""Of the 255 that a /22 has room for."""
+
+
+class BenchController(DemoController):
+    """The demo's controller with more terminals."""
+
+    def __init__(self, place: Place, hypervisor: str) -> None:
+        super().__init__(place, hypervisor)
+        self.state = place.state
+
+    def set_up_many(self, terminal_count: int, image: Path) -> tuple[str, ...]:
+        """Beside the demo's lab, big labs with so many terminals in all; their MACs."""
+        self.set_up(0, image)
+        macs = []
+        with bootstrap.ports(self.state) as ports:
+            for number in range(terminal_count):
+                lab, seat = divmod(number, SEATS_OF_BIG_LAB)
+                if seat == 0:
+                    labs.add(ports, name=f"big-{lab + 1}", network=labs.parse_network(f"10.{80 + lab}.0.0/22"))
+                mac = f"52:54:00:{0xB0 + lab:02x}:{seat >> 8:02x}:{seat & 255:02x}"
+                terminals.add(ports, lab=f"big-{lab + 1}", seat=seat + 1, mac=MacAddress.parse(mac))
+                macs.append(mac)
+        return tuple(macs)
+
+    @property
+    def door(self) -> tuple[str, int]:
+        """Host and port of the page on the host's loopback: the same server answers the terminals' questions there."""
+        parts = urlsplit(self.page)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+
+class Controller:
+    """A running controller with an open door to its database, for looking and clearing away."""
+
+    def __init__(self, started: BenchController, ports: Ports) -> None:
+        self.door = started.door
+        self.state = started.state
+        self._started = started
+        self._ports = ports
+
+    def guests(self) -> tuple[Guest, ...]:
+        return power.guests(self._ports)
+
+    def serial_line(self, guest: str) -> Path:
+        """Where the serial line of this guest's newest run is."""
+        found = power.one(self._ports, guest)
+        return self.state / "runs" / f"{found.name}.g{found.generation}" / "serial.sock"
+
+    def kill(self, guest: str) -> None:
+        """The guest and everything of its run are gone. Raises HostNotReady after a minute."""
+        power.stop(self._ports, guest, StopHow.KILL)
+        deadline = time.monotonic() + 60
+        while (found := power.one(self._ports, guest)).state is not GuestState.STOPPED:
+            if time.monotonic() > deadline:
+                raise HostNotReady(f"{guest} is not stopped but {found.state}: {found.reason}", hint="labvirt guest show")
+            time.sleep(0.05)
+
+    def starts_at_once(self) -> int:
+        """How many starts the engine lets go on in parallel here: the host's own number, or its processors."""
+        told = self._started.call("host", "show", "--engine")
+        return int(told.get("starts_at_once") or told["engine"]["load"]["cpus"])
+
+    def leases(self, lab: str) -> int:
+        """Lines in dnsmasq's own lease file."""
+        file = self.state / "networks" / lab / "leases"
+        return len(file.read_text(encoding="ascii").splitlines()) if file.exists() else 0
+
+
+@contextmanager
+def running(started: BenchController) -> Iterator[Controller]:
+    """`labvirt serve` answers. It ends with its place. Raises HostNotReady."""
+    started.start()
+    with bootstrap.ports(started.state) as ports:
+        yield Controller(started, ports)

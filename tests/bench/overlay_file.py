@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: MIT
+"""A5-overlay, A5-run: an empty overlay on the tiny image, made in this process and made by qemu-img."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from labvirt.disks import overlay
+from labvirt.disks.driver import QcowDisks
+from labvirt.domain.guest import RunId
+from labvirt.domain.image import Stage, Version
+from tests.bench.ground import ground, must, tiny_image
+from tests.bench.record import Record, record
+from tests.bench.rounds import Once, interleave
+
+BASELINE = "qemu-img create -b"
+
+
+def measure(repeat: int) -> list[Record]:
+    """Each file is removed again, outside of the measured time."""
+    with ground() as mine:
+        disks = QcowDisks(mine.folder / "images", mine.folder / "runs")
+        stored = disks.import_version(tiny_image(mine), format="qcow2", image="tiny", number=1)
+        version = Version(
+            image="tiny",
+            number=1,
+            file=stored.file,
+            format=stored.format,
+            size_bytes=stored.size_bytes,
+            virtual_bytes=stored.virtual_bytes,
+            sha256=stored.sha256,
+            stage=Stage.PUBLISHED,
+            made_at=datetime.now(UTC),
+        )
+        base = mine.folder / "images" / stored.file
+        path = mine.folder / "overlay.qcow2"
+        flows: dict[str, Once] = {
+            "ours": lambda number: _in_process(path, base, version),
+            "run": lambda number: _run(disks, version, number),
+            BASELINE: lambda number: _qemu_img(path, base, version),
+        }
+        found = interleave(flows, repeat)["file"]
+        must(["qemu-img", "check", "-q", str(_kept(path, base, version))])
+    return [
+        record(
+            "A5-overlay",
+            "an empty overlay's file",
+            "ms",
+            {"ours": found["ours"], BASELINE: found[BASELINE]},
+            notes=("qemu-img's time is mostly that of starting a program; neither side waits for the disk (no fsync).",),
+        ),
+        record(
+            "A5-run",
+            "a run's folder: its base judged, the folder made (0700), the overlay in it",
+            "ms",
+            {"ours": found["run"], BASELINE: found[BASELINE]},
+            notes=("The baseline makes the file only.",),
+        ),
+    ]
+
+
+def _in_process(path: Path, base: Path, version: Version) -> Mapping[str, float]:
+    began = time.perf_counter()
+    overlay.create(path, base=base, base_format=version.format, virtual_bytes=version.virtual_bytes, uid=None)
+    return _took(began, path)
+
+
+def _qemu_img(path: Path, base: Path, version: Version) -> Mapping[str, float]:
+    began = time.perf_counter()
+    must(["qemu-img", "create", "-q", "-f", "qcow2", "-b", str(base), "-F", version.format, str(path)])
+    return _took(began, path)
+
+
+def _run(disks: QcowDisks, version: Version, number: int) -> Mapping[str, float]:
+    run = RunId("bench", number + 1)
+    began = time.perf_counter()
+    disks.create_run(run, ((0, version),), uid=None)
+    took = (time.perf_counter() - began) * 1000
+    disks.remove_run(run)
+    return {"file": took}
+
+
+def _took(began: float, path: Path) -> Mapping[str, float]:
+    took = (time.perf_counter() - began) * 1000
+    path.unlink()
+    return {"file": took}
+
+
+def _kept(path: Path, base: Path, version: Version) -> Path:
+    overlay.create(path, base=base, base_format=version.format, virtual_bytes=version.virtual_bytes, uid=None)
+    return path

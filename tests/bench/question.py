@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""A terminal that asks until its guest runs: what the kiosk does, without the kiosk."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+WAIT_SECONDS = 60
+"""The longest that the protocol allows to hold a question."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """On the clock time.monotonic(): when the first question was sent, and when an answer said `ready`."""
+
+    asked: float
+    ready: float
+    guest: str
+
+
+def ask_until_ready(door: tuple[str, int], mac: str, *, timeout: float) -> Ready:
+    """Raises TimeoutError with the last answer's sentence."""
+    asked = time.monotonic()
+    answer: dict[str, Any] = {}
+    while time.monotonic() < asked + timeout:
+        answer = ask(door, mac)
+        if answer["status"] == "ready":
+            return Ready(asked=asked, ready=time.monotonic(), guest=answer["guest"])
+        time.sleep(min(0.5, float(answer.get("retry_seconds", 0.5))))
+    raise TimeoutError(f"{mac} has no guest after {timeout:.0f} s: {answer.get('message', 'no answer')}")
+
+
+def ask(door: tuple[str, int], mac: str) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(*door, timeout=WAIT_SECONDS + 30)
+    try:
+        connection.request("GET", f"/terminals/config?id={mac}&format=json&wait={WAIT_SECONDS}")
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        return answer
+    finally:
+        connection.close()

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: MIT
+"""kill -9 of a real engine process at thirty seeded points, one after another on the same state: everything is found again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labvirt.domain.guest import GuestState, Wish
+from tests.engine.lab_process import SEATS
+from tests.engine.simulated import SimLab, lab, until
+from tests.engine.test_engine import rows
+
+ROOT = Path(__file__).parents[2]
+KILLS = 5
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("series", range(6))
+def test_after_a_kill_everything_agrees_again(tmp_path: Path, series: int) -> None:
+    sim = SimLab(tmp_path)
+    sim.furnish(lab(seats=SEATS))
+    sim.close()
+    for seed in range(series * KILLS, (series + 1) * KILLS):
+        process = subprocess.run(
+            [sys.executable, "-m", "tests.engine.lab_process", str(tmp_path), str(seed)],
+            cwd=ROOT,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+        sim = SimLab(tmp_path)
+        survivors = sim.hypervisor.lives()
+        wanted = {str(row.run) for row in rows(sim).values() if row.wish is Wish.RUNNING and row.run and row.alive}
+        with sim.engine() as engine:
+            until(lambda: engine.status().reconciled_at is not None)
+            until(lambda: settled(sim) and not engine.verify(), 60, says=lambda: (engine.verify(), rows(sim)))
+        kept = {str(row.run) for row in rows(sim).values() if row.alive}
+        assert survivors & wanted <= kept | {str(run) for run, _ in sim.hypervisor.stopped}
+        assert not sim.hypervisor.duplicates(), f"two runs of one guest (seed {seed})"
+        lives = sim.hypervisor.lives()
+        assert len({run.partition(".")[0] for run in lives}) == len(lives)
+        assert {str(folder.run) for folder in sim.disks.runs()} == lives
+        assert len(sim.network.state().taps) == len(lives)
+        sim.close()
+
+
+def settled(sim: SimLab) -> bool:
+    ends = {Wish.RUNNING: (GuestState.RUNNING, GuestState.CONNECTED), Wish.STOPPED: (GuestState.STOPPED,)}
+    return all(row.state in ends[row.wish] for row in rows(sim).values())
