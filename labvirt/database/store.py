@@ -58,10 +58,8 @@ class Store:
         with translated(self._path):
             return self._connection.execute(statement, values).rowcount
 
-    def write(self, table: Table, statement: Executable, row: Row, *, of: Row | None = None) -> int:
-        """Run a statement that puts `row` into `table`. Raises AlreadyExists or NotFound that name what collides or
-        is missing; `of` is the thing the row is a part of.
-        """
+    def write(self, table: Table, statement: Executable, row: Row) -> int:
+        """Run a statement that puts `row` into `table`. Raises AlreadyExists or NotFound that name what collides or is missing."""
         try:
             return self._connection.execute(statement).rowcount
         except exc.IntegrityError as error:

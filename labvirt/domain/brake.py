@@ -38,7 +38,7 @@ def brake(stops: tuple[Stop, ...], suspects: int, living: int, earlier: tuple[fl
     finding = Finding(
         code="mass-stop-held",
         severity=Severity.ERROR,
-        sentence=f"{crowd} of {living} running guests look left over ({named}); so many at once are not stopped without a word from a person.",
+        sentence=f"{crowd} of {living} running guests look left over ({named}); so many are not stopped without a word from a person.",
         fix="Look first: labvirt verify. Then, for each that may go: labvirt guest fresh NAME",
     )
     return Braked(released=(), findings=(finding,), memory=recent, wake=min(recent) + WINDOW_SECONDS if few and recent else None)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One look at everything: what the drivers and the database say, turned into domain values. What could not be read is None, and a finding."""
+"""One look at everything: what drivers and database say, as domain values. What could not be read is None, and a finding."""
 
 from __future__ import annotations
 

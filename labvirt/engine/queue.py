@@ -35,7 +35,7 @@ def fair_order(waiting: Sequence[Guest], last_lab: str | None = None) -> tuple[G
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capacity:
-    """What the host bears now. `slots` are starts that may still begin; `committed_mib` is promised to guests that have not touched it yet."""
+    """What the host bears now. `slots`: starts that may begin; `committed_mib`: promised to guests that have not touched it yet."""
 
     host: Host
     load: HostLoad

@@ -19,19 +19,20 @@ from labvirt.engine.operations import Operations
 from labvirt.engine.world import World
 from labvirt.errors import DnsError, LabVirtError
 
-IDLE_SECONDS = 3.0
+IDLE_SECONDS = 1.0
+LOOKS = 5
+"""So often it is looked again while operations come and go."""
 
 
 def verify(world: World, operations: Operations, labs: Labs) -> tuple[Finding, ...]:
-    """Empty when everything agrees. Operations that are going on get a moment to end; guests that are busy even then are not judged. What cannot be read is a finding too."""
-    operations.idle(IDLE_SECONDS)
-    marks = operations.marks()
-    busy = operations.busy()
+    """Empty when everything agrees. Operations that are going on get a moment to end; guests that are busy even then are not
+    judged. What cannot be read is a finding too."""
     observer = Observer(world)
-    reality = observer.reality(thorough=True)
-    wishes = observer.wishes()
-    moved = operations.marks()
-    busy |= operations.busy() | {name for name in moved if moved[name] != marks.get(name, 0)}
+    reality, wishes, busy = _look(observer, operations)
+    for _ in range(LOOKS - 1):
+        if not busy:
+            break
+        reality, wishes, busy = _look(observer, operations)
     found = [*observer.trouble.values()]
     if wishes is not None:
         found += _runs_and_remains(world, wishes, reality, busy)
@@ -44,6 +45,16 @@ def verify(world: World, operations: Operations, labs: Labs) -> tuple[Finding, .
             found += _names(world, wishes, frozenset(s.run for s in reality.runs))
     found += labs.findings()
     return tuple(dict.fromkeys(found))
+
+
+def _look(observer: Observer, operations: Operations) -> tuple[Reality, Wishes | None, frozenset[str]]:
+    """What is, and the guests about whom this look says nothing because something was done to them meanwhile."""
+    operations.idle(IDLE_SECONDS)
+    marks = operations.marks()
+    reality = observer.reality(thorough=True)
+    wishes = observer.wishes()
+    moved = operations.marks()
+    return reality, wishes, operations.busy() | {name for name in moved if moved[name] != marks.get(name, 0)}
 
 
 def _stray(code: str, sentence: str, fix: str, subject: str, severity: Severity = Severity.WARNING) -> Finding:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Answers on the engine's Unix socket: one thread per connection, bounded, each with deadlines. Only the engine's own user and root get in."""
+"""Answers on the engine's Unix socket: one thread per connection, bounded, with deadlines. Only the engine's user and root get in."""
 
 from __future__ import annotations
 

@@ -45,7 +45,6 @@ class Published:
         for key in tuple(self._waiters):
             self._wake(key)
 
-    @property
     def closed(self) -> bool:
         return self._stop.is_set()
 
@@ -67,7 +66,7 @@ class Published:
 
     async def wait(self, guest: str, seen: int, seconds: float) -> bool:
         """True as soon as the guest has a revision above `seen` (or this is closed), False after `seconds`."""
-        if self.revision(guest) > seen or self.closed:
+        if self.revision(guest) > seen or self.closed():
             return True
         if seconds <= 0:
             return False

@@ -281,7 +281,7 @@ WRITER = bytes.fromhex(
     "31c0 8ed8 8ed0 bc007c"  # ds = ss = 0, a stack
     "be307c b80043 cd13"  # again: int 13h, 43h: write what the packet at 7c30h says to the disk we came from
     "66810638 7c80000000"  # 64 KiB further
-    "ebef"  # again
+    "ebed"  # again
 ).ljust(0x30, b"\x90") + bytes.fromhex("1000 4000 0000 0010 0008000000000000")
 """A boot sector that does nothing but write to its disk, one cluster after the other (BIOS Enhanced Disk Drive, packet of 16 bytes)."""
 

@@ -363,4 +363,4 @@ def test_labs_networks_follow_the_database(sim: SimLab) -> None:
             work.commit()
         engine.poke()
         until(lambda: sim.dhcp.serving() == frozenset())
-        assert sim.network.state().bridges == frozenset()
+        until(lambda: sim.network.state().bridges == frozenset())

@@ -94,9 +94,9 @@ def test_errors_come_back_as_what_they_are(open_engine: Open) -> None:
     with pytest.raises(HypervisorError) as refused:
         client.reset("lab-a-01")
     assert (str(refused.value), refused.value.subject) == ("QEMU says no.", "lab-a-01")
+    open_engine.sim.hypervisor.end(row(open_engine.sim, "lab-a-01").run)  # type: ignore[arg-type]
+    until(lambda: row(open_engine.sim, "lab-a-01").state is GuestState.WANTED)
     with pytest.raises(GuestNotReady):
-        open_engine.sim.hypervisor.end(row(open_engine.sim, "lab-a-01").run)  # type: ignore[arg-type]
-        until(lambda: row(open_engine.sim, "lab-a-01").state is GuestState.WANTED)
         client.screenshot("lab-a-01")
 
 

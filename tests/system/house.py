@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A whole controller for the system tests: `labvirt` as a user has it, in a network namespace of its own, with real guests.
 
-Everything is looked at from outside (files, /proc, HTTP, serial lines) or through the command line; no object of the product is used.
+Everything is looked at from outside (files, /proc, HTTP, serial lines) or through the command line, as a user would.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,11 +16,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from unittest import mock
 
+from labvirt.bootstrap import app
+from labvirt.cli.main import Root
 from tests.system import netns
 from tests.system.terminal import GATEWAY, PORT, Terminal
 
@@ -57,6 +62,14 @@ class Outcome:
         return str(self.json["error"]["sentence"])
 
 
+def _outcome(code: int, stdout: str, stderr: str) -> Outcome:
+    try:
+        document = json.loads(stdout) if stdout.strip() else None
+    except ValueError:
+        document = None
+    return Outcome(code=code, json=document, stdout=stdout, stderr=stderr)
+
+
 class House:
     """Use as a context manager: nothing of it is left afterwards."""
 
@@ -67,8 +80,8 @@ class House:
         self.state = folder / ("d" * 60 / Path("e" * 60) if deep else "") / "state"
         self.terminals: list[Terminal] = []
         self.bridge = ""
-        self._served: subprocess.Popen[bytes] | None = None
-        self._logs = 0
+        self.served: list[subprocess.Popen[bytes]] = []
+        """Each `labvirt serve` that was started here; the last one may run."""
 
     def __enter__(self) -> House:
         netns.make(self.namespace)
@@ -76,20 +89,27 @@ class House:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         netns.remove([name for name in netns.names() if re.fullmatch(re.escape(self.namespace) + r"(t\d+)?", name)])
-        if self._served is not None:
-            self._served.wait(timeout=20)
+        for process in self.served:
+            process.wait(timeout=20)
 
     # --- the command line
 
-    def run(self, *words: str, seconds: float = 60.0) -> Outcome:
-        """One `labvirt` command with --json."""
+    def run(self, *words: str) -> Outcome:
+        """One `labvirt` command with --json: the same code as the program, without its second of start-up (`program` has that)."""
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.dict(os.environ, self._environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
+            try:
+                Root(app()).main(["--state", str(self.state), "--json", *words])
+            except SystemExit as ended:
+                code = ended.code
+        assert isinstance(code, int)
+        return _outcome(code, out.getvalue(), err.getvalue())
+
+    def program(self, *words: str, seconds: float = 60.0) -> Outcome:
+        """As `run`, by a process of its own."""
         argv = [sys.executable, "-m", "labvirt", "--state", str(self.state), "--json", *words]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, env=self._environment())
-        try:
-            document = json.loads(done.stdout) if done.stdout.strip() else None
-        except ValueError:
-            document = None
-        return Outcome(code=done.returncode, json=document, stdout=done.stdout, stderr=done.stderr)
+        return _outcome(done.returncode, done.stdout, done.stderr)
 
     def call(self, *words: str) -> Any:
         """The JSON of a command that must go well."""
@@ -100,7 +120,7 @@ class House:
     def set_up(self, image: Path, terminals: int, *, memory: int = MEMORY_MIB, profile: tuple[str, ...] = ()) -> None:
         """Site, lab, image, profile and terminals exist; nothing runs."""
         self.state.parent.mkdir(parents=True, exist_ok=True)
-        self.call("init")
+        assert self.program("init").code == 0
         lab = self.call("lab", "add", LAB, "--network", NETWORK)
         self.bridge = lab["bridge"]
         self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")
@@ -118,11 +138,10 @@ class House:
 
     def spawn(self, *more: str, before: str = "", argv_before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
         """`labvirt serve` has been started."""
-        self._logs += 1
         serve = ["-m", "labvirt", "--state", str(self.state), "serve", "--listen", f"0.0.0.0:{PORT}", "--accelerator", "tcg", *more]
         argv = ["ip", "netns", "exec", self.namespace, "sh", "-c", f'{before or ":"} && exec "$@"', "serve", *argv_before]
-        with (self.folder / f"serve-{self._logs}.log").open("wb") as log:
-            self._served = subprocess.Popen(
+        with self._log(len(self.served)).open("wb") as log:
+            process = subprocess.Popen(
                 [*argv, sys.executable, *serve],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -130,13 +149,14 @@ class House:
                 start_new_session=True,
                 env=self._environment(),
             )
-        return self._served
+        self.served.append(process)
+        return process
 
     def wait_engine(self, seconds: float = 40.0) -> dict[str, Any]:
         """What the engine says of itself, when it has looked at everything once."""
 
         def looked() -> Any:
-            assert self._served is None or self._served.poll() is None, self.last_words()
+            assert self.served[-1].poll() is None, self.last_words()
             outcome = self.run("host", "show", "--engine")
             return outcome.code == 0 and outcome.json["engine"]["reconciled_at"] and outcome.json["engine"]
 
@@ -144,7 +164,10 @@ class House:
         return found
 
     def last_words(self) -> str:
-        return (self.folder / f"serve-{self._logs}.log").read_text(errors="replace")[-3000:]
+        return self._log(len(self.served) - 1).read_text(errors="replace")[-3000:]
+
+    def _log(self, number: int) -> Path:
+        return self.folder / f"serve-{number}.log"
 
     def logs(self) -> str:
         """Everything that was written for people, for a failing test's message."""

@@ -172,7 +172,7 @@ def test_a_guest_that_is_stopped_by_a_signal_holds_up_nobody(house: House) -> No
         row = wait_for(lambda: (r := house.guest(3))["state"] == "silent" and r, "it is seen to be silent")
         assert "answer" in row["reason"]
         told = house.terminals[2].ask()
-        assert (told["status"], told["help_code"]) == ("failed", "LV-SILENT-3")
+        assert (told["status"], told["help_code"]) == ("failed", "LV-SILENT-03")
         assert house.terminals[2].ticket().status == 409
         assert house.terminals[0].ask()["status"] == "ready"
         assert house.terminals[0].ticket().status == 200

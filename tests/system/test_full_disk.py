@@ -42,7 +42,7 @@ def test_a_guest_pauses_on_a_full_disk_and_goes_on_when_there_is_room(house: Hou
         row = wait_for(lambda: (r := house.guest(1))["state"] == "paused" and r, "it is paused", 90)
         assert "full" in row["reason"]
         told = house.terminals[0].ask()
-        assert (told["status"], told["help_code"]) == ("starting", "LV-PAUSED-1")
+        assert (told["status"], told["help_code"]) == ("starting", "LV-PAUSED-01")
         assert "full" in told["message"]
         assert house.machines() == pids
         # The other one does not write and is not touched.

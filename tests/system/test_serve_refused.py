@@ -68,10 +68,8 @@ def test_without_the_right_to_make_networks(house: House) -> None:
         process.wait(timeout=40)
     house.serve()  # control: with it, the same folder is served
     house.verify_clean()
-    process = house._served
-    assert process is not None
-    process.terminate()
-    assert process.wait(timeout=40) == 0
+    house.served[-1].terminate()
+    assert house.served[-1].wait(timeout=40) == 0
 
 
 def _trouble(house: House) -> list[dict[str, str]] | None:
@@ -81,16 +79,14 @@ def _trouble(house: House) -> list[dict[str, str]] | None:
 
 def test_a_second_controller_and_a_second_engine_on_one_folder(house: House) -> None:
     house.serve()
-    first, engine = house._served, house.part("engine")
-    assert first is not None
+    first, engine = house.served[-1], house.part("engine")
     second = house.spawn("--listen", "127.0.0.1:8099")
     code, words = second.wait(timeout=40), house.last_words()
     assert code == 1
     assert "served already" in words
-    alone = house.run("engine")
+    alone = house.program("engine")
     assert alone.code == 1
     assert "already" in alone.sentence
     assert (first.poll(), house.part("engine")) == (None, engine)
     first.terminate()
     assert first.wait(timeout=40) == 0
-    house._served = None

@@ -41,6 +41,8 @@ from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
 
 LAB = Lab(name="lab-a", block=1, network=AddressPlan(IPv4Network("10.77.0.0/24")), max_instances=60)
+LARGE = replace(LAB, network=AddressPlan(IPv4Network("10.80.0.0/20")), max_instances=1023)
+"""The same lab with room for a thousand seats."""
 LOCAL = IPv4Address("127.0.0.1")
 CA = "-----BEGIN CERTIFICATE-----\nTEFCVklSVA==\n-----END CERTIFICATE-----\n"
 KEY = b"k" * 32
@@ -221,7 +223,7 @@ def make(folder: Path, *, seats: int = 4, protocol: Protocol = Protocol.SPICE) -
     now = clock.now()
     with ports.database.write() as work:
         if seats:
-            work.labs.add(LAB)
+            work.labs.add(LAB if seats <= LAB.max_instances else LARGE)
         work.images.add(Image(name="tiny"))
         work.images.add_version(
             Version(

@@ -63,7 +63,7 @@ def test_every_sign_is_drawn(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"),
+    "seconds,words",
     [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3599, "59 min"), (3600, "1 h 00 min"), (86400, "1 day"), (200000, "2 days")],
 )
 def test_ages(seconds: int, words: str) -> None:

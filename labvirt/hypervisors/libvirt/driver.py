@@ -43,6 +43,8 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0
 """libvirt itself gives SIGTERM 10 s and SIGKILL 30 s (virProcessKillPainfully)."""
 _ASK_SECONDS = 5.0
+_NO_TAP = "managed='no' but specified dev doesn't exist"
+"""libvirt's words for a TAP that is not there; they do not say which."""
 _PAUSES_AGAIN_SECONDS = 0.5
 
 _STATES = {
@@ -98,6 +100,15 @@ class LibvirtHypervisor:
         except (DriverTimeout, OutcomeUnknown):
             self._end_half_started(spec.run)
             raise
+        except HypervisorError as error:
+            if spec.port is None or _NO_TAP not in error.sentence:
+                raise
+            raise HypervisorError(
+                f"{spec.port.tap} does not exist where libvirtd runs.",
+                operation="start",
+                subject=str(spec.run),
+                hint="Try again; if it stays so, libvirtd runs in another network namespace than LabVirt.",
+            ) from error
         return self._status(domain, spec.run, find_pids())
 
     def running(self) -> tuple[RunStatus, ...]:

@@ -81,11 +81,11 @@ def _machine(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
 def _file(node: str, path: str, *, writable: bool, format_: str, backing: str | None = None) -> Iterator[tuple[str, str]]:
     """A file and its format as two nodes; nothing is probed, and what the file says of its backing is not believed."""
     # Not 'auto': a file that cannot be opened for writing must fail here and not in the guest.
-    flags = {"read-only": not writable, "auto-read-only": False}
+    flags: dict[str, object] = {"read-only": not writable, "auto-read-only": False}
+    if writable:
+        flags["discard"] = "unmap"  # what the guest frees is room on the host again
     yield "-blockdev", json.dumps({"driver": "file", "node-name": f"{node}-file", "filename": path, **flags})
     top: dict[str, object] = {"driver": format_, "node-name": node, "file": f"{node}-file", **flags}
-    if writable:
-        top["discard"] = "unmap"
     if format_ == "qcow2":
         top["backing"] = backing
     yield "-blockdev", json.dumps(top)

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import uuid
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -35,6 +36,9 @@ LINE_LIMIT = 1 << 20
 """Bytes of one QMP message. A monitor that says more in one line is not listened to any longer."""
 
 DISK_FULL = "the disk of the host is full"
+
+_STAMP = re.compile(r"\S+Z qemu-system-\w+: ")
+"""How QEMU begins a line with -msg timestamp=on."""
 
 _STATES = {
     "running": (MachineState.RUNNING, ""),
@@ -301,7 +305,7 @@ class Session:
 def last_words(folder: Path) -> str:
     """The last thing QEMU wrote to its log, for a sentence; says so when there is nothing."""
     lines = [line.strip() for line in read_tail(folder / layout.LOG, 2000).splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "QEMU ended without a word"
+    return _STAMP.sub("", lines[-1])[:300] if lines else "QEMU ended without a word"
 
 
 async def _is_full(client: QMPClient) -> bool:

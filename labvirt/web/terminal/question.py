@@ -39,7 +39,7 @@ STRANGER = "-"
 """Waits under a name that no guest can have: nothing is ever published about who has none."""
 LOOK_AGAIN_SECONDS = 5.0
 """A held question looks again this often by itself: not every change (an adoption, an edited profile) is published."""
-ASK_SECONDS = 20.0
+ASK_SECONDS = 30.0
 """Longest time for one look-up, its turn in the pool included; after that the asker is told to come again."""
 
 
@@ -121,7 +121,7 @@ class QuestionRoute:
                 body = kept.bodies[question.form] = render(kept.asked.answer, question.form, self._ca_pem)
             settled = kept.asked.answer.status.final if question.etags is None else not question.knows(body.etag)
             rest = deadline - self._clock.monotonic()
-            if settled or rest <= 0 or self._published.closed:
+            if settled or rest <= 0 or self._published.closed():
                 return body
             guest = kept.asked.answer.guest
             step = min(rest, LOOK_AGAIN_SECONDS)

@@ -45,9 +45,9 @@ class EventsRoute:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         seen = self._published.revision("")
         await self._say(send, f"event: hello\ndata: {seen}\n\n")
-        while self._sign_ins.valid_header(cookies) and not self._published.closed:
+        while self._sign_ins.valid_header(cookies) and not self._published.closed():
             if await self._published.wait("", seen, HEARTBEAT_SECONDS):
-                if self._published.closed:
+                if self._published.closed():
                     break
                 await asyncio.sleep(CALM_SECONDS)
                 seen = self._published.revision("")

@@ -42,7 +42,7 @@ RULES = """\
 |---|---|
 | wanted, nothing runs | queued: in the order of asking, labs in turns, as many at once as the host bears, while its memory lasts |
 | the wish moved on from the run that lives | stopped as the wish says (power button, off, kill) |
-| a run lives that is older than the row's own | stopped after two observations at least 2 s apart; more than 3 (or a tenth of all) in a minute: none is, and a finding says so |
+| a run lives that is older than the row's own | stopped after two observations at least 2 s apart; if many, held and reported |
 | a run lives that is newer than the row, wanted | adopted: the row takes it over |
 | a run lives that is newer than the row, not wanted; or without a row | left running, reported |
 | the process is gone, nobody wished it | started again after 10, 20, 40 s; `failed` after the fourth time in a row |
@@ -52,6 +52,9 @@ RULES = """\
 | a folder or TAP whose row proves that it is over | removed |
 | a folder or TAP that nobody can account for | left, reported |
 | the database or the hypervisor cannot be read | nothing |
+
+Many means more than 3 in a minute, or more than a tenth of the living guests if that is more: then none is stopped until a
+person says so (`labvirt guest fresh NAME`).
 """
 
 
