@@ -262,6 +262,10 @@ def _drivers(settings: Settings, paths: StatePaths, database: Database) -> Drive
     from labvirt.network.dns.lookup import DnsLookup
     from labvirt.network.driver import LinuxNetwork
 
+    if settings.hypervisor == "libvirt":
+        # Its guests open their files by the host's paths, as users of their own: they may walk through, and list nothing.
+        for folder in (paths.root, paths.images, paths.runs):
+            folder.chmod(0o711)
     return Drivers(
         hypervisor=_hypervisor(settings, paths, database),
         disks=_disks(settings, paths),

@@ -14,7 +14,8 @@ from labvirt.cli.session import Command, Session, pass_session
     "--listen",
     multiple=True,
     metavar="HOST:PORT",
-    help="Where to answer HTTP; may be repeated; also unix:PATH (default: 127.0.0.1:8080, or the sockets handed over by systemd).",
+    help="Where to answer HTTP; may be repeated; also unix:PATH "
+    "(default: 0.0.0.0 and the setting controller_port, or only the sockets handed over by systemd).",
 )
 @click.option("--hypervisor", type=click.Choice(["qemu", "libvirt", "fake"]), help="What runs guests (default: qemu).")
 @click.option("--accelerator", type=click.Choice(["auto", "kvm", "tcg"]), help="Default: auto.")

@@ -51,17 +51,14 @@ class DemoController:
         page.listen(128)
         host, port = page.getsockname()
         self.page = f"http://{host}:{port}/"
-        command = " ".join(
-            [
-                "exec ip netns exec",
-                self._place.namespace,
-                '"$@"',
-            ]
+        serve = [*self._labvirt(), "serve", "--listen", f"0.0.0.0:{PORT}", "--hypervisor", self._hypervisor]
+        # systemd's socket protocol (sd_listen_fds(3)): the first handed socket is descriptor 3.
+        self._process = process.spawn_detached(
+            ["ip", "netns", "exec", self._place.namespace, *serve],
+            log=self._place.folder / "serve.log",
+            descriptors=(page.fileno(),),
+            env={**os.environ, "LISTEN_FDS": "1"},
         )
-        # systemd's socket protocol (sd_listen_fds(3)): descriptor 3 and on, LISTEN_PID is the process that exec'ed.
-        script = f"exec 3<&{page.fileno()}; LISTEN_FDS=1; LISTEN_PID=$$; export LISTEN_FDS LISTEN_PID; {command}"
-        argv = ["sh", "-c", script, "demo", *self._labvirt(), "serve", "--listen", f"0.0.0.0:{PORT}", "--hypervisor", self._hypervisor]
-        self._process = process.spawn_detached(argv, log=self._place.folder / "serve.log", pass_fds=(page.fileno(),))
         page.close()
         deadline = time.monotonic() + 30
         while process.is_alive(self._process):

@@ -16,9 +16,9 @@ from labvirt.demo.seat import SeatWatch
 def table(seats: Sequence[SeatWatch], page: str) -> Table:
     """One row a seat, with what an onlooker sees; fits 80 columns."""
     drawn = Table(title="LabVirt demo", caption=f"With pictures: {page}\nCtrl-C removes everything", box=box.SIMPLE, padding=(0, 1))
-    for name in ("seat", "guest", "address", "lease", "viewer", "ready", "answers"):
-        drawn.add_column(name, no_wrap=True)
-    drawn.add_column("state", ratio=1, overflow="ellipsis", no_wrap=True)
+    for name, width in (("seat", 4), ("guest", 7), ("address", 11), ("lease", 5), ("viewer", 8), ("ready", 6), ("answers", 7)):
+        drawn.add_column(name, no_wrap=True, min_width=width)
+    drawn.add_column("state", overflow="ellipsis", no_wrap=True, min_width=10)
     for watch in seats:
         seen, expected = watch.seen, watch.expected
         drawn.add_row(

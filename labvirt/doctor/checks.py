@@ -32,7 +32,7 @@ def run(
         *machine_checks.rights(hypervisor),
         *machine_checks.capacity(machine),
         *accelerator(driver),
-        *site.state_folder(state),
+        *site.state_folder(state, hypervisor),
     ]
     if (state / "labvirt.db").exists():
         try:

@@ -51,10 +51,11 @@ def programs(hypervisor: str) -> tuple[Finding, ...]:
                     fix=f"apt-get install {package}  # the virtual environment must be made with --system-site-packages",
                 )
             )
-    if not findings:
-        return (
-            Finding(
-                code="programs", severity=Severity.OK, sentence=f"All {len(wanted)} programs that the {hypervisor} driver needs are there."
-            ),
-        )
-    return tuple(findings)
+    return tuple(findings) or (_all_there(hypervisor, len(wanted)),)
+
+
+def _all_there(hypervisor: str, count: int) -> Finding:
+    sentence = f"The {hypervisor} driver needs no programs."
+    if count:
+        sentence = f"All {count} programs that the {hypervisor} driver needs are there."
+    return Finding(code="programs", severity=Severity.OK, sentence=sentence)

@@ -12,8 +12,8 @@ from labvirt.domain.findings import Finding, Severity
 from labvirt.errors import LabVirtError
 
 
-def state_folder(state: Path) -> tuple[Finding, ...]:
-    """It exists and nobody else can look into it."""
+def state_folder(state: Path, hypervisor: str) -> tuple[Finding, ...]:
+    """It exists, nobody else can list it, and libvirt's guests (which get no bind mounts) can pass through to their own files."""
     if not state.is_dir():
         return (
             Finding(
@@ -25,14 +25,26 @@ def state_folder(state: Path) -> tuple[Finding, ...]:
             ),
         )
     mode = stat.S_IMODE(state.stat().st_mode)
-    if mode & 0o077:
+    forbidden = 0o066 if hypervisor == "libvirt" else 0o077
+    if mode & forbidden:
         return (
             Finding(
                 code="state-open",
                 severity=Severity.ERROR,
                 subject=str(state),
                 sentence=f"Others may look into the state folder (mode {mode:o}).",
-                fix=f"chmod 700 {state}",
+                fix=f"chmod {'711' if hypervisor == 'libvirt' else '700'} {state}",
+            ),
+        )
+    closed = [str(folder) for folder in (state, *state.parents) if not folder.stat().st_mode & stat.S_IXOTH]
+    if hypervisor == "libvirt" and closed:
+        return (
+            Finding(
+                code="state-closed",
+                severity=Severity.ERROR,
+                subject=str(state),
+                sentence=f"Guests of libvirt run as users of their own and cannot pass through {', '.join(closed)}.",
+                fix=f"chmod o+x {' '.join(closed)}",
             ),
         )
     return (Finding(code="state", severity=Severity.OK, subject=str(state), sentence="The state folder is there and private."),)

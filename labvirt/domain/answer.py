@@ -147,7 +147,7 @@ def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: G
         lab=lab.name,
         seat=terminal.seat,
         guest=guest.name,
-        since=guest.since,
+        since=guest.running_at or guest.since,  # a viewer that comes or goes must not change the answer
         viewer=Viewer(
             protocol=profile.protocol,
             address=address,

@@ -86,13 +86,15 @@ def _records(terminals: int, found: dict[str, list[Reply]], walls: dict[str, lis
 def _all_ready(door: tuple[str, int], targets: list[str]) -> tuple[float, list[str], int]:
     """Every guest is ready: the seconds that took, each answer's ETag, the longest answer. Raises HostNotReady."""
     began = time.monotonic()
-    while time.monotonic() < began + READY_SECONDS:
+    while True:
         replies = burst(door, [request(door, target) for target in targets])
         if all(each.status == 200 and b"status=ready\n" in each.body for each in replies):
             return time.monotonic() - began, [each.etag for each in replies], max(len(each.body) for each in replies)
+        failed = [each for each in replies if b"status=failed\n" in each.body or each.status != 200]
+        if failed or time.monotonic() > began + READY_SECONDS:
+            sample = (failed or [each for each in replies if b"status=ready\n" not in each.body])[0]
+            raise HostNotReady(f"Not every fake guest became ready: {sample.body[:300]!r} {sample.problem}", hint="labvirt guest list")
         time.sleep(1.0)
-    sample = next(each for each in replies if b"status=ready\n" not in each.body)
-    raise HostNotReady(f"The fake guests did not become ready: {sample.body[:300]!r} {sample.problem}", hint="Look into the engine's log.")
 
 
 @contextmanager

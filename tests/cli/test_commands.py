@@ -64,7 +64,9 @@ def test_terminals(line: Line) -> None:
     words = ["terminal", "add", "pc-02", "--lab", "lab-a", "--id", "inv-2", "--class", "rdp", "--parameter", "DOMAIN=a b", "--inactive"]
     told = line.json(*words)
     assert (told["seat"], told["inventory_id"], told["parameters"], told["active"]) == (2, "inv-2", {"DOMAIN": "a b"}, False)
-    told = line.json("terminal", "set", "pc-02", "--active", "--mac", "525400000002", "--no-id", "--parameter", "X=1", "--no-parameter", "DOMAIN")
+    told = line.json(
+        "terminal", "set", "pc-02", "--active", "--mac", "525400000002", "--no-id", "--parameter", "X=1", "--no-parameter", "DOMAIN"
+    )
     assert (told["mac"], told["inventory_id"], told["parameters"], told["active"]) == ("52:54:00:00:00:02", None, {"X": "1"}, True)
     assert line.json("terminal", "set", "pc-02", "--mac", "525400000002", "--no-mac", code=2)["error"]["field"] == "mac"
     assert line.json("terminal", "set", "pc-02", "--profile", "desk")["profile"] == "desk"
@@ -92,7 +94,21 @@ def test_the_inbox(line: Line) -> None:
 
 def test_profiles(line: Line) -> None:
     told = line.json(
-        *["profile", "add", "class", "--memory", "2048", "--machine", "pc", "--disk", "tiny@1:ide", "--disk", "empty:ide", "--disk", "cdrom:ide"],
+        *[
+            "profile",
+            "add",
+            "class",
+            "--memory",
+            "2048",
+            "--machine",
+            "pc",
+            "--disk",
+            "tiny@1:ide",
+            "--disk",
+            "empty:ide",
+            "--disk",
+            "cdrom:ide",
+        ],
         *["--lab", "lab-a", "--protocol", "rdp", "--user", "student", "--ready-port", "3389", "--position", "5", "--clock", "localtime"],
     )
     assert told["slots"] == [
@@ -153,8 +169,25 @@ def test_explain_tells_everything_and_a_command_line_to_copy(line: Line) -> None
         work.guests.update(replace(guest, profile="desk"))
         work.commit()
     told = line.json("guest", "explain", "pc-01")
-    assert {"rule", "verdicts", "profile", "disks", "identity", "lease", "host", "command_line", "guest", "terminal", "lab", "history"} <= set(told)
-    assert (told["identity"]["mac"], told["identity"]["address"], told["domain"]) == ("02:4c:56:00:00:01", "10.77.0.129", "labvirt.internal")
+    assert {
+        "rule",
+        "verdicts",
+        "profile",
+        "disks",
+        "identity",
+        "lease",
+        "host",
+        "command_line",
+        "guest",
+        "terminal",
+        "lab",
+        "history",
+    } <= set(told)
+    assert (told["identity"]["mac"], told["identity"]["address"], told["domain"]) == (
+        "02:4c:56:00:00:01",
+        "10.77.0.129",
+        "labvirt.internal",
+    )
     assert told["disks"] == [{"place": 0, "now": None, "next": {"place": 0, "image": "tiny", "version": 1}}]
     text = line.run("guest", "explain", "lab-a-01").stdout
     command = next(row for row in text.splitlines() if row.startswith("command"))
@@ -213,7 +246,10 @@ def test_serve_and_demo_hand_on_what_was_asked(line: Line) -> None:
     assert (demo.check, demo.json_path, demo.terminals) == (True, Path("r.json"), 2)
 
 
-@pytest.mark.parametrize("words", [["lab", "list"], ["terminal", "list"], ["profile", "list"], ["image", "list"], ["guest", "list"], ["host", "list"], ["overview"]])
+@pytest.mark.parametrize(
+    "words",
+    [["lab", "list"], ["terminal", "list"], ["profile", "list"], ["image", "list"], ["guest", "list"], ["host", "list"], ["overview"]],
+)
 def test_tables_for_people_have_a_row_or_a_sentence_what_to_do(line: Line, words: list[str]) -> None:
     line.json("guest", "start", "pc-01")
     rows = line.run(*words).stdout.splitlines()

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Refusals: a sentence, a hint, an exit code, never a trace; and hostile words are refused before anything is written."""
+"""Refusals: a sentence, a hint, an exit code, never a trace; and hostile words are refused before anything is
+written.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ FIELDS: list[tuple[str, list[str]]] = [
 
 
 @pytest.mark.parametrize("field, words", FIELDS, ids=["-".join([*words[:2], field, str(n)]) for n, (field, words) in enumerate(FIELDS)])
-def test_hostile_words_in_every_field_are_refused_by_name_and_nothing_is_written(line: Line, tmp_path: Path, field: str, words: list[str]) -> None:
+def test_hostile_words_in_every_field_are_refused_by_name_and_nothing_is_written(
+    line: Line, tmp_path: Path, field: str, words: list[str]
+) -> None:
     before = line.history()
     for hostile in HOSTILE:
         told = line.json(*(word.replace("?", hostile).replace("FILE", str(tmp_path / "disk.qcow2")) for word in words), code=2)

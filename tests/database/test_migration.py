@@ -149,7 +149,7 @@ def test_a_foreign_or_damaged_file_is_refused_and_not_touched(path: Path, make: 
             path.write_bytes(path.read_bytes()[:150])
     before = path.read_bytes()
     for create in (False, True):
-        with pytest.raises(DatabaseError, match="(another program|damaged)"):
+        with pytest.raises(DatabaseError, match=r"(another program|damaged)"):
             SqliteDatabase.open(path, create=create)
     assert path.read_bytes() == before
     assert sorted(each.name for each in path.parent.iterdir()) == [path.name]
@@ -203,7 +203,7 @@ def test_several_at_once_migrate_once(path: Path, database: SqliteDatabase, late
     def one() -> None:
         try:
             migrate.ensure(path, migrations=later, head="0002")
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             problems.append(error)
 
     threads = [threading.Thread(target=one) for _ in range(4)]

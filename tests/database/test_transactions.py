@@ -43,7 +43,7 @@ def test_leaving_without_commit_changes_nothing(database: SqliteDatabase) -> Non
         work.labs.add(LAB)
     with database.read() as work:
         assert work.labs.list() == ()
-    with pytest.raises(ZeroDivisionError), database.write() as work:
+    with pytest.raises(ZeroDivisionError), database.write() as work:  # noqa: PT012 - leaving by an error is what is tried
         work.labs.add(LAB)
         raise ZeroDivisionError
     with database.write() as work:
@@ -81,7 +81,7 @@ def test_writers_take_turns_and_lose_nothing(path: Path, database: SqliteDatabas
                     work.commit()
                 with through.read() as work:
                     assert work.guests.one("lab-a-01").generation > GUEST.generation
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told by the main thread
             problems.append(error)
 
     threads = [threading.Thread(target=one, args=(each,)) for each in (database, other) for _ in range(4)]
@@ -95,9 +95,7 @@ def test_writers_take_turns_and_lose_nothing(path: Path, database: SqliteDatabas
     other.close()
 
 
-def test_a_lock_held_too_long_is_said_and_readers_go_on(
-    path: Path, database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lock_held_too_long_is_said_and_readers_go_on(path: Path, database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unit_of_work, "BUSY_SECONDS", 0.2)
     monkeypatch.setitem(SETTINGS, "busy_timeout", 200)
     other = SqliteDatabase.open(path)
@@ -152,7 +150,7 @@ def test_a_damaged_file_is_said_with_what_to_do(path: Path, database: SqliteData
     data = bytearray(path.read_bytes())
     data[4096 : len(data)] = b"\xff" * (len(data) - 4096)
     path.write_bytes(data)
-    with pytest.raises(DatabaseError, match="damaged") as caught:
+    with pytest.raises(DatabaseError, match="damaged") as caught:  # noqa: PT012 - wherever it is noticed first
         broken = SqliteDatabase.open(path)
         with broken.read() as work:
             work.labs.list()

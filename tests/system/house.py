@@ -260,7 +260,10 @@ class House:
                     heard = b""
                     while piece := line.recv(4096):
                         heard += piece
-                return dict(json.loads(heard))
+                told = dict(json.loads(heard))
+                if told["address"]:  # it answers a moment before it has written down its lease
+                    return told
+                raise ValueError(f"no lease yet: {told}")
             except (OSError, ValueError):
                 if time.monotonic() > deadline:
                     raise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The pages in a real browser, if one is installed: the door's script signs in, the page fills itself, and nothing is wider than a phone."""
+"""The pages in a real browser, if one is installed: the door's script signs in, the page fills itself with pictures."""
 
 from __future__ import annotations
 

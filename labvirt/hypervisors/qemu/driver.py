@@ -257,7 +257,7 @@ class QemuHypervisor:
                 f"{session.run.guest} has not ended after {END_SECONDS:g} s.",
                 operation="stop",
                 subject=session.run.guest,
-                hint="Kill it: labvirt guest stop NAME --kill",
+                hint="Kill it: labvirt guest stop NAME --how kill",
             )
         self._roster.await_told(session)
 

@@ -47,7 +47,7 @@ class MonitorLoop:
             raise DriverTimeout(
                 f"{subject} did not answer within {timeout:g} s.",
                 subject=subject,
-                hint="Look again; if it stays silent, kill it: labvirt guest stop NAME --kill",
+                hint="Look again; if it stays silent, kill it: labvirt guest stop NAME --how kill",
             ) from error
 
     @property

@@ -132,7 +132,7 @@ class Session:
                 f"{self.run.guest} did not answer within {deadline_seconds:g} s.",
                 operation=command,
                 subject=self.run.guest,
-                hint="Look again; if it stays silent, kill it: labvirt guest stop NAME --kill",
+                hint="Look again; if it stays silent, kill it: labvirt guest stop NAME --how kill",
             ) from error
         except ExecuteError as error:
             raise HypervisorError(

@@ -47,7 +47,17 @@ def test_an_ip_address_is_never_taken_for_a_mac(address: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "02:4c:56:00:10", "02:4c:56:00:10:07:08", "02:4c-56:00:10:07", "024c:56001007", "０2:4c:56:00:10:07", "x" * 300, "100.100.100.100"]
+    "text",
+    [
+        "",
+        "02:4c:56:00:10",
+        "02:4c:56:00:10:07:08",
+        "02:4c-56:00:10:07",
+        "024c:56001007",
+        "０2:4c:56:00:10:07",
+        "x" * 300,
+        "100.100.100.100",
+    ],
 )
 def test_what_is_no_mac_is_refused(text: str) -> None:
     assert str(MacAddress.parse("02-4C-56-00-10-07")) == "02:4c:56:00:10:07"
@@ -108,7 +118,17 @@ def test_the_numbers_of_the_module_text() -> None:
 
 @pytest.mark.parametrize(
     "network",
-    ["10.0.0.0/17", "10.0.0.0/27", "8.8.8.0/24", "127.0.0.0/24", "169.254.0.0/24", "240.0.0.0/24", "192.0.2.0/24", "198.18.0.0/24", "0.0.0.0/24"],
+    [
+        "10.0.0.0/17",
+        "10.0.0.0/27",
+        "8.8.8.0/24",
+        "127.0.0.0/24",
+        "169.254.0.0/24",
+        "240.0.0.0/24",
+        "192.0.2.0/24",
+        "198.18.0.0/24",
+        "0.0.0.0/24",
+    ],
 )
 def test_networks_that_are_not_ours_to_plan(network: str) -> None:
     assert AddressPlan(IPv4Network("172.31.255.0/24")).capacity == AddressPlan(IPv4Network("192.168.0.0/24")).capacity

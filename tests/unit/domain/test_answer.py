@@ -94,7 +94,7 @@ def test_missing_parameters_are_all_named_and_own_values_win_over_defaults() -> 
 def test_a_value_never_becomes_two_arguments(value: str, words: list[str]) -> None:
     template = " ".join([*words, "%X%"])
     each = TerminalClass(name="x", program="rdesktop", template=template)
-    own = {name: value for name in ("X", "A", "AX", "XA", "AA", "XX")}
+    own = dict.fromkeys(("X", "A", "AX", "XA", "AA", "XX"), value)
     try:
         arguments = each.arguments({}, own)
     except InvalidInput as error:
@@ -104,14 +104,36 @@ def test_a_value_never_becomes_two_arguments(value: str, words: list[str]) -> No
     assert value in arguments[-1]
 
 
-@pytest.mark.parametrize("change", [{"program": "sh"}, {"program": "/usr/bin/xfreerdp"}, {"template": "x" * 1001}, {"template": "a\nb"}, {"name": "../x"}, {"defaults": (("PORT", "1"),)}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"program": "sh"},
+        {"program": "/usr/bin/xfreerdp"},
+        {"template": "x" * 1001},
+        {"template": "a\nb"},
+        {"name": "../x"},
+        {"defaults": (("PORT", "1"),)},
+    ],
+)
 def test_classes_that_cannot_be(change: dict[str, object]) -> None:
     assert {each.program for each in BUILT_IN} <= set(PROGRAMS)
     with pytest.raises(InvalidInput):
         replace(RDESKTOP, **change)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("name, value", [("lower", "x"), ("", "x"), ("A" * 33, "x"), ("A-B", "x"), ("VV", "x"), *((known, "x") for known in KNOWN), ("A", "x" * 201), ("A", "a\nb")])
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("lower", "x"),
+        ("", "x"),
+        ("A" * 33, "x"),
+        ("A-B", "x"),
+        ("VV", "x"),
+        *((known, "x") for known in KNOWN),
+        ("A", "x" * 201),
+        ("A", "a\nb"),
+    ],
+)
 def test_parameters_that_cannot_be(name: str, value: str) -> None:
     assert check_parameter("A_1", "x y") == ("A_1", "x y")
     with pytest.raises(InvalidInput, match="parameters"):
@@ -153,12 +175,31 @@ def test_a_host_is_full_exactly_at_its_bounds() -> None:
     assert "no new guests" in full(replace(HOST, in_service=False), load(need), 0, 100, 64)
 
 
-@pytest.mark.parametrize("change", [{"number": 0}, {"format": "vmdk"}, {"sha256": "z" * 64}, {"sha256": "0" * 63}, {"file": "/etc/passwd"}, {"file": "a/../../b"}, {"image": "../x"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"number": 0},
+        {"format": "vmdk"},
+        {"sha256": "z" * 64},
+        {"sha256": "0" * 63},
+        {"file": "/etc/passwd"},
+        {"file": "a/../../b"},
+        {"image": "../x"},
+    ],
+)
 def test_versions_that_cannot_be(change: dict[str, object]) -> None:
     from pathlib import PurePosixPath
 
     version = Version(
-        image="tiny", number=1, file=PurePosixPath("tiny/v1.qcow2"), format="qcow2", size_bytes=1, virtual_bytes=1, sha256="0" * 64, stage=Stage.DRAFT, made_at=NOW
+        image="tiny",
+        number=1,
+        file=PurePosixPath("tiny/v1.qcow2"),
+        format="qcow2",
+        size_bytes=1,
+        virtual_bytes=1,
+        sha256="0" * 64,
+        stage=Stage.DRAFT,
+        made_at=NOW,
     )
     assert version.label == "tiny v1"
     if "file" in change:
@@ -167,7 +208,10 @@ def test_versions_that_cannot_be(change: dict[str, object]) -> None:
         replace(version, **change)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("change", [{"name": "PC"}, {"lab": ""}, {"seat": 0}, {"seat": 4080}, {"terminal_class": "a b"}, {"inventory_id": "a b"}, {"inventory_id": ""}])
+@pytest.mark.parametrize(
+    "change",
+    [{"name": "PC"}, {"lab": ""}, {"seat": 0}, {"seat": 4080}, {"terminal_class": "a b"}, {"inventory_id": "a b"}, {"inventory_id": ""}],
+)
 def test_terminals_that_cannot_be(change: dict[str, object]) -> None:
     replace(TERMINAL, seat=4079, inventory_id="$(x)/../;")
     with pytest.raises(InvalidInput) as caught:

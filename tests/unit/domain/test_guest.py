@@ -74,7 +74,11 @@ def test_wanting_what_is_wanted_changes_nothing_and_what_is_over_begins_anew(sta
 
 
 wishes = st.lists(
-    st.one_of(st.sampled_from(StopHow).map(lambda how: ("stop", how)), st.booleans().map(lambda fresh: ("want", fresh)), st.sampled_from(GuestState).map(lambda s: ("move", s))),
+    st.one_of(
+        st.sampled_from(StopHow).map(lambda how: ("stop", how)),
+        st.booleans().map(lambda fresh: ("want", fresh)),
+        st.sampled_from(GuestState).map(lambda s: ("move", s)),
+    ),
     max_size=30,
 )
 
@@ -116,7 +120,21 @@ def test_a_stronger_stop_replaces_a_weaker_one_only() -> None:
                 assert again is guest
 
 
-@pytest.mark.parametrize("text", ["", "lab-a-01", "lab-a-01.g0", "lab-a-01.g01", "lab-a-01.g1234567890", "../x.g1", "lab.g1.g2", "Lab.g1", "lab-a-01.g1\n", "a" * 52 + ".g1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "lab-a-01",
+        "lab-a-01.g0",
+        "lab-a-01.g01",
+        "lab-a-01.g1234567890",
+        "../x.g1",
+        "lab.g1.g2",
+        "Lab.g1",
+        "lab-a-01.g1\n",
+        "a" * 52 + ".g1",
+    ],
+)
 def test_names_of_runs(text: str) -> None:
     assert RunId.parse("lab-a-01.g3") == RunId("lab-a-01", 3)
     with pytest.raises(InvalidInput):

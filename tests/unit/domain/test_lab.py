@@ -34,7 +34,9 @@ def test_two_seats_share_nothing(one: int, two: int) -> None:
         assert (getattr(first, field) == getattr(second, field)) is (one == two)
 
 
-@given(st.sampled_from(["lab", "lab-1", "lab-01", "lab-s01", "a"]), seats, st.sampled_from(["lab", "lab-1", "lab-01", "lab-s01", "a"]), seats)
+@given(
+    st.sampled_from(["lab", "lab-1", "lab-01", "lab-s01", "a"]), seats, st.sampled_from(["lab", "lab-1", "lab-01", "lab-s01", "a"]), seats
+)
 def test_guests_of_two_labs_never_have_one_name(lab: str, seat: int, other: str, place: int) -> None:
     one, two = replace(LAB, name=lab).guest_name(seat), replace(LAB, name=other).guest_name(place)
     assert (one == two) is ((lab, seat) == (other, place))

@@ -13,7 +13,26 @@ from labvirt.domain.names import NAME_LENGTH, check_name, check_terminal_id, one
 from labvirt.domain.terminal import CODE_LETTERS, check_code
 from labvirt.errors import InvalidInput
 
-HOSTILE = ["", "x" * 33, "x" * 300, "../../etc/passwd", "a/b", "a;reboot", "$(reboot)", "a b", "A", "-a", "a-", "1a", "a\n", "a\x00", "é", "ａ", "a.b", "a_b"]
+HOSTILE = [
+    "",
+    "x" * 33,
+    "x" * 300,
+    "../../etc/passwd",
+    "a/b",
+    "a;reboot",
+    "$(reboot)",
+    "a b",
+    "A",
+    "-a",
+    "a-",
+    "1a",
+    "a\n",
+    "a\x00",
+    "é",
+    "ａ",
+    "a.b",
+    "a_b",
+]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -45,7 +64,7 @@ def test_whatever_passes_is_a_label_and_a_plain_file_name(text: str) -> None:
 @pytest.mark.parametrize("value", [None, 7, b"lab", ["lab"]])
 def test_only_text_is_a_name(value: object) -> None:
     for check in (lambda v: check_name(v, "f"), lambda v: check_terminal_id(v, "f")):
-        with pytest.raises(InvalidInput, match="^f:"):
+        with pytest.raises(InvalidInput, match=r"^f:"):
             check(value)
 
 

@@ -425,7 +425,9 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def justified(run: RunId, row: Guest | None) -> bool:
-    """Positive evidence: the row exists, its generation is newer, and this run is its own (the wish moved on) or another one's elder."""
+    """Positive evidence: the row exists, its generation is newer, and this run is its own (the wish moved on) or
+    another one's elder.
+    """
     return row is not None and row.run is not None and row.generation > run.generation
 
 

@@ -54,7 +54,10 @@ def test_places_fill_in_order_bus_by_bus_or_the_profile_cannot_be(found: list[Sl
 
 def test_an_empty_slot_moves_the_cd_rom_to_the_secondary_master() -> None:
     """S2-21: drives fill sequentially; IDE place 2 is the secondary master."""
-    ide = [Slot(kind=kind, bus=Bus.IDE, image="tiny" if kind is SlotKind.DISK else None) for kind in (SlotKind.DISK, SlotKind.EMPTY, SlotKind.CDROM)]
+    ide = [
+        Slot(kind=kind, bus=Bus.IDE, image="tiny" if kind is SlotKind.DISK else None)
+        for kind in (SlotKind.DISK, SlotKind.EMPTY, SlotKind.CDROM)
+    ]
     profile = replace(DESK, machine=Machine.PC, slots=tuple(ide))
     assert [(each.slot.kind, each.index) for each in profile.placed()][-1] == (SlotKind.CDROM, 2)
 
@@ -85,7 +88,14 @@ def test_profiles_that_cannot_be(change: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind, image, version", [(SlotKind.DISK, None, None), (SlotKind.CDROM, "tiny", None), (SlotKind.EMPTY, None, 1), (SlotKind.DISK, "../x", None), (SlotKind.DISK, "tiny", 0)]
+    "kind, image, version",
+    [
+        (SlotKind.DISK, None, None),
+        (SlotKind.CDROM, "tiny", None),
+        (SlotKind.EMPTY, None, 1),
+        (SlotKind.DISK, "../x", None),
+        (SlotKind.DISK, "tiny", 0),
+    ],
 )
 def test_slots_that_cannot_be(kind: SlotKind, image: str | None, version: int | None) -> None:
     with pytest.raises(InvalidInput, match="disks"):

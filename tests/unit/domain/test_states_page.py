@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""docs/explanation/states.md shows the table of states that the program has. Write it anew: python -m tests.unit.domain.test_states_page"""
+"""docs/explanation/states.md shows the table of states that the program has. Write it anew: python -m
+tests.unit.domain.test_states_page
+"""
 
 from __future__ import annotations
 
