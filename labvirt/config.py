@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from labvirt.domain.addresses import DEFAULT_MAC_PREFIX
-from labvirt.errors import InvalidInput
+from labvirt.errors import HostNotReady, InvalidInput
 
 STATE_VARIABLE = "LABVIRT_STATE"
 DEFAULT_STATE = Path("/var/lib/labvirt")
@@ -83,6 +83,15 @@ def cache_folder() -> Path:
     own = os.environ.get("LABVIRT_CACHE")
     base = os.environ.get("XDG_CACHE_HOME")
     return Path(own) if own else (Path(base) if base else Path.home() / ".cache") / "labvirt"
+
+
+def share_folder(name: str) -> Path:
+    """A folder of data for other machines (kiosk, images, dhcp): in the package (wheel) or beside it (checkout). Raises HostNotReady."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "share" / name, package.parent / name):
+        if folder.is_dir():
+            return folder
+    raise HostNotReady(f"This installation has no folder {name}.", hint="Install LabVirt again.")
 
 
 class StatePaths:

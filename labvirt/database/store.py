@@ -59,7 +59,9 @@ class Store:
             return self._connection.execute(statement, values).rowcount
 
     def write(self, table: Table, statement: Executable, row: Row) -> int:
-        """Run a statement that puts `row` into `table`. Raises AlreadyExists or NotFound that name what collides or is missing."""
+        """Run a statement that puts `row` into `table`. Raises AlreadyExists or NotFound that name what collides or
+        is missing.
+        """
         try:
             return self._connection.execute(statement).rowcount
         except exc.IntegrityError as error:

@@ -117,12 +117,3 @@ def _sentence(result: process.Result) -> str:
         return str(told["error"]["sentence"])
     except (ValueError, KeyError, TypeError):
         return result.last_words
-
-
-def share(name: str) -> Path:
-    """A folder of data for other machines (kiosk, images): beside the package in a wheel, above it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "share" / name, package.parent / name):
-        if folder.is_dir():
-            return folder
-    raise HostNotReady(f"This installation has no folder {name}.", hint=f"Install LabVirt again; {os.fspath(package)} is not complete.")

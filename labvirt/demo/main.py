@@ -18,8 +18,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 
+from labvirt.config import share_folder
 from labvirt.demo import picture, place, table
-from labvirt.demo.controller import GATEWAY, LAB, PORT, DemoController, share, terminal_mac
+from labvirt.demo.controller import GATEWAY, LAB, PORT, DemoController, terminal_mac
 from labvirt.demo.options import DemoOptions
 from labvirt.demo.seat import SeatWatch
 from labvirt.demo.terminal import DemoTerminal
@@ -83,8 +84,8 @@ def _show(options: DemoOptions, mine: place.Place, console: Console, stop: threa
 
 def _switch_on(options: DemoOptions, mine: place.Place, controller: DemoController, pictures: Path) -> list[SeatWatch]:
     """All terminals plugged in first, then all switched on, as at eight o'clock."""
-    kiosk = share("kiosk") / "labvirt-kiosk"
-    strip = picture.strip_reader(share("images") / "tiny")
+    kiosk = share_folder("kiosk") / "labvirt-kiosk"
+    strip = picture.strip_reader(share_folder("images") / "tiny")
     bridge = str(controller.call("lab", "show", LAB)["bridge"])
     terminals = [DemoTerminal(mine, seat, terminal_mac(seat), kiosk) for seat in range(1, options.terminals + 1)]
     for terminal in terminals:
@@ -101,7 +102,7 @@ def _switch_on(options: DemoOptions, mine: place.Place, controller: DemoControll
 
 def _tiny_image(mine: place.Place) -> Path:
     """The tiny guest, from the cache when its recipe and inputs did not change."""
-    recipe = share("images") / "tiny" / "build.py"
+    recipe = share_folder("images") / "tiny" / "build.py"
     image = mine.folder / "tiny.qcow2"
     result = process.run([sys.executable, "-I", str(recipe), "--out", str(image)], timeout=600)
     if not result.ok:

@@ -141,8 +141,16 @@ class VersionStore:
             return _finding(version, "image-manifest", "its manifest belongs to another file")
         if hashlib.sha256(head).hexdigest() != entry.head_sha256:
             return _finding(version, "image-header", "the beginning of its file was changed")
-        if found.st_mode & 0o222:
-            mode = stat.S_IMODE(found.st_mode)
+        mode = stat.S_IMODE(found.st_mode)
+        if not mode & 0o004:  # guests are users of their own: QEMU would be refused, with less helpful words
+            return Finding(
+                code="image-mode",
+                severity=Severity.ERROR,
+                sentence=f"{version.label} cannot be used: guests may not read its file (mode {mode:04o}).",
+                fix=f"chmod 0444 {path}",
+                subject=version.label,
+            )
+        if mode & 0o222:
             return Finding(
                 code="image-mode",
                 severity=Severity.WARNING,

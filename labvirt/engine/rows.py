@@ -61,7 +61,8 @@ class Rows:
         def step(row: Guest) -> Guest:
             failures = row.failures + 1
             given_up = final or failures >= attempts
-            reason = why if given_up else f"trying again, because {why[:1].lower()}{why[1:]}"
+            begins = why[:1].lower() + why[1:] if why[1:2].islower() else why  # not "qEMU"
+            reason = why if given_up else f"trying again, because {begins}"
             state = GuestState.FAILED if given_up else GuestState.WANTED
             if row.wish is Wish.STOPPED:
                 return row

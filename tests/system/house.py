@@ -301,16 +301,7 @@ class Serial:
     """The line protocol of images/tiny on a guest's serial line. Use as a context manager: QEMU serves one at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._line = socket.socket(socket.AF_UNIX)
-        self._line.settimeout(30.0)
-        folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self._line.connect(f"/proc/self/fd/{folder}/{path.name}")
-        except BaseException:
-            self._line.close()
-            raise
-        finally:
-            os.close(folder)
+        self._line = unix_connection(path)
         self._heard = b""
 
     def __enter__(self) -> Serial:
@@ -338,6 +329,21 @@ class Serial:
         while not (line := self.read(seconds)).startswith("exit "):
             output.append(line)
         return output, int(line.removeprefix("exit "))
+
+
+def unix_connection(path: Path) -> socket.socket:
+    """To a socket that may lie deeper than its address may be long (unix(7))."""
+    made = socket.socket(socket.AF_UNIX)
+    made.settimeout(30.0)
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        made.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except BaseException:
+        made.close()
+        raise
+    finally:
+        os.close(folder)
+    return made
 
 
 def mac(seat: int) -> str:

@@ -97,7 +97,7 @@ def inside(name: str, deed: Callable[[], T]) -> T:
                 if ctypes.CDLL(None, use_errno=True).setns(handle.fileno(), _CLONE_NEWNET):
                     raise OSError(ctypes.get_errno(), f"setns {name}")
             outcome.append(deed())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised again by whoever waits
             trouble.append(error)
 
     thread = threading.Thread(target=work, name=f"in-{name}")

@@ -112,5 +112,10 @@ class Terminal:
         assert said.status == 200, said
         return said.told
 
+    def authority(self) -> str:
+        """The controller's CA, from the file for remote-viewer."""
+        lines = self.request("GET", f"/terminals/config?id={self.mac}&format=vv&wait=0").body.decode().splitlines()
+        return next(line for line in lines if line.startswith("ca=")).removeprefix("ca=").replace("\\n", "\n")
+
     def ticket(self, *, id: str | None = None) -> Said:
         return self.request("POST", "/terminals/ticket", {"id": id or self.mac, "format": "json"})

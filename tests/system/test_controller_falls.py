@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -57,11 +58,11 @@ def running(make_house: MakeHouse, tiny: Path) -> House:
     return house
 
 
-@pytest.fixture()
-def house(running: House) -> Iterator[House]:
+@pytest.fixture
+def house(running: House) -> House:
     """With four guests that are ready; whatever a test did, the next one begins so."""
     running.all_ready()
-    yield running
+    return running
 
 
 def witness(house: House) -> Witness:
@@ -206,13 +207,11 @@ def test_a_locked_database_delays_and_destroys_nothing(house: House) -> None:
 def test_a_database_that_cannot_be_written(house: House) -> None:
     """A read-only file system over the state folder would stop QEMU too; here only the database's own files are immutable."""
     before = witness(house)
-    files = [file for file in house.state.glob("labvirt.db*")]
+    files = list(house.state.glob("labvirt.db*"))
     try:
         for file in files:
             netns.command("chattr", "+i", str(file))
-    except OSError as error:
-        pytest.skip(f"this file system knows no immutable files: {error}")
-    except Exception as error:
+    except (OSError, subprocess.CalledProcessError) as error:
         pytest.skip(f"this file system knows no immutable files: {error}")
     try:
         refused = house.run("terminal", "set", "pc-1", "--note", "cannot be written")
@@ -279,7 +278,7 @@ def _forget(database: sqlite3.Connection, name: str) -> None:
         if table == "guests":
             database.execute("DELETE FROM guests WHERE name = ?", (name,))
         elif "guest" in columns:
-            database.execute(f"DELETE FROM {table} WHERE guest = ?", (name,))
+            database.execute(f"DELETE FROM {table} WHERE guest = ?", (name,))  # noqa: S608 - the table's name is the schema's
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_guest_pauses_on_a_full_disk_and_goes_on_when_there_is_room(house: Hou
         assert house.terminals[1].ask()["status"] == "ready"
         assert house.facts(2)["boot_id"] == facts[guest(2)]["boot_id"]
         ballast.unlink()
-        house_grows(house, DISK_MIB + FILL_MIB + 64)
+        _make_room(house, DISK_MIB + FILL_MIB + 64)
         wait_for(lambda: house.state_of(1) == "running", "it goes on by itself", 90)
         output = []
         while not (said := line.read(90)).startswith("exit "):
@@ -63,9 +64,7 @@ def test_a_guest_pauses_on_a_full_disk_and_goes_on_when_there_is_room(house: Hou
     house.verify_clean()
 
 
-def house_grows(house: House, mib: int) -> None:
+def _make_room(house: House, mib: int) -> None:
     """Somebody has made room: the file system of the runs is bigger."""
-    import subprocess
-
     remount = ["mount", "-o", f"remount,size={mib}M", f"{house.state}/runs"]
     subprocess.run(["nsenter", f"--mount=/proc/{house.part('engine')}/ns/mnt", *remount], check=True, capture_output=True, timeout=20)

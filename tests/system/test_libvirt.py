@@ -46,7 +46,7 @@ class Libvirtd:
         return self.virsh("list", "--name").stdout.split()
 
 
-@pytest.fixture()
+@pytest.fixture
 def place() -> Iterator[Path]:
     """Guests' users walk to their own folder: libvirt binds nothing, so every folder above must let them pass."""
     for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):

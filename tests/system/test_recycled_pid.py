@@ -20,9 +20,16 @@ from tests.system.house import House, argv_of, guest, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(240)]
 
-INIT = "import os,signal\nwhile True:\n  try: os.wait()\n  except ChildProcessError: signal.pause()\n"
-"""Process 1: buries whoever is orphaned. SIGCHLD does not wake pause() without a handler, hence the handler below."""
-INIT = "import signal\nsignal.signal(signal.SIGCHLD, lambda *_: None)\n" + INIT
+INIT = """
+import os, signal
+signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler it would not wake pause()
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        signal.pause()
+"""
+"""Process 1: buries whoever is orphaned."""
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +39,7 @@ def house(make_house: MakeHouse, tiny: Path) -> House:
     return house
 
 
-@pytest.fixture()
+@pytest.fixture
 def init(house: House) -> Iterator[int]:
     """Process 1 of a pid namespace in the house's network namespace, as we see it."""
     unshare = ("unshare", "--pid", "--mount", "--fork", "--mount-proc", "--kill-child=KILL")

@@ -72,9 +72,10 @@ def test_without_the_right_to_make_networks(house: House) -> None:
     assert house.served[-1].wait(timeout=40) == 0
 
 
-def _trouble(house: House) -> list[dict[str, str]] | None:
+def _trouble(house: House) -> list[dict[str, str]]:
     outcome = house.run("host", "show", "--engine")
-    return outcome.code == 0 and [f for f in outcome.json["engine"]["findings"] if f["severity"] == "error"] or None
+    found = outcome.json["engine"]["findings"] if outcome.code == 0 else []
+    return [finding for finding in found if finding["severity"] == "error"]
 
 
 def test_a_second_controller_and_a_second_engine_on_one_folder(house: House) -> None:

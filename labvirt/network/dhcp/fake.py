@@ -39,10 +39,10 @@ class FakeDhcp:
         with self._lock:
             memory = self._load()
             memory["labs"][lab.lab] = _remembered(lab)
+            if self._eager:
+                for host in lab.hosts:
+                    self._give(memory, lab.lab, host.mac)
             self._save(memory)
-        if self._eager:
-            for host in lab.hosts:
-                self.ask(lab.lab, host.mac)
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
         check_name(lab, "lab")
@@ -76,22 +76,24 @@ class FakeDhcp:
             memory = self._load()
             if lab not in memory["labs"]:
                 raise DhcpError(f"No DHCP server serves {lab}.", operation="ask", subject=lab, hint="labvirt verify")
-            served, given = memory["labs"][lab], memory["leases"].setdefault(lab, {})
-            known = next((host for host in served["hosts"] if host["mac"] == str(mac)), None)
-            now = self._clock.now().timestamp()
-            if known is not None:
-                given[str(mac)] = {
-                    "address": known["address"],
-                    "name": known["name"],
-                    "expires": now + served["lease_seconds"],
-                }
-            else:
-                free = self._free(served, given, str(mac), now)
-                if free is None:
-                    return None
-                given[str(mac)] = {"address": free, "name": None, "expires": now + served["quarantine_lease_seconds"]}
+            if not self._give(memory, lab, mac):
+                return None
             self._save(memory)
         return next(lease for lease in self.leases(lab) if lease.mac == mac)
+
+    def _give(self, memory: dict[str, Any], lab: str, mac: MacAddress) -> bool:
+        """Note the lease that this client gets; False when nothing is left."""
+        served, given = memory["labs"][lab], memory["leases"].setdefault(lab, {})
+        known = next((host for host in served["hosts"] if host["mac"] == str(mac)), None)
+        now = self._clock.now().timestamp()
+        if known is not None:
+            given[str(mac)] = {"address": known["address"], "name": known["name"], "expires": now + served["lease_seconds"]}
+            return True
+        free = self._free(served, given, str(mac), now)
+        if free is None:
+            return False
+        given[str(mac)] = {"address": free, "name": None, "expires": now + served["quarantine_lease_seconds"]}
+        return True
 
     def hosts(self, gateway: IPv4Address) -> dict[str, IPv4Address] | None:
         """The names that the server on this gateway knows, short and full; None when nobody serves there."""

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""The processes of a controller: the supervisor (`serve`), the engine, the web."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labvirt import __version__
+from labvirt.bootstrap.drivers import LocalMachine, drivers_of
+from labvirt.bootstrap.opening import open_database, paths_of, ports, settings_of
+from labvirt.bootstrap.site import web_key
+from labvirt.cli.app import ServeOptions
+from labvirt.errors import Conflict, HostNotReady
+
+if TYPE_CHECKING:
+    from labvirt.config import StatePaths
+    from labvirt.system.locks import Lock
+    from labvirt.system.supervisor import Program
+
+log = logging.getLogger(__name__)
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def serve(state: Path, options: ServeOptions) -> int:
+    """Engine and web run until SIGTERM. Raises HostNotReady (not set up, port in use), Conflict (served already)."""
+    from labvirt.system import supervisor
+    from labvirt.system.sockets import handed_sockets
+
+    settings, paths = settings_of(state, hypervisor=options.hypervisor, accelerator=options.accelerator), paths_of(state)
+    open_database(state).close()  # a missing, newer or damaged one is said here, once
+    try:
+        handed = handed_sockets(os.environ, os.getpid())
+    except (OSError, ValueError) as error:
+        raise HostNotReady(
+            "LISTEN_FDS names sockets that are not there.", hint="Unset LISTEN_FDS, or use a systemd socket unit."
+        ) from error
+    with _lock(paths.locks / "serve.lock", state):
+        listen = options.listen or (() if handed else (f"0.0.0.0:{settings.controller_port}",))
+        sockets = (*handed, *(supervisor.bind(each) for each in listen))
+        web_key(paths)
+        logging.basicConfig(format="labvirt serve: %(message)s", level=logging.INFO)
+        log.info("answering on %s, state in %s", ", ".join(map(_shown, sockets)), state)
+        return supervisor.supervise(_programs(state, paths, options, sockets))
+
+
+def _programs(state: Path, paths: StatePaths, options: ServeOptions, sockets: tuple[socket.socket, ...]) -> tuple[Program, ...]:
+    from labvirt.system import privileges, supervisor
+
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LISTEN_")}
+    env["PYTHONUNBUFFERED"] = "1"
+    for name, value in (("LABVIRT_HYPERVISOR", options.hypervisor), ("LABVIRT_ACCELERATOR", options.accelerator)):
+        if value is not None:
+            env[name] = value
+    # -P: nothing is imported from the folder in which somebody happens to stand.
+    command = (sys.executable, "-P", "-m", "labvirt", "--state", str(state))
+    return (
+        supervisor.Program(name="engine", argv=(*command, "engine"), env=env, log=paths.logs / "engine.log", grace_seconds=30.0),
+        supervisor.Program(
+            name="web",
+            argv=(*privileges.without_rights(), *command, "web"),
+            env={**env, "LISTEN_FDS": str(len(sockets))},
+            log=paths.logs / "web.log",
+            descriptors=tuple(each.fileno() for each in sockets),
+        ),
+    )
+
+
+def _lock(path: Path, state: Path) -> Lock:
+    from labvirt.system import locks
+
+    found = locks.take(path)
+    if found is None:
+        raise Conflict(f"{state} is served already by another labvirt.", hint="Stop that one first, or choose another --state.")
+    return found
+
+
+def _shown(each: socket.socket) -> str:
+    name = each.getsockname()
+    return f"unix:{name}" if isinstance(name, str) else f"http://{name[0]}:{name[1]}/"
+
+
+def engine(state: Path) -> int:
+    """The engine runs until SIGTERM; guests live on. Raises HostNotReady, DatabaseError, Conflict (another engine
+    works here).
+    """
+    from labvirt.engine.main import Engine
+    from labvirt.engine.settings import EngineSettings
+    from labvirt.engine.world import World
+    from labvirt.link.server import EngineServer
+    from labvirt.system.clock import SystemClock
+    from labvirt.system.privileges import is_root
+
+    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
+    settings, paths = settings_of(state), paths_of(state)
+    stop = _until_told()
+    with _lock(paths.locks / "engine.lock", state):
+        database = open_database(state)
+        with database.read() as work:
+            hosts = work.hosts.list()
+        drivers = drivers_of(settings, paths, database)
+        world = World(
+            database=database,
+            hypervisor=drivers.hypervisor,
+            disks=drivers.disks,
+            network=drivers.network,
+            dhcp=drivers.dhcp,
+            names=drivers.names,
+            authority=drivers.authority,
+            machine=LocalMachine(paths.runs),
+            clock=SystemClock(),
+            probe=drivers.probe,
+            version=__version__,
+            own_uid=os.geteuid(),
+            pid=os.getpid(),
+            settings=EngineSettings(
+                host=hosts[0].name if len(hosts) == 1 else socket.gethostname(),
+                starts_at_once=settings.starts_at_once,
+                reconcile_seconds=settings.reconcile_seconds,
+                start_timeout_seconds=settings.start_timeout_seconds,
+                start_attempts=settings.start_attempts,
+                ticket_seconds=settings.ticket_seconds,
+                controller_port=settings.controller_port,
+                guest_uid_base=settings.guest_uid_base if is_root() and settings.hypervisor != "fake" else None,
+            ),
+        )
+        acting = Engine(world)
+        server = EngineServer(acting, paths.engine_socket)
+        server.open()
+        try:
+            acting.run(stop)
+        finally:
+            server.close()
+            database.close()
+    return 0
+
+
+def web(state: Path) -> int:
+    """The web process answers on the sockets it was handed until SIGTERM. Raises HostNotReady, DatabaseError."""
+    from labvirt.network.authority import FileAuthority
+    from labvirt.system.sockets import handed_sockets
+    from labvirt.web.main import serve as answer
+
+    logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
+    paths = paths_of(state)
+    sockets = handed_sockets(os.environ, os.getpid())
+    if not sockets:
+        raise HostNotReady("The web process was started without sockets.", hint="Use: labvirt serve")
+    authority = FileAuthority(paths.secrets)
+    with ports(state) as doors:
+        answer(ports=doors, sockets=sockets, ca_pem=authority.ca_pem, secret_key=web_key(paths))
+    return 0
+
+
+def _until_told() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    return stop
