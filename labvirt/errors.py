@@ -63,7 +63,7 @@ class NotFound(LabVirtError):
 
     def __init__(self, noun: str, name: str) -> None:
         shown = name if len(name) <= 64 else name[:61] + "..."
-        super().__init__(f"There is no {noun} called {shown!r}.", hint=f"List them: labvirt {noun.replace(' ', '-')} list")
+        super().__init__(f"There is no {noun} called {shown!r}.", hint=f"List them: labvirt {noun.split()[-1]} list")
         self.noun = noun
         self.name = name
 

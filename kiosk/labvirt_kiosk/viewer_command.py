@@ -30,7 +30,8 @@ _FORBIDDEN = {
     ),
     "rdesktop": re.compile(r"-[bBeEmMCDKtNzPfWiv]*p"),  # also in a bundle: -fpSECRET
 }
-"""Options that take a secret, or that name local code to load or run."""
+"""Options that take a secret, or that name local code to load or run. The controller has a twin of this list
+(labvirt/domain/terminal_class.py), so that nobody writes there what is refused here; a test compares the two."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

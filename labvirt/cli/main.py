@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
+from keyword import iskeyword
 from typing import Any
 
 import click
@@ -31,12 +32,13 @@ MODULES = {
     "demo": "demo",
     "lab": "lab",
     "terminal": "terminal",
+    "class": "terminal_class",
     "profile": "profile",
     "image": "image",
     "guest": "guest",
     "host": "host",
 }
-"""Command -> the module that holds it, as an attribute of the same name."""
+"""Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 
 
 class Root(Noun):
@@ -53,7 +55,8 @@ class Root(Noun):
         module = MODULES.get(cmd_name)
         if module is None:
             return None
-        found: Command | Noun = getattr(importlib.import_module(f"labvirt.cli.{module}"), cmd_name)
+        attribute = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        found: Command | Noun = getattr(importlib.import_module(f"labvirt.cli.{module}"), attribute)
         return found
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:

@@ -16,6 +16,8 @@ from labvirt.domain.addresses import AddressPlan, InterfaceName, MacAddress
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.lab import Lab
 from labvirt.domain.terminal import Terminal
+from labvirt.domain.terminal_class import TerminalClass
+from labvirt.usecases.classes import ClassView
 from labvirt.usecases.images import ImageView
 from labvirt.usecases.inspect import Explanation
 
@@ -57,6 +59,23 @@ def lab(each: Lab) -> dict[str, Any]:
 def terminal(each: Terminal) -> dict[str, Any]:
     told: dict[str, Any] = plain(each)
     return told | {"parameters": dict(each.parameters)}
+
+
+def terminal_class(each: TerminalClass) -> dict[str, Any]:
+    told: dict[str, Any] = plain(each)
+    return told | {"defaults": dict(each.defaults)}
+
+
+def class_view(each: ClassView) -> dict[str, Any]:
+    """With who fills what, and who misses what."""
+    return terminal_class(each.terminal_class) | {
+        "parameters": list(each.terminal_class.variables),
+        "filled_by_labvirt": list(each.by_labvirt),
+        "filled_by_terminal": list(each.by_terminal),
+        "required": list(each.terminal_class.required),
+        "terminals": list(each.terminals),
+        "missing": plain(each.missing),
+    }
 
 
 def guest(each: Guest) -> dict[str, Any]:

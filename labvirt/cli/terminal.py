@@ -167,17 +167,3 @@ def dismiss(session: Session, /, code: str) -> None:
     with session.ports() as ports:
         gone = enrol.dismiss(ports, code)
     session.show({"dismissed": gone.id}, [f"{gone.id} is dismissed."])
-
-
-@terminal.command("classes")
-@pass_session
-def classes(session: Session) -> None:
-    """Which viewers terminals may run."""
-    with session.ports() as ports:
-        found = terminals.classes(ports)
-    session.table(
-        found,
-        ("NAME", "PROGRAM", "ARGUMENTS"),
-        ((each.name, each.program, each.template) for each in found),
-        empty="There is no class.",
-    )

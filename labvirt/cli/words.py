@@ -13,7 +13,7 @@ import click
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
 from labvirt.domain.profile import Bus, Slot, SlotKind
-from labvirt.domain.terminal_class import check_parameter
+from labvirt.domain.terminal_class import PROGRAMS, check_parameter
 from labvirt.errors import InvalidInput
 from labvirt.usecases.labs import parse_network
 
@@ -81,7 +81,13 @@ def _parameter(value: str, field: str) -> tuple[str, str]:
     name, equals, text = value.partition("=")
     if not equals:
         raise InvalidInput(field, "must look like NAME=VALUE")
-    return check_parameter(name, text)
+    return check_parameter(name, text, field)
+
+
+def _program(value: str, field: str) -> str:
+    if value not in PROGRAMS:
+        raise InvalidInput(field, f"must be one of {', '.join(PROGRAMS)}", hint="Terminals run nothing else.")
+    return value
 
 
 def _mac(value: str, field: str) -> MacAddress:
@@ -101,3 +107,4 @@ NETWORK = Word("NETWORK", _network)
 TEXT = Word("TEXT", _text)
 SLOT = Word("DISK", _slot)
 PARAMETER = Word("NAME=VALUE", _parameter)
+PROGRAM = Word("|".join(PROGRAMS), _program)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +12,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, ForeignKeyConstraint, Table, and_, exc, func, select
 from sqlalchemy.sql import Executable
 
+from labvirt.database import statements
 from labvirt.database.mapping import Row
+from labvirt.database.statements import Statement
 from labvirt.database.tables import NOUNS, metadata
 from labvirt.database.trouble import explained, lasting, translated
 from labvirt.errors import AlreadyExists, Conflict, InUse, InvalidInput, LabVirtError, NotFound
@@ -35,39 +38,61 @@ class Store:
 
     def __init__(self, connection: Connection, path: Path) -> None:
         self._connection = connection
+        self._raw: sqlite3.Connection | None = connection.connection.driver_connection
         self._path = path
+
+    def begin(self) -> None:
+        """What is read from here on is of one moment."""
+        with translated(self._path):
+            self._open().execute("BEGIN")
+
+    def close(self) -> None:
+        """Nothing more goes through here: the transaction may be somebody else's from now on."""
+        self._raw = None
+
+    @property
+    def closed(self) -> bool:
+        return self._raw is None
+
+    def find(self, table: Table, **equal: Any) -> tuple[Row, ...]:
+        """The rows with these values in these columns, by primary key: what is asked often."""
+        statement = statements.reading(table, tuple(equal))
+        with translated(self._path):
+            found = self._run(statement, equal).fetchall()
+        return tuple(dict(zip(statement.columns, row, strict=True)) for row in found)
 
     def rows(self, statement: Executable) -> tuple[Row, ...]:
         with translated(self._path):
-            return tuple(dict(row._mapping) for row in self._connection.execute(statement))
-
-    def row(self, statement: Executable) -> Row | None:
-        rows = self.rows(statement)
-        return rows[0] if rows else None
+            return tuple(dict(row._mapping) for row in self._slowly().execute(statement))
 
     def scalar(self, statement: Executable) -> Any:
         with translated(self._path):
-            return self._connection.execute(statement).scalar()
+            return self._slowly().execute(statement).scalar()
 
     def change(self, statement: Executable, values: list[Mapping[str, Any]] | None = None) -> int:
-        """Run a statement that writes; how many rows it met. Not for what a constraint may refuse: `insert`,
-        `replace`, `remove`.
-        """
+        """Run a statement that writes; how many rows it met. Not for what a constraint may refuse: `write`, `remove`."""
         if values is not None and not values:
             return 0
         with translated(self._path):
-            return self._connection.execute(statement, values).rowcount
+            return self._slowly().execute(statement, values).rowcount
 
-    def write(self, table: Table, statement: Executable, row: Row) -> int:
-        """Run a statement that puts `row` into `table`. Raises AlreadyExists or NotFound that name what collides or
-        is missing.
+    def write(self, table: Table, statement: Statement, row: Row) -> int:
+        """Run a statement that puts `row` into `table`; how many rows it met. Raises AlreadyExists or NotFound that
+        name what collides or is missing.
         """
         try:
-            return self._connection.execute(statement).rowcount
-        except exc.IntegrityError as error:
-            raise self._refused(table, row, error, new=bool(getattr(statement, "is_insert", False))) from error
-        except exc.SQLAlchemyError as error:
+            return self._run(statement, row).rowcount
+        except sqlite3.IntegrityError as error:
+            raise self._refused(table, row, error, new=statement.text.startswith("INSERT")) from error
+        except sqlite3.Error as error:
             raise explained(self._path, error) from error
+
+    def add(self, table: Table, row: Row) -> int:
+        """Append `row` to a table that numbers its rows; its number."""
+        with translated(self._path):
+            number = self._run(statements.adding(table, tuple(row)), row).lastrowid
+        assert number is not None
+        return number
 
     def users(self, table: Table, row: Row) -> tuple[str, str] | None:
         """Noun and name of one thing that refers to this row and would be left without it."""
@@ -91,7 +116,7 @@ class Store:
             raise InUse(NOUNS[table.name], name, f"the {user[0]} {user[1]}")
         keys = and_(*(column == row[column.name] for column in table.primary_key.columns))
         try:
-            self._connection.execute(table.delete().where(keys))
+            self._slowly().execute(table.delete().where(keys))
         except exc.IntegrityError as error:
             raise InUse(NOUNS[table.name], name, "something else") from error
         except exc.SQLAlchemyError as error:
@@ -112,8 +137,20 @@ class Store:
     def count(self, table: Table) -> int:
         return int(self.scalar(select(func.count()).select_from(table)))
 
-    def _refused(self, table: Table, row: Row, error: exc.IntegrityError, *, new: bool) -> LabVirtError:
-        text = str(error.orig)
+    def _run(self, statement: Statement, given: Row) -> sqlite3.Cursor:
+        return self._open().execute(statement.text, statement.values(given))
+
+    def _slowly(self) -> Connection:
+        self._open()
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        if self._raw is None:
+            raise TypeError("this unit of work is over")
+        return self._raw
+
+    def _refused(self, table: Table, row: Row, error: sqlite3.IntegrityError, *, new: bool) -> LabVirtError:
+        text = str(error)
         noun = NOUNS.get(table.name, table.name)
         keys = tuple(table.primary_key.columns)
         if new and self.scalar(select(keys[0]).where(and_(*(key == row.get(key.name) for key in keys)))) is not None:

@@ -7,12 +7,9 @@ lost none.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from sqlalchemy import Connection
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
@@ -25,17 +22,17 @@ from labvirt.database.repositories.records import FactRepository, HeartbeatRepos
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
 from labvirt.database.store import Store
-from labvirt.database.trouble import BUSY_SECONDS, busy, translated
+from labvirt.database.trouble import translated
+from labvirt.database.turns import Turns
 
 
 class SqliteUnitOfWork:
-    """One transaction. Leaving it without `commit` changes nothing."""
+    """One transaction. Leaving it without `commit` changes nothing; after `commit` nothing more can be done in it."""
 
-    def __init__(self, connection: Connection, path: Path, *, writable: bool) -> None:
-        self._connection = connection
-        self._path = path
-        self._writable = writable
-        store = Store(connection, path)
+    def __init__(self, store: Store, keep: Callable[[], None] | None) -> None:
+        """`keep` None: it only reads."""
+        self._store = store
+        self._keep = keep
         self.labs = LabRepository(store)
         self.terminals = TerminalRepository(store)
         self.classes = ClassRepository(store)
@@ -49,10 +46,12 @@ class SqliteUnitOfWork:
         self.facts = FactRepository(store)
 
     def commit(self) -> None:
-        if not self._writable:
+        if self._keep is None:
             raise TypeError("this unit of work only reads")
-        with translated(self._path):
-            self._connection.commit()
+        if self._store.closed:
+            raise TypeError("this unit of work was committed before")
+        self._store.close()
+        self._keep()
 
 
 class SqliteDatabase:
@@ -64,7 +63,7 @@ class SqliteDatabase:
         """Use `open`."""
         self._path = path
         self._engine = connect(path)
-        self._writer = threading.Lock()
+        self._turns = Turns(self._engine, path)
 
     @classmethod
     def open(cls, path: Path, *, create: bool = False) -> SqliteDatabase:
@@ -78,31 +77,30 @@ class SqliteDatabase:
             work.facts.get("")  # the first connection proves its settings
         return database
 
-    def write(self) -> AbstractContextManager[SqliteUnitOfWork]:
-        return self._unit(writable=True)
+    @contextmanager
+    def write(self) -> Iterator[SqliteUnitOfWork]:
+        transaction = self._turns.take()
+        store = Store(transaction.connection, self._path)
+        try:
+            yield SqliteUnitOfWork(store, lambda: self._turns.keep(transaction))
+        finally:
+            if not store.closed:
+                store.close()
+                self._turns.undo(transaction)
 
-    def read(self) -> AbstractContextManager[SqliteUnitOfWork]:
-        return self._unit(writable=False)
+    @contextmanager
+    def read(self) -> Iterator[SqliteUnitOfWork]:
+        with translated(self._path):
+            connection = self._engine.connect()
+        store = Store(connection, self._path)
+        try:
+            store.begin()
+            yield SqliteUnitOfWork(store, None)
+        finally:
+            store.close()
+            with translated(self._path):
+                connection.close()
 
     def close(self) -> None:
         with translated(self._path):
             self._engine.dispose()
-
-    @contextmanager
-    def _unit(self, *, writable: bool) -> Iterator[SqliteUnitOfWork]:
-        # Writers of this process queue here, fairly and without polling; those of other processes wait in SQLite's busy handler.
-        if writable and not self._writer.acquire(timeout=BUSY_SECONDS):
-            raise busy(self._path)
-        try:
-            with translated(self._path):
-                connection = self._engine.connect().execution_options(labvirt_write=writable)
-            try:
-                with translated(self._path):
-                    connection.begin()
-                yield SqliteUnitOfWork(connection, self._path, writable=writable)
-            finally:
-                with translated(self._path):
-                    connection.close()
-        finally:
-            if writable:
-                self._writer.release()

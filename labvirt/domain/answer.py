@@ -123,23 +123,34 @@ def for_terminal(
     return waiting(Status.STARTING, "Your computer is being started.", "START", waits_for=guest.reason or "its turn", retry_seconds=2)
 
 
-def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest, profile: Profile) -> Answer:
-    identity = lab.identity(guest.seat)
-    spice = profile.protocol is Protocol.SPICE
-    address = lab.network.gateway if spice else identity.address
-    port = identity.display_port if spice else RDP_PORT
-    subject = f"CN={guest.name}" if spice else None
-    known = {
+def values_of(terminal: Terminal, lab: Lab, profile: Profile) -> dict[str, str]:
+    """What LabVirt fills into this terminal's arguments (terminal_class.KNOWN); USER only when the profile has one."""
+    identity = lab.identity(terminal.seat)
+    address, port, subject = _display(lab, terminal.seat, profile)
+    values = {
         "ADDRESS": str(address),
         "PORT": str(port),
-        "GUEST": guest.name,
-        "SEAT": str(guest.seat),
+        "GUEST": identity.guest,
+        "SEAT": str(identity.seat),
         "LAB": lab.name,
         "TERMINAL": terminal.name,
         "SUBJECT": subject or "",
     }
     if profile.user is not None:
-        known["USER"] = profile.user
+        values["USER"] = profile.user
+    return values
+
+
+def _display(lab: Lab, seat: int, profile: Profile) -> tuple[IPv4Address, int, str | None]:
+    """Address, port and certificate subject at which this seat's screen is seen."""
+    identity = lab.identity(seat)
+    if profile.protocol is Protocol.SPICE:
+        return lab.network.gateway, identity.display_port, f"CN={identity.guest}"
+    return identity.address, RDP_PORT, None
+
+
+def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest, profile: Profile) -> Answer:
+    address, port, subject = _display(lab, guest.seat, profile)
     return Answer(
         status=Status.READY,
         message=f"{guest.name} is ready.",
@@ -154,8 +165,8 @@ def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: G
             port=port,
             subject=subject,
             program=terminal_class.program,
-            arguments=terminal_class.arguments(known, dict(terminal.parameters)),
-            secret=spice,
+            arguments=terminal_class.arguments(values_of(terminal, lab, profile), dict(terminal.parameters)),
+            secret=profile.protocol is Protocol.SPICE,
             on_leave=lab.on_leave,
         ),
     )

@@ -18,6 +18,7 @@ from functools import cache
 from ipaddress import IPv4Address
 from typing import Any
 
+from labvirt import errors
 from labvirt.errors import InvalidInput, LabVirtError
 
 MAX_LINE = 1 << 20
@@ -149,10 +150,5 @@ def unpack_error(data: Any) -> LabVirtError:
 
 @cache
 def _leaves() -> dict[str, type[LabVirtError]]:
-    found: dict[str, type[LabVirtError]] = {}
-    pending = [LabVirtError]
-    while pending:
-        kind = pending.pop()
-        found[kind.code] = kind
-        pending += kind.__subclasses__()
-    return found
+    """The tree of labvirt.errors by code; a driver's private subclass shares its parent's code and travels as its parent."""
+    return {kind.code: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LabVirtError)}

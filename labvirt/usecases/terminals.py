@@ -11,7 +11,7 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import NAME_LENGTH, one_line
 from labvirt.domain.terminal import Terminal
-from labvirt.domain.terminal_class import TerminalClass, check_parameter
+from labvirt.domain.terminal_class import check_parameter
 from labvirt.errors import Exhausted, InUse, InvalidInput
 from labvirt.usecases.ports import Ports
 
@@ -30,11 +30,6 @@ def one(ports: Ports, name: str) -> Terminal:
     """Raises NotFound."""
     with ports.database.read() as work:
         return work.terminals.one(name)
-
-
-def classes(ports: Ports) -> tuple[TerminalClass, ...]:
-    with ports.database.read() as work:
-        return work.classes.list()
 
 
 def add(
@@ -136,11 +131,12 @@ def default_name(lab: Lab, seat: int) -> str:
 def _check(work: UnitOfWork, terminal: Terminal) -> None:
     lab = work.labs.one(terminal.lab)
     lab.network.terminal(terminal.seat)  # Exhausted when the network has no room for it
-    work.classes.one(terminal.terminal_class)
+    terminal_class = work.classes.one(terminal.terminal_class)
     if terminal.profile is not None:
         work.profiles.one(terminal.profile)
     for parameter, value in terminal.parameters:
         check_parameter(parameter, value)
+    terminal_class.check_own(dict(terminal.parameters))
     if terminal.mac is not None:
         for prefix in {each.mac_prefix for each in work.labs.list()}:
             if terminal.mac.value >> 24 == prefix:

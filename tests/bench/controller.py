@@ -15,6 +15,7 @@ from labvirt.demo.place import Place
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.guest import Guest, GuestState, StopHow
 from labvirt.errors import HostNotReady
+from labvirt.system import machine
 from labvirt.usecases import labs, power, terminals
 from labvirt.usecases.ports import Ports
 
@@ -83,9 +84,9 @@ class Controller:
             time.sleep(0.05)
 
     def starts_at_once(self) -> int:
-        """How many starts the engine lets go on in parallel here: the host's own number, or its processors."""
+        """How many starts the engine lets go on in parallel here: the host's own number, or its processors (engine/admission.py)."""
         told = self._started.call("host", "show", "--engine")
-        return int(told.get("starts_at_once") or told["engine"]["load"]["cpus"])
+        return int(told.get("starts_at_once") or machine.read_load(self.state).cpus)
 
     def leases(self, lab: str) -> int:
         """Lines in dnsmasq's own lease file."""

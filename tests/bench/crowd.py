@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +42,18 @@ class Outcome:
 
 
 def measure(crowd: int, repeat: int) -> list[Record]:
-    """Ours, then the baseline, each on empty ground. Order matters less than it seems: both are bound by the processors."""
+    """Ours, then the baseline, each on empty ground; as often as told."""
+    ours, virsh, notes = [], [], []
+    for _ in range(repeat):
+        labvirt, at_once, note = _whole_lab(crowd)
+        ours.append(labvirt)
+        notes.append(note)
+        virsh.append(_by_hand(crowd, at_once))
+    return _records(crowd, ours, virsh, notes)
+
+
+def _whole_lab(crowd: int) -> tuple[Outcome, int, str]:
+    """What happened, how many starts the engine lets go on at once, and a sentence about it."""
     with ground() as mine:
         image = tiny_image(mine)
         ours = BenchController(mine, "qemu")
@@ -51,44 +62,49 @@ def measure(crowd: int, repeat: int) -> list[Record]:
             at_once = controller.starts_at_once()
             say(f"  LabVirt: {crowd} terminals ask at once")
             with _most_starting(controller) as most:
-                labvirt = _outcome(mine, crowd, lambda seat: _ours(controller, seat), workers=crowd)
+                outcome = _outcome(mine, crowd, lambda seat: _ours(controller, seat))
             leases = controller.leases(LAB)
+    note = f"The engine's bound here: {at_once} starts at once; most seen starting together: {most[0]}. Leases afterwards: {leases}."
+    return outcome, at_once, note
+
+
+def _by_hand(crowd: int, at_once: int) -> Outcome:
     with ground() as mine:
         plain = PlainLibvirt(mine, tiny_image(mine), MEMORY_MIB)
         plain.start()
         say(f"  virsh: {crowd} guests, {at_once} at a time")
         turn = threading.BoundedSemaphore(at_once)
-        virsh = _outcome(mine, crowd, lambda seat: _plain(plain, turn, seat), workers=crowd)
-    return _records(crowd, labvirt, virsh, at_once, most[0], leases)
+        return _outcome(mine, crowd, lambda seat: _plain(plain, turn, seat))
 
 
-def _records(crowd: int, ours: Outcome, virsh: Outcome, at_once: int, most: int, leases: int) -> list[Record]:
-    notes = (
-        f"The engine's bound here: {at_once} starts at once; most seen starting at the same time: {most}. Leases afterwards: {leases}.",
-        f"First, median and last of {crowd}, LabVirt: {_spread(ours)}.",
-        f"First, median and last of {crowd}, virsh: {_spread(virsh)}.",
-        f"MemAvailable fell by {ours.available_mib:.0f} MiB a guest (virsh: {virsh.available_mib:.0f}), page cache included.",
-    )
+def _records(crowd: int, ours: list[Outcome], virsh: list[Outcome], notes: list[str]) -> list[Record]:
+    told = [
+        *notes,
+        *(f"First, median and last of {crowd}, LabVirt: {_spread(each)}." for each in ours),
+        *(f"First, median and last of {crowd}, virsh: {_spread(each)}." for each in virsh),
+    ]
 
-    def one(id: str, what: str, unit: str, name: str, notes: tuple[str, ...] = ()) -> Record:
-        return record(id, what, unit, {"ours": getattr(ours, name), BASELINE: getattr(virsh, name)}, notes=notes)
+    def one(id: str, what: str, unit: str, name: str, notes: Sequence[str] = ()) -> Record:
+        values = {flow: [value for each in found for value in getattr(each, name)] for flow, found in (("ours", ours), (BASELINE, virsh))}
+        return record(id, f"{crowd} at once: {what}", unit, values, notes=notes)
 
     return [
-        one("A3", f"{crowd} at once: question to guest running", "s", "running", notes),
-        one("A3-answers", f"{crowd} at once: question to guest answering", "s", "answers"),
-        one("A3-dhcp", f"{crowd} at once: question to address by DHCP", "s", "address"),
-        one("A3-memory", f"{crowd} at once: anonymous memory of a guest's QEMU", "MiB", "anonymous_mib"),
+        one("A3", "question to guest running", "s", "running", told),
+        one("A3-answers", "question to guest answering", "s", "answers"),
+        one("A3-dhcp", "question to address by DHCP", "s", "address"),
+        one("A3-memory", "anonymous memory of a guest's QEMU", "MiB", "anonymous_mib"),
     ]
 
 
 def _spread(outcome: Outcome) -> str:
     named = (("running", outcome.running), ("answering", outcome.answers), ("with its address", outcome.address))
-    return ", ".join(f"{name} {min(each):.1f} / {percentile(each, 50):.1f} / {max(each):.1f} s" for name, each in named)
+    spreads = ", ".join(f"{name} {min(each):.1f} / {percentile(each, 50):.1f} / {max(each):.1f} s" for name, each in named)
+    return f"{spreads}; MemAvailable fell by {outcome.available_mib:.0f} MiB a guest, page cache included"
 
 
-def _outcome(mine: Place, crowd: int, one: Callable[[int], tuple[float, float, float, float]], *, workers: int) -> Outcome:
+def _outcome(mine: Place, crowd: int, one: Callable[[int], tuple[float, float, float, float]]) -> Outcome:
     before = machine.read_load(mine.folder).memory_available_mib
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(crowd) as pool:
         found = list(pool.map(one, range(1, crowd + 1)))
     after = machine.read_load(mine.folder).memory_available_mib
     began = min(asked for asked, _, _, _ in found)

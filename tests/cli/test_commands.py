@@ -77,7 +77,7 @@ def test_terminals(line: Line) -> None:
     error = line.json("terminal", "add", "--lab", "lab-a", "--mac", "52-54-00-00-00-01", code=1)["error"]
     assert error["code"] == "already-exists"
     assert "pc-01" in error["hint"]
-    assert {each["name"] for each in line.json("terminal", "classes")} == {"spice", "rdp", "rdesktop"}
+    assert {each["name"] for each in line.json("class", "list")} == {"spice", "rdp", "rdesktop"}
 
 
 def test_the_inbox(line: Line) -> None:

@@ -50,6 +50,7 @@ def test_no_command_is_on_the_page_that_does_not_exist(bare: Line) -> None:
 def test_every_key_that_is_printed_is_on_the_page(line: Line) -> None:
     page = PAGE.read_text()
     line.json("guest", "start", "pc-01")
+    line.json("terminal", "add", "pc-02", "--lab", "lab-a", "--class", "rdp")  # lacks %USER%
 
     def keys(value: object) -> Iterator[str]:
         if isinstance(value, dict):
@@ -63,6 +64,8 @@ def test_every_key_that_is_printed_is_on_the_page(line: Line) -> None:
     for words in (
         ["lab", "list"],
         ["terminal", "list"],
+        ["class", "list"],
+        ["class", "show", "rdp"],
         ["profile", "list"],
         ["image", "list"],
         ["guest", "list"],

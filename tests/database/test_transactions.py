@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from labvirt.database import trouble, unit_of_work
+from labvirt.database import trouble, turns
 from labvirt.database.connections import SETTINGS, connect
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.domain.addresses import AddressPlan
@@ -96,7 +96,7 @@ def test_writers_take_turns_and_lose_nothing(path: Path, database: SqliteDatabas
 
 
 def test_a_lock_held_too_long_is_said_and_readers_go_on(path: Path, database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unit_of_work, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(turns, "BUSY_SECONDS", 0.2)
     monkeypatch.setitem(SETTINGS, "busy_timeout", 200)
     other = SqliteDatabase.open(path)
     with database.write() as holder:

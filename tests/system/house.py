@@ -120,7 +120,8 @@ class House:
     def set_up(self, image: Path, terminals: int, *, memory: int = MEMORY_MIB, profile: tuple[str, ...] = ()) -> None:
         """Site, lab, image, profile and terminals exist; nothing runs."""
         self.state.parent.mkdir(parents=True, exist_ok=True)
-        assert self.program("init").code == 0
+        begun = self.program("init")
+        assert begun.code == 0, begun
         lab = self.call("lab", "add", LAB, "--network", NETWORK)
         self.bridge = lab["bridge"]
         self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")

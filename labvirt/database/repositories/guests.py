@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from labvirt.database import mapping, tables
+from labvirt.database import mapping, statements, tables
 from labvirt.database.mapping import Row
 from labvirt.database.repositories.named import NamedRepository
 from labvirt.database.repositories.parts import Parts
@@ -22,12 +22,12 @@ class GuestRepository(NamedRepository[Guest]):
         self._disks = Parts(store, tables.guest_disks)
 
     def of_lab(self, lab: str) -> tuple[Guest, ...]:
-        return self._where(_columns.lab == lab)
+        return self._where(lab=lab)
 
     def update(self, item: Guest) -> None:
         row = mapping.guest_row(item)
-        mine = (_columns.name == item.name) & (_columns.generation <= item.generation)
-        if self._store.write(self._table, update(self._table).where(mine).values(row), row) == 0:
+        statement = statements.changing(self._table, tuple(row), ("generation",))
+        if self._store.write(self._table, statement, statements.with_old(row, ("generation",))) == 0:
             newer = self._store.scalar(select(_columns.generation).where(_columns.name == item.name))
             if newer is None:
                 raise NotFound("guest", item.name)

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import update
 
-from labvirt.database import mapping, tables
+from labvirt.database import mapping, statements, tables
 from labvirt.database.repositories.named import NamedRepository
 from labvirt.database.store import Store
 from labvirt.domain.image import Image, Stage, Version
@@ -20,16 +20,15 @@ class ImageRepository(NamedRepository[Image]):
         super().__init__(store, tables.images, mapping.image_row, mapping.image_of)
 
     def versions(self, image: str) -> tuple[Version, ...]:
-        query = select(tables.versions).where(_versions.image == image).order_by(_versions.number)
-        return tuple(self._store.read(mapping.version_of, row) for row in self._store.rows(query))
+        return tuple(self._store.read(mapping.version_of, row) for row in self._store.find(tables.versions, image=image))
 
     def version(self, image: str, number: int) -> Version | None:
-        row = self._store.row(select(tables.versions).where(_versions.image == image, _versions.number == number))
-        return None if row is None else self._store.read(mapping.version_of, row)
+        found = self._store.find(tables.versions, image=image, number=number)
+        return self._store.read(mapping.version_of, found[0]) if found else None
 
     def add_version(self, version: Version) -> None:
         row = mapping.version_row(version)
-        self._store.write(tables.versions, insert(tables.versions).values(row), row)
+        self._store.write(tables.versions, statements.adding(tables.versions, tuple(row)), row)
 
     def publish(self, image: str, number: int, *, expected: int | None) -> None:
         """The version's stage is 'published' too; the one before keeps its own (the way back is the same call)."""

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Table, insert, select, update
+from sqlalchemy import Table
 
+from labvirt.database import statements
 from labvirt.database.mapping import Row
 from labvirt.database.store import Store
 from labvirt.database.tables import NOUNS
@@ -27,7 +28,7 @@ class NamedRepository(Generic[T]):
         self._noun = NOUNS[table.name]
 
     def get(self, name: str) -> T | None:
-        return self._first(self._table.c.name == name)
+        return self._first(name=name)
 
     def one(self, name: str) -> T:
         item = self.get(name)
@@ -40,29 +41,27 @@ class NamedRepository(Generic[T]):
 
     def add(self, item: T) -> None:
         row = self._to_row(item)
-        self._store.write(self._table, insert(self._table).values(row), row)
+        self._store.write(self._table, statements.adding(self._table, tuple(row)), row)
         self._put_parts(item, new=True)
 
     def update(self, item: T) -> None:
         row = self._to_row(item)
-        statement = update(self._table).where(self._table.c.name == row["name"]).values(row)
-        if self._store.write(self._table, statement, row) == 0:
+        if self._store.write(self._table, statements.changing(self._table, tuple(row)), statements.with_old(row)) == 0:
             raise NotFound(self._noun, row["name"])
         self._put_parts(item, new=False)
 
     def remove(self, name: str) -> None:
-        row = self._store.row(select(self._table).where(self._table.c.name == name))
-        if row is None:
+        found = self._store.find(self._table, name=name)
+        if not found:
             raise NotFound(self._noun, name)
-        self._store.remove(self._table, row, name)
+        self._store.remove(self._table, found[0], name)
 
-    def _first(self, *conditions: ColumnElement[bool]) -> T | None:
-        found = self._where(*conditions)
+    def _first(self, **equal: object) -> T | None:
+        found = self._where(**equal)
         return found[0] if found else None
 
-    def _where(self, *conditions: ColumnElement[bool]) -> tuple[T, ...]:
-        rows = self._store.rows(select(self._table).where(*conditions).order_by(self._table.c.name))
-        return self._values(rows)
+    def _where(self, **equal: object) -> tuple[T, ...]:
+        return self._values(self._store.find(self._table, **equal))
 
     def _values(self, rows: tuple[Row, ...]) -> tuple[T, ...]:
         return tuple(self._store.read(self._of_row, row) for row in rows)

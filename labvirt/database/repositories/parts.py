@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import Table, delete, insert, select
+from sqlalchemy import Table, delete
 
+from labvirt.database import statements
 from labvirt.database.mapping import Row
 from labvirt.database.store import Store
 
@@ -26,10 +27,8 @@ class Parts:
         found: dict[str, list[Row]] = defaultdict(list)
         if not wanted:
             return found
-        query = select(self._table).order_by(self._owner, self._order)
-        if len(wanted) == 1:
-            query = query.where(self._owner == wanted[0])
-        for row in self._store.rows(query):
+        one = {self._owner.name: wanted[0]} if len(wanted) == 1 else {}
+        for row in self._store.find(self._table, **one):
             found[row[self._owner.name]].append(row)
         return found
 
@@ -40,4 +39,4 @@ class Parts:
                 return
             self._store.change(delete(self._table).where(self._owner == owner))
         for row in rows:
-            self._store.write(self._table, insert(self._table).values(row), row)
+            self._store.write(self._table, statements.adding(self._table, tuple(row)), row)

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, select
-from sqlalchemy import insert as plain_insert
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, select
 
 from labvirt.contracts.database import Heartbeat, HistoryEntry
-from labvirt.database import mapping, tables
+from labvirt.database import mapping, statements, tables
 from labvirt.database.store import Store
 
 HISTORY_KEPT = 20_000
@@ -22,13 +20,11 @@ class HeartbeatRepository:
     def put(self, beat: Heartbeat) -> None:
         """Raises NotFound when there is no such terminal."""
         row = mapping.heartbeat_row(beat)
-        statement = insert(tables.heartbeats).values(row).on_conflict_do_update(index_elements=["terminal"], set_=dict(row))
-        self._store.write(tables.heartbeats, statement, row)
+        self._store.write(tables.heartbeats, statements.putting(tables.heartbeats, tuple(row)), row)
 
     def list(self) -> tuple[Heartbeat, ...]:
         """By terminal."""
-        rows = self._store.rows(select(tables.heartbeats).order_by(tables.heartbeats.c.terminal))
-        return tuple(self._store.read(mapping.heartbeat_of, row) for row in rows)
+        return tuple(self._store.read(mapping.heartbeat_of, row) for row in self._store.find(tables.heartbeats))
 
 
 class HistoryRepository:
@@ -36,8 +32,8 @@ class HistoryRepository:
         self._store = store
 
     def add(self, entry: HistoryEntry) -> None:
-        self._store.change(plain_insert(tables.history).values(mapping.entry_row(entry)))
-        number = self._store.scalar(select(func.max(tables.history.c.number)))
+        row = mapping.entry_row(entry)
+        number = self._store.add(tables.history, row)
         if number % 256 == 0:
             self._store.change(delete(tables.history).where(tables.history.c.number <= number - HISTORY_KEPT))
 
@@ -54,12 +50,12 @@ class FactRepository:
         self._store = store
 
     def get(self, name: str) -> str | None:
-        value = self._store.scalar(select(tables.facts.c.value).where(tables.facts.c.name == name))
-        return None if value is None else str(value)
+        found = self._store.find(tables.facts, name=name)
+        return str(found[0]["value"]) if found else None
 
     def put(self, name: str, value: str) -> None:
         row = {"name": name, "value": value}
-        self._store.change(insert(tables.facts).values(row).on_conflict_do_update(index_elements=["name"], set_=row))
+        self._store.write(tables.facts, statements.putting(tables.facts, tuple(row)), row)
 
     def remove(self, name: str) -> None:
         """Absent is fine."""

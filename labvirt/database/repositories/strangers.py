@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import delete, select
 
-from labvirt.database import mapping, tables
+from labvirt.database import mapping, statements, tables
 from labvirt.database.store import Store
 from labvirt.domain.terminal import Stranger
 
@@ -21,19 +20,17 @@ class StrangerRepository:
 
     def list(self) -> tuple[Stranger, ...]:
         """By id."""
-        rows = self._store.rows(select(tables.strangers).order_by(_columns.id))
-        return tuple(self._store.read(mapping.stranger_of, row) for row in rows)
+        return self._where()
 
     def get(self, id: str) -> Stranger | None:
-        return self._first(_columns.id == id)
+        return next(iter(self._where(id=id)), None)
 
     def by_code(self, code: str) -> Stranger | None:
-        return self._first(_columns.code == code)
+        return next(iter(self._where(code=code)), None)
 
     def put(self, stranger: Stranger) -> None:
         row = mapping.stranger_row(stranger)
-        statement = insert(tables.strangers).values(row).on_conflict_do_update(index_elements=["id"], set_=dict(row))
-        self._store.write(tables.strangers, statement, row)
+        self._store.write(tables.strangers, statements.putting(tables.strangers, tuple(row)), row)
         surplus = self._store.count(tables.strangers) - KEPT
         if surplus > 0:
             oldest = select(_columns.id).where(_columns.id != stranger.id).order_by(_columns.last_seen).limit(surplus)
@@ -43,6 +40,5 @@ class StrangerRepository:
         """Absent is fine."""
         self._store.change(delete(tables.strangers).where(_columns.id == id))
 
-    def _first(self, condition: ColumnElement[bool]) -> Stranger | None:
-        row = self._store.row(select(tables.strangers).where(condition))
-        return None if row is None else self._store.read(mapping.stranger_of, row)
+    def _where(self, **equal: object) -> tuple[Stranger, ...]:
+        return tuple(self._store.read(mapping.stranger_of, row) for row in self._store.find(tables.strangers, **equal))

@@ -10,24 +10,22 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
 
-_columns = tables.terminals.c
-
 
 class TerminalRepository(NamedRepository[Terminal]):
     def __init__(self, store: Store) -> None:
         super().__init__(store, tables.terminals, mapping.terminal_row, mapping.terminal_of)
 
     def by_mac(self, mac: MacAddress) -> Terminal | None:
-        return self._first(_columns.mac == str(mac))
+        return self._first(mac=str(mac))
 
     def by_inventory_id(self, value: str) -> Terminal | None:
-        return self._first(_columns.inventory_id == value)
+        return self._first(inventory_id=value)
 
     def of_lab(self, lab: str) -> tuple[Terminal, ...]:
-        return self._where(_columns.lab == lab)
+        return self._where(lab=lab)
 
     def at_seat(self, lab: str, seat: int) -> Terminal | None:
-        return self._first(_columns.lab == lab, _columns.seat == seat)
+        return self._first(lab=lab, seat=seat)
 
 
 class ClassRepository(NamedRepository[TerminalClass]):

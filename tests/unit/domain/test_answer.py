@@ -79,7 +79,7 @@ def test_rdp_goes_to_the_guest_and_spice_to_the_gateway() -> None:
     rdp = for_terminal(terminal=TERMINAL, lab=LAB, terminal_class=RDP, guest=running, profile=profile).viewer
     assert rdp is not None
     assert (str(rdp.address), rdp.port, rdp.subject, rdp.secret) == ("10.77.0.135", 3389, None, False)
-    assert rdp.arguments == ("/v:10.77.0.135:3389", "/u:a b; $(x) \"'", "/f", "+clipboard")
+    assert rdp.arguments == ("/v:10.77.0.135:3389", "/u:a b; $(x) \"'", "+clipboard")
 
 
 def test_missing_parameters_are_all_named_and_own_values_win_over_defaults() -> None:

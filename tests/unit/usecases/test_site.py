@@ -12,7 +12,7 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.guest import GuestState
 from labvirt.domain.profile import Bus, Profile, Slot, SlotKind
 from labvirt.errors import AlreadyExists, Conflict, DiskError, Exhausted, InUse, InvalidInput, NotAllowed, NotFound
-from labvirt.usecases import asking, enrol, hosts, images, labs, power, profiles, setup, terminals
+from labvirt.usecases import asking, classes, enrol, hosts, images, labs, power, profiles, setup, terminals
 from tests.unit.usecases.conftest import MAC, OWN, Site
 
 OTHER = MacAddress.parse("52:54:00:00:00:02")
@@ -22,7 +22,7 @@ def test_init_is_done_once_and_its_code_opens_once(empty_site: Site) -> None:
     ports = empty_site.ports
     assert setup.is_done(ports)
     assert [host.name for host in hosts.everything(ports)] == ["here"]
-    assert {each.name for each in terminals.classes(ports)} == {"spice", "rdp", "rdesktop"}
+    assert {each.name for each in classes.everything(ports)} == {"spice", "rdp", "rdesktop"}
     with pytest.raises(Conflict, match="set up already"):
         setup.init(ports, host="elsewhere")
     code = setup.init(ports, host="elsewhere", again=True)
