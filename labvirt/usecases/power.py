@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.guest import Guest, GuestState, StopHow, Wish
@@ -167,7 +168,9 @@ def _wanted(ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Termi
         work.guests.add(guest)
     else:
         guest = old.wanted(now, terminal=terminal.name if terminal else None, fresh=fresh)
-        if guest is old:
+        if not guest.alive:
+            guest = replace(guest, failures=0)  # a person has mended something: no pause that earlier failures had earned
+        if guest == old:
             return old
         work.guests.update(guest)
     ports.note(work, name, "a fresh run was wanted by an administrator" if fresh else "wanted by an administrator")

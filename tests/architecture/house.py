@@ -86,15 +86,12 @@ DOOR_CALLS: dict[str, frozenset[str]] = {
 """Other ways to start a process."""
 
 PURE_WITHOUT = frozenset(
-    "os socket subprocess time threading asyncio multiprocessing signal"
-    " select selectors shutil tempfile glob urllib http".split()
+    "os socket subprocess time threading asyncio multiprocessing signal select selectors shutil tempfile glob urllib http".split()
 )
 """Standard library the domain does without: no I/O, no clock, no threads."""
 
 PURE_WITHOUT_CALLS = frozenset({"datetime.now", "datetime.utcnow", "datetime.today", "date.today", "open"})
 """Calls the domain does without: a clock and a file are handed in."""
 
-CONTRACTS_USE = frozenset(
-    "__future__ abc collections contextlib dataclasses datetime enum ipaddress pathlib types typing uuid".split()
-)
+CONTRACTS_USE = frozenset("__future__ abc collections contextlib dataclasses datetime enum ipaddress pathlib types typing uuid".split())
 """All of the standard library that contracts may use: they are words, not deeds."""

@@ -24,9 +24,7 @@ def descendants(error: type[LabVirtError]) -> Iterator[type[LabVirtError]]:
             yield from descendants(child)
 
 
-LEAVES = sorted(
-    {error for error in descendants(LabVirtError) if not list(descendants(error))}, key=lambda e: e.__name__
-)
+LEAVES = sorted({error for error in descendants(LabVirtError) if not list(descendants(error))}, key=lambda e: e.__name__)
 
 
 def table_of(module: str) -> Mapping[type[LabVirtError], int]:

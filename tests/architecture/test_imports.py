@@ -72,9 +72,7 @@ def plant(tmp_path: Path, path: str, source: str) -> list[str]:
         ("managers/all.py", "", None),
     ],
 )
-def test_a_planted_offence_is_found_and_its_lawful_neighbour_is_not(
-    tmp_path: Path, path: str, offence: str, allowed: str | None
-) -> None:
+def test_a_planted_offence_is_found_and_its_lawful_neighbour_is_not(tmp_path: Path, path: str, offence: str, allowed: str | None) -> None:
     found = plant(tmp_path, path, f"# first line\n{offence}\n")
     assert len(found) == 1
     assert found[0].startswith(f"labvirt/{path}:")

@@ -22,9 +22,7 @@ def complaints(path: Path, text: str) -> list[str]:
 
 
 def test_every_module_introduces_itself() -> None:
-    modules = [
-        path for folder in ("labvirt", "kiosk", "images", "dhcp") for path in sorted((ROOT / folder).rglob("*.py"))
-    ]
+    modules = [path for folder in ("labvirt", "kiosk", "images", "dhcp") for path in sorted((ROOT / folder).rglob("*.py"))]
     assert modules
     found = [line for path in modules for line in complaints(path.relative_to(ROOT), path.read_text())]
     assert not found, "\n" + "\n".join(found)

@@ -31,7 +31,7 @@ from tests.system.terminal import GATEWAY, PORT, Terminal
 LAB = "sys"
 NETWORK = "10.78.0.0/24"
 MEMORY_MIB = 128
-BOOT_SECONDS = 100.0
+BOOT_SECONDS = 150.0
 """A deadline, not a promise: four guests boot emulated on two processors."""
 
 _GUEST = re.compile(r"guest=([a-z0-9-]+)\Z")

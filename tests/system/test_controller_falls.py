@@ -81,7 +81,7 @@ def _asked(terminal: Any) -> dict[str, Any] | None:
     return None
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_kill_of_the_engine(house: House) -> None:
     before, engine, web = witness(house), house.part("engine"), house.part("web")
     history = len(house.call("history", "--count", "1000"))
@@ -164,7 +164,7 @@ def test_kill_of_dnsmasq(house: House) -> None:
     answered_again(house)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_a_guest_that_is_stopped_by_a_signal_holds_up_nobody(house: House) -> None:
     before = witness(house)
     stuck = before.pids[guest(3)]
@@ -228,7 +228,7 @@ def test_a_database_that_cannot_be_written(house: House) -> None:
     answered_again(house)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_an_empty_database_destroys_nothing(house: House) -> None:
     before = witness(house)
     with _served_with(house, None):
@@ -245,7 +245,7 @@ def test_an_empty_database_destroys_nothing(house: House) -> None:
     answered_again(house)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(300)
 def test_yesterdays_database_destroys_nothing(house: House, tmp_path: Path) -> None:
     """It was copied before the guests 3 and 4 were made."""
     before = witness(house)

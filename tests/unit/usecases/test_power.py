@@ -8,7 +8,7 @@ import pytest
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.guest import GuestState, StopHow, Wish
 from labvirt.errors import Conflict, EngineAway, GuestNotReady, NotFound
-from labvirt.usecases import labs, power, profiles, terminals
+from labvirt.usecases import asking, labs, power, profiles, terminals
 from tests.unit.usecases.conftest import Site
 
 
@@ -84,3 +84,13 @@ def test_a_whole_lab(site: Site) -> None:
         power.start_lab(site.ports, "empty")
     with pytest.raises(NotFound):
         power.stop_lab(site.ports, "nowhere")
+
+
+def test_a_persons_start_forgets_the_failures_and_a_terminals_question_does_not(site: Site) -> None:
+    power.start(site.ports, "pc-01")
+    site.move(GuestState.WANTED, failures=3)
+    asking.ask(site.ports, "pc-01", None)
+    assert site.guest().failures == 3
+    assert power.start(site.ports, "pc-01").failures == 0
+    site.move(GuestState.RUNNING, failures=2)
+    assert power.start(site.ports, "pc-01").failures == 2  # nothing happens to one that lives
