@@ -6,11 +6,12 @@ KeyError.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import wraps
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from labvirt.contracts.database import Heartbeat, HistoryEntry
 from labvirt.domain.addresses import AddressPlan, MacAddress
@@ -38,6 +39,31 @@ from labvirt.domain.terminal_class import TerminalClass
 Row = Mapping[str, Any]
 """Column -> value, as read or to be written."""
 
+T = TypeVar("T")
+
+KEPT = 1000
+"""Values of one kind; more, and all are made anew."""
+
+
+def _kept(make: Callable[..., T]) -> Callable[..., T]:
+    """For what is read a thousand times as often as it changes: the same rows give the value that was made (and checked)
+    of them before. Values are frozen, so nothing can go stale.
+    """
+    known: dict[object, T] = {}
+
+    @wraps(make)
+    def of(row: Row, *parts: Iterable[Row]) -> T:
+        key = (*row.items(), *(tuple(tuple(each.items()) for each in part) for part in parts))
+        value = known.get(key)
+        if value is None:
+            value = make(row, *parts)
+            if len(known) >= KEPT:
+                known.clear()
+            known[key] = value
+        return value
+
+    return of
+
 
 def lab_row(lab: Lab) -> Row:
     return {
@@ -54,6 +80,7 @@ def lab_row(lab: Lab) -> Row:
     }
 
 
+@_kept
 def lab_of(row: Row) -> Lab:
     return Lab(
         name=row["name"],
@@ -108,6 +135,7 @@ def class_row(each: TerminalClass) -> Row:
     }
 
 
+@_kept
 def class_of(row: Row) -> TerminalClass:
     return TerminalClass(name=row["name"], program=row["program"], template=row["template"], defaults=_pairs(row["defaults"]))
 
@@ -215,6 +243,7 @@ def affinity_rows(profile: Profile) -> list[Row]:
     return [{"profile": profile.name, "lab": lab} for lab in sorted(profile.labs)]
 
 
+@_kept
 def profile_of(row: Row, slots: Iterable[Row], affinities: Iterable[Row]) -> Profile:
     """`slots` are this profile's, by place."""
     return Profile(

@@ -6,6 +6,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address
 
 from labvirt.domain.addresses import DEFAULT_MAC_PREFIX, LAST_SEAT, AddressPlan, BlockPlan, InterfaceName, MacAddress
@@ -100,6 +101,7 @@ class Lab:
     def terminal_host_name(self, seat: int) -> str:
         return f"{self.name}-t{seat:02d}"
 
+    @lru_cache(maxsize=4096)  # noqa: B019 - labs are few, frozen and compared by value; asked for at every question and every look
     def identity(self, seat: int) -> SeatIdentity:
         """Raises Exhausted for a seat that does not fit the network."""
         mac = self.plan.mac(seat)

@@ -61,10 +61,13 @@ def _whole_lab(crowd: int) -> tuple[Outcome, int, str]:
         with running(ours) as controller:
             at_once = controller.starts_at_once()
             say(f"  LabVirt: {crowd} terminals ask at once")
+            unanswered: list[str] = []
             with _most_starting(controller) as most:
-                outcome = _outcome(mine, crowd, lambda seat: _ours(controller, seat))
+                outcome = _outcome(mine, crowd, lambda seat: _ours(controller, seat, unanswered))
             leases = controller.leases(LAB)
     note = f"The engine's bound here: {at_once} starts at once; most seen starting together: {most[0]}. Leases afterwards: {leases}."
+    if unanswered:
+        note += f" Questions without an answer: {len(unanswered)} ({'; '.join(sorted(set(unanswered)))[:200]})."
     return outcome, at_once, note
 
 
@@ -117,8 +120,9 @@ def _outcome(mine: Place, crowd: int, one: Callable[[int], tuple[float, float, f
     )
 
 
-def _ours(controller: Controller, seat: int) -> tuple[float, float, float, float]:
+def _ours(controller: Controller, seat: int, unanswered: list[str]) -> tuple[float, float, float, float]:
     ready = ask_until_ready(controller.door, terminal_mac(seat), timeout=PATIENCE_SECONDS)
+    unanswered += ready.unanswered
     answered = listen(controller.serial_line(ready.guest), timeout=PATIENCE_SECONDS)
     return ready.asked, ready.ready, answered.pong, answered.address
 

@@ -20,18 +20,28 @@ class Ready:
     asked: float
     ready: float
     guest: str
+    unanswered: tuple[str, ...] = ()
+    """Questions that got no answer, or an error: why. Like a kiosk we ask again."""
 
 
 def ask_until_ready(door: tuple[str, int], mac: str, *, timeout: float) -> Ready:
     """Raises TimeoutError with the last answer's sentence."""
     asked = time.monotonic()
-    answer: dict[str, Any] = {}
+    unanswered: list[str] = []
+    said = "no answer"
     while time.monotonic() < asked + timeout:
-        answer = ask(door, mac)
+        try:
+            answer = ask(door, mac)
+        except (OSError, http.client.HTTPException) as error:
+            unanswered.append(f"{type(error).__name__}: {error}")
+            continue
         if answer["status"] == "ready":
-            return Ready(asked=asked, ready=time.monotonic(), guest=answer["guest"])
+            return Ready(asked=asked, ready=time.monotonic(), guest=answer["guest"], unanswered=tuple(unanswered))
+        if answer["status"] == "error":
+            unanswered.append(answer["message"])
+        said = answer["message"]
         time.sleep(min(0.5, float(answer.get("retry_seconds", 0.5))))
-    raise TimeoutError(f"{mac} has no guest after {timeout:.0f} s: {answer.get('message', 'no answer')}")
+    raise TimeoutError(f"{mac} has no guest after {timeout:.0f} s: {said}")
 
 
 def ask(door: tuple[str, int], mac: str) -> dict[str, Any]:

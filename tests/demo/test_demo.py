@@ -55,7 +55,7 @@ def test_two_terminals_come_up_each_with_its_own_guest_and_everything_is_removed
     assert [seat["address"] for seat in told["seats"]] == ["10.77.0.129", "10.77.0.130"]
     assert len({seat["mac"] for seat in told["seats"]}) == 2
     for seat in told["seats"]:
-        assert seat["lease_seen"] and seat["name_resolves"] and seat["viewer_connected"]
+        assert (seat["lease_seen"], seat["name_resolves"], seat["viewer_connected"]) == (True, True, True)
         assert isinstance(seat["guest_answers_ms"], int)
         with Image.open(seat["screenshot"]) as picture:
             assert picture.size == (1024, 768)
