@@ -141,7 +141,8 @@ class UnitOfWork(Protocol):
     def facts(self) -> Facts: ...
 
     def commit(self) -> None:
-        """Durable when this returns (synchronous=FULL). Raises DatabaseError; then nothing was changed."""
+        """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.
+        Raises DatabaseError; then nothing was changed."""
 
 
 class Database(Protocol):

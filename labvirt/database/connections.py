@@ -50,7 +50,7 @@ def connect(path: Path, *, migrating: bool = False) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         if connection.connection.driver_connection.in_transaction:  # type: ignore[union-attr]
-            return  # ours: unit_of_work.py began it without SQLAlchemy
+            return  # begun without SQLAlchemy: store.py, turns.py
         write = connection.get_execution_options().get("labvirt_write", False)
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, ForeignKeyConstraint, Table, and_, exc, func, select
+from sqlalchemy import Connection, Engine, ForeignKeyConstraint, PoolProxiedConnection, Table, and_, exc, func, select
 from sqlalchemy.sql import Executable
 
-from labvirt.database import statements
+from labvirt.database import statements, tables
 from labvirt.database.mapping import Row
 from labvirt.database.statements import Statement
 from labvirt.database.tables import NOUNS, metadata
@@ -32,19 +32,36 @@ _WORDS = {
     ("run",): "{noun} with the run",
 }
 
+SETTLED = frozenset({tables.labs, tables.classes, tables.images, tables.profiles, tables.profile_slots, tables.profile_labs})
+"""What every question of a terminal reads and people seldom change."""
+SETTLED_KEPT = 1000
+"""Answers for each connection."""
+
 
 class Store:
     """What a repository needs of a transaction."""
 
-    def __init__(self, connection: Connection, path: Path) -> None:
+    def __init__(self, engine: Engine, connection: PoolProxiedConnection, path: Path) -> None:
+        """Closing the connection is the caller's."""
+        self._engine = engine
         self._connection = connection
-        self._raw: sqlite3.Connection | None = connection.connection.driver_connection
+        self._raw: sqlite3.Connection | None = connection.driver_connection
         self._path = path
+        self._settled: dict[object, tuple[Row, ...]] | None = None
 
     def begin(self) -> None:
-        """What is read from here on is of one moment."""
+        """What is read from here on is of one moment. Rows of SETTLED that this connection read before are not read again
+        while nobody has committed anything: PRAGMA data_version grows with every commit of any other connection,
+        total_changes with every change of this one (sqlite.org/pragma.html).
+        """
         with translated(self._path):
-            self._open().execute("BEGIN")
+            raw = self._open()
+            raw.execute("BEGIN")
+            moment = (raw.execute("PRAGMA data_version").fetchone()[0], raw.total_changes)
+        info = self._connection.info
+        if info.get("moment") != moment:
+            info.update(moment=moment, settled={})
+        self._settled = info["settled"]
 
     def close(self) -> None:
         """Nothing more goes through here: the transaction may be somebody else's from now on."""
@@ -56,10 +73,17 @@ class Store:
 
     def find(self, table: Table, **equal: Any) -> tuple[Row, ...]:
         """The rows with these values in these columns, by primary key: what is asked often."""
+        kept = self._settled if table in SETTLED else None
+        key = (table, *equal.items())
+        if kept is not None and key in kept:
+            return kept[key]
         statement = statements.reading(table, tuple(equal))
         with translated(self._path):
             found = self._run(statement, equal).fetchall()
-        return tuple(dict(zip(statement.columns, row, strict=True)) for row in found)
+        rows = tuple(dict(zip(statement.columns, row, strict=True)) for row in found)
+        if kept is not None and len(kept) < SETTLED_KEPT:
+            kept[key] = rows
+        return rows
 
     def rows(self, statement: Executable) -> tuple[Row, ...]:
         with translated(self._path):
@@ -142,7 +166,7 @@ class Store:
 
     def _slowly(self) -> Connection:
         self._open()
-        return self._connection
+        return Connection(self._engine, self._connection)
 
     def _open(self) -> sqlite3.Connection:
         if self._raw is None:

@@ -16,7 +16,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine, PoolProxiedConnection
 
 from labvirt.database.trouble import BUSY_SECONDS, busy, explained, translated
 from labvirt.errors import DatabaseError
@@ -29,7 +29,7 @@ TOGETHER_SECONDS = 0.1
 class Transaction:
     """One BEGIN IMMEDIATE ... COMMIT. `waited_for`: somebody has committed and waits for `ended`."""
 
-    connection: Connection
+    connection: PoolProxiedConnection
     raw: sqlite3.Connection
     until: float
     waited_for: bool = False
@@ -93,8 +93,8 @@ class Turns:
             self._end()
 
     def _begin(self) -> Transaction:
-        connection = self._engine.connect()
-        raw = connection.connection.driver_connection
+        connection = self._engine.raw_connection()
+        raw = connection.driver_connection
         assert raw is not None
         try:
             raw.execute("BEGIN IMMEDIATE")

@@ -80,7 +80,7 @@ class SqliteDatabase:
     @contextmanager
     def write(self) -> Iterator[SqliteUnitOfWork]:
         transaction = self._turns.take()
-        store = Store(transaction.connection, self._path)
+        store = Store(self._engine, transaction.connection, self._path)
         try:
             yield SqliteUnitOfWork(store, lambda: self._turns.keep(transaction))
         finally:
@@ -91,8 +91,8 @@ class SqliteDatabase:
     @contextmanager
     def read(self) -> Iterator[SqliteUnitOfWork]:
         with translated(self._path):
-            connection = self._engine.connect()
-        store = Store(connection, self._path)
+            connection = self._engine.raw_connection()
+        store = Store(self._engine, connection, self._path)
         try:
             store.begin()
             yield SqliteUnitOfWork(store, None)

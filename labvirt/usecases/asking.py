@@ -147,8 +147,8 @@ def heartbeat(
     kiosk: str = "",
     error: str = "",
 ) -> None:
-    """What the kiosk says of itself is kept, as its word. Raises NotFound, NotAllowed, InvalidInput, EngineAway,
-    DatabaseError.
+    """What the kiosk says of itself is kept, as its word, within a second or so (beats.py). Raises NotFound,
+    NotAllowed, InvalidInput, EngineAway, DatabaseError.
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
@@ -162,9 +162,7 @@ def heartbeat(
         kiosk=one_line(kiosk, 40),
         error=one_line(error),
     )
-    with ports.database.write() as work:
-        work.heartbeats.put(beat)
-        work.commit()
+    ports.beats.put(ports.database, beat)
 
 
 def _proven(ports: Ports, id: str | None, source: IPv4Address | None) -> Terminal:

@@ -11,15 +11,17 @@ from labvirt.contracts.database import Database, HistoryEntry, UnitOfWork
 from labvirt.contracts.disks import Disks
 from labvirt.contracts.engine import EngineLink
 from labvirt.errors import LabVirtError
+from labvirt.usecases.beats import Beats
 from labvirt.usecases.pace import Pace
+from labvirt.usecases.pokes import Pokes
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets` counts display tickets in this process's memory: a restart forgets, which harms
-    nobody.
+    """One per process. `tickets`, `pokes` and `beats` are this process's memory of what was asked of it: a restart
+    forgets, which harms nobody.
     """
 
     database: Database
@@ -27,14 +29,18 @@ class Ports:
     clock: Clock
     disks: Disks
     tickets: Pace = field(default_factory=Pace)
+    pokes: Pokes = field(default_factory=Pokes)
+    beats: Beats = field(default_factory=Beats)
 
     def note(self, work: UnitOfWork, subject: str, what: str) -> None:
         """One line of history in this unit of work."""
         work.history.add(HistoryEntry(at=self.clock.now(), subject=subject, what=what))
 
     def poke(self) -> None:
-        """Tell the engine that wishes were written. An engine that is away finds them when it comes back."""
+        """The engine hears that wishes were written, at the latest by the poke that somebody else is about to send. An
+        engine that is away finds them when it comes back.
+        """
         try:
-            self.engine.poke()
+            self.pokes.send(self.engine.poke)
         except LabVirtError as error:
             log.info("the engine was not poked: %s", error)

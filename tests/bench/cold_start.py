@@ -22,6 +22,7 @@ NOTES = (
     "LabVirt's way: HTTP question, database, engine, overlay, TLS certificate, TAP, packet filters, sandboxed QEMU with SPICE and VNC.",
     "The baselines' way: qemu-img create or cp, then virsh create; VNC only, no filter, certificate or database; QEMU runs as root.",
     "Same image, memory, processor model (max), q35, virtio disk and card, TCG; the tiny image is 16 MB, so copying it whole costs little.",
+    "A2's rows contain the guest's own boot under emulation: overlay and full copy boot alike, so their difference there is noise.",
     "The question comes over the host's loopback, not over a terminal's cable.",
 )
 

@@ -12,8 +12,9 @@ from pathlib import Path
 BOOTED = b"LABVIRT GUEST BOOTED"
 _PONG = re.compile(rb"^pong [0-9.]+", re.MULTILINE)
 _ADDRESS = re.compile(rb"^LABVIRT GUEST READY name=\S+ address=\d|\"address\": ?\"\d", re.MULTILINE)
-AGAIN_SECONDS = 1.0
-"""We speak when the guest says that it has booted: what comes before is echoed, slowly. Should that line be missed, again this often."""
+AGAIN_SECONDS = 2.0
+"""We speak when the guest says that it has booted. Should that line be missed: again after this long, then twice as long and so on.
+Words that come before it boots are echoed, slowly, or stay in QEMU's buffers until those are full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,15 +30,17 @@ def listen(path: Path, *, timeout: float) -> Answered:
     deadline = time.monotonic() + timeout
     with _connect(path, deadline) as line:
         heard, pong, address, asked = b"", 0.0, 0.0, False
-        speak_at = time.monotonic() + AGAIN_SECONDS
+        pause = AGAIN_SECONDS
+        speak_at = time.monotonic() + pause
         while not (pong and address):
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"{path.parent.name} does not answer; it said {heard[-200:]!r}")
             if now >= speak_at or (BOOTED in heard and not asked):
                 asked = asked or BOOTED in heard
+                line.settimeout(max(0.001, deadline - now))
                 line.sendall(b"facts\n" if pong else b"ping\n")
-                speak_at = now + AGAIN_SECONDS
+                speak_at, pause = now + pause, pause * 2
             line.settimeout(max(0.001, min(speak_at, deadline) - time.monotonic()))
             try:
                 piece = line.recv(65536)

