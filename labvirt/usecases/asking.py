@@ -152,7 +152,7 @@ def heartbeat(
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
-    terminal = _proven(ports, id, source)
+    terminal = _proven(ports, id, source, lately=True)
     beat = Heartbeat(
         terminal=terminal.name,
         at=ports.clock.now(),
@@ -165,8 +165,8 @@ def heartbeat(
     ports.beats.put(ports.database, beat)
 
 
-def _proven(ports: Ports, id: str | None, source: IPv4Address | None) -> Terminal:
-    """The known terminal, if the request comes from the address that DHCP gave to its MAC."""
+def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
+    """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py)."""
     found = finding.find(ports, id, source)
     terminal = found.terminal
     if terminal is None:
@@ -176,7 +176,12 @@ def _proven(ports: Ports, id: str | None, source: IPv4Address | None) -> Termina
             f"The terminal {terminal.name} cannot be recognised by its lease.",
             hint=f"Give it its MAC address: labvirt terminal set {terminal.name} --mac ADDRESS",
         )
-    if owner(ports.engine.leases(terminal.lab), source, ports.clock.now()) != terminal.mac:
+    now = ports.clock.now()
+    if lately:
+        held = ports.leased.held(ports.engine, terminal.lab, source, terminal.mac, now, ports.clock.monotonic())
+    else:
+        held = owner(ports.engine.leases(terminal.lab), source, now) == terminal.mac
+    if not held:
         raise NotAllowed(
             f"The address {source} does not hold the lease of the terminal {terminal.name}.",
             hint="Only the terminal itself gets this, from the address that this controller's DHCP gave it.",

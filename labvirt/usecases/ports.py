@@ -12,6 +12,7 @@ from labvirt.contracts.disks import Disks
 from labvirt.contracts.engine import EngineLink
 from labvirt.errors import LabVirtError
 from labvirt.usecases.beats import Beats
+from labvirt.usecases.leased import Leased
 from labvirt.usecases.pace import Pace
 from labvirt.usecases.pokes import Pokes
 
@@ -20,8 +21,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets`, `pokes` and `beats` are this process's memory of what was asked of it: a restart
-    forgets, which harms nobody.
+    """One per process. `tickets`, `pokes`, `beats` and `leased` are this process's memory of what was asked of it and
+    told to it: a restart forgets, which harms nobody.
     """
 
     database: Database
@@ -31,6 +32,7 @@ class Ports:
     tickets: Pace = field(default_factory=Pace)
     pokes: Pokes = field(default_factory=Pokes)
     beats: Beats = field(default_factory=Beats)
+    leased: Leased = field(default_factory=Leased)
 
     def note(self, work: UnitOfWork, subject: str, what: str) -> None:
         """One line of history in this unit of work."""
