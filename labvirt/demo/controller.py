@@ -36,7 +36,7 @@ class DemoController:
 
     def set_up(self, terminals: int, image: Path) -> None:
         """Site, lab, image, profile and terminals exist. Raises HostNotReady with the refused command's words."""
-        self.call("init")
+        self.call("init", "--hypervisor", self._hypervisor)
         self.call("lab", "add", LAB, "--network", NETWORK)
         self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")
         self.call("profile", "add", "tiny", "--memory", str(MEMORY_MIB), "--disk", "tiny:virtio", "--protocol", "spice")

@@ -21,6 +21,9 @@ from labvirt.errors import Exhausted, LabVirtError
 
 log = logging.getLogger(__name__)
 
+SETTING_UP = "it is being set up"
+"""The problem of a lab whose first set-up has not ended: it passes by itself."""
+
 AGAIN_SECONDS = 10.0
 """After a failure, or when nothing changed and something is missing although it was applied."""
 
@@ -85,7 +88,7 @@ class Labs:
     def problem(self, lab: str) -> str:
         """Why this lab's network is not there; empty when it is."""
         with self._lock:
-            return self._problems.get(lab, "" if lab in self._applied else "it is being set up")
+            return self._problems.get(lab, "" if lab in self._applied else SETTING_UP)
 
     def findings(self) -> tuple[Finding, ...]:
         with self._lock:

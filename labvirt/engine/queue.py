@@ -87,7 +87,20 @@ def take_turns(ordered: Sequence[Guest], capacity: Capacity, at_once: int, memor
             continue
         place += 1
         if not lacks:
-            seconds = pace.until(place, at_once)
-            text = f"place {place}" if seconds is None else f"place {place}, about {seconds} s"
+            text = _told(place, pace, at_once)
             reasons[guest.name] = FULL + text if held else text
     return Turn(admitted=tuple(admitted), reasons=reasons)
+
+
+EXACT = 20
+"""Up to this place the number is exact. Further back it is rounded up, for every step of a long queue would change every line of it."""
+
+
+def _told(place: int, pace: Pace, at_once: int) -> str:
+    if place <= EXACT:
+        seconds = pace.until(place, at_once)
+        return f"place {place}" if seconds is None else f"place {place}, about {seconds} s"
+    step = 10 if place <= 100 else 100
+    rounded = math.ceil(place / step) * step
+    seconds = pace.until(rounded, at_once)
+    return f"place {rounded} or before" if seconds is None else f"place {rounded} or before, at most about {math.ceil(seconds / 60)} min"

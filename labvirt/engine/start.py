@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,12 +14,16 @@ from labvirt.contracts.network import GuestPort
 from labvirt.domain.guest import GuestState, StopHow
 from labvirt.domain.lab import Lab
 from labvirt.domain.profile import Protocol, SlotKind
+from labvirt.engine.labs import SETTING_UP
 from labvirt.engine.recording import Recording, Refused, guest_uid, record
 from labvirt.engine.rows import Rows
 from labvirt.engine.world import World
 from labvirt.errors import Conflict, HypervisorError, ImageDamaged, LabVirtError, NotFound, Unsupported
 
 log = logging.getLogger(__name__)
+
+LAB_SECONDS = 10.0
+"""A bridge, its rules and a DHCP server take a fraction of a second (docs/benchmarks.md); a loaded host takes longer."""
 
 
 class _MovedOn(Exception):
@@ -82,7 +87,7 @@ class Starter:
                 spice = SpiceDisplay(address=recorded.lab.network.gateway, tls_port=recorded.identity.display_port, tls=folder.path / "tls")
                 world.authority.issue(spice.tls, name=recorded.guest.name, address=spice.address, uid=recorded.uid)
             self._says(recorded, "its network port is being made")
-            if problem := self._lab_ready(recorded.lab.name):
+            if problem := self._lab_problem(recorded.lab.name):
                 raise HypervisorError(
                     f"The network of {recorded.lab.name} is not ready: {problem}", operation="start", subject=recorded.guest.name
                 )
@@ -92,6 +97,14 @@ class Starter:
             stack.callback(undo, "its machine could not be killed", lambda: world.hypervisor.stop(run, StopHow.KILL), first=True)
             world.hypervisor.start(spec_of(recorded, folder.path, chains, spice))
             stack.pop_all()
+
+    def _lab_problem(self, lab: str) -> str:
+        """Why the lab's network is not there. One that is just being set up (the lab is new, the engine has just begun) is waited for."""
+        clock, pause = self._world.clock, threading.Event()
+        deadline = clock.monotonic() + LAB_SECONDS
+        while (problem := self._lab_ready(lab)) == SETTING_UP and clock.monotonic() < deadline:
+            pause.wait(0.05)
+        return problem
 
     def _says(self, recorded: Recording, reason: str) -> None:
         """Before each side effect: is it still wanted? A newer wish wins over this start."""

@@ -70,6 +70,17 @@ def test_places_are_told_with_an_honest_time() -> None:
     assert turn.reasons["lab-07"] == "place 5, about 8 s"
 
 
+def test_one_step_of_a_long_queue_changes_few_lines_of_it() -> None:
+    line = fair_order([waiting("lab", seat, seat) for seat in range(1, 1001)])
+    before = take_turns(line, capacity(1 << 20), 2, lambda g: 64, Pace()).reasons
+    after = take_turns(line[1:], capacity(1 << 20), 2, lambda g: 64, Pace()).reasons
+    assert before["lab-22"] == "place 20"
+    assert before["lab-23"] == "place 30 or before"
+    assert before["lab-1000"] == "place 1000 or before"
+    changed = [name for name in after if after[name] != before.get(name)]
+    assert 20 <= len(changed) < 50  # with exact places it would be all 997
+
+
 def test_a_full_host_says_what_is_missing_and_nobody_overtakes() -> None:
     line = fair_order([waiting("lab", 1, 1), waiting("lab", 2, 2), waiting("lab", 3, 3)])
     memory = {"lab-01": 64, "lab-02": 900, "lab-03": 64}
