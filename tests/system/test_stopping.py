@@ -185,7 +185,7 @@ def test_a_damaged_image_fails_the_start_with_its_version_and_nothing_else(house
         assert "tiny" in row["reason"], row
         assert "v1" in row["reason"], row
         assert guest(2) not in house.machines()
-        assert not list((house.state / "runs").glob(f"{guest(2)}.g*"))
+        wait_for(lambda: not list((house.state / "runs").glob(f"{guest(2)}.g*")), "its folders are gone", 20)
         checked = house.run("image", "check")
         assert checked.code == 1
         assert checked.json["findings"][0]["fix"]
