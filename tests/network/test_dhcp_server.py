@@ -267,7 +267,7 @@ def test_two_labs_have_two_servers_and_one_that_stops_leaves_the_other(outside: 
 
 def test_the_server_has_two_rights_an_own_user_and_sees_its_folder_only(outside: Namespace, folder: Path) -> None:
     folder.mkdir(parents=True)
-    folder.chmod(0o700)  # like /root: nobody else may go through
+    folder.chmod(0o700)  # nobody else may go through
     dhcp = Dnsmasq(folder)
     dhcp.apply(lab(KNOWN))
     (running,) = server.find(folder / "lab-a")

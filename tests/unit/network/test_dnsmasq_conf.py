@@ -75,7 +75,7 @@ def test_the_reverse_zone_holds_the_whole_network(network: str, zone: str) -> No
 
 
 def test_as_root_the_server_sees_its_folder_only_and_keeps_two_rights() -> None:
-    folder = Path("/root/lab state/networks/lab-a")
+    folder = Path("/srv/lab state/networks/lab-a")
     argv = server.command(folder, (999, 65534))
     assert argv[0] == "bwrap"
     rights = "-all,+net_admin,+net_bind_service"
