@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench clean
+.PHONY: help setup demo test pytest check format bench sweep clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -36,6 +36,9 @@ format: setup ## Let ruff mend layout, import order and what else is safe
 
 bench: setup ## Measure, and compare with plain virsh in the same run. ARGS="--help" lists the benchmarks
 	@$(PYTHON) tests/bench/run.py $(ARGS)
+
+sweep: setup ## Kill the controller at every durable call of every verb on images (about an hour). ARGS="--verb publish-layer", "--sample 7"
+	@$(PYTHON) -m tests.sweep.sweep $(ARGS)
 
 clean: ## Remove what the other targets made in this checkout: .venv, caches, built packages
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

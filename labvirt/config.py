@@ -38,6 +38,16 @@ class Settings(BaseSettings):
     ticket_seconds: int = Field(30, ge=5, le=60, description="Life of a display secret.")
     reconcile_seconds: float = Field(5.0, gt=0, le=60, description="The slow loop: how often reality is compared without being asked.")
     start_timeout_seconds: int = Field(120, ge=5, description="A guest that is not ready by then has failed.")
+    jobs_at_once: int = Field(2, ge=1, le=16, description="Long works (imports, publishes) done at the same time; others wait in order.")
+    canary_seconds: int = Field(180, ge=10, description="A canary that has not got its lease and its port by then is red.")
+    layers: int = Field(4, ge=1, le=8, description="Files a version may stand on; a deeper one is flattened in the background.")
+    bin_days: float = Field(7, ge=0, description="Deleted images, versions and drafts stay in the recycle bin for so long.")
+    orphan_hours: float = Field(24, ge=0, description="A file that nobody knows stays for so long before garbage collection takes it.")
+    scrub_days: float = Field(7, ge=0, description="How often every byte of every version is read and compared; 0: never by itself.")
+    rescue_hours: float = Field(24, ge=0, description="What a guest had written is kept for so long after its run; 0: not at all.")
+    rescue_budget_mib: int = Field(20480, ge=0, description="Disk space for kept overlays; the oldest go first.")
+    idle_minutes: int = Field(30, ge=1, description="An admin session in which nothing happened for so long reminds its owner.")
+    largest_disk_gib: int = Field(2048, ge=1, description="Virtual disks beyond this are not accepted.")
     start_attempts: int = Field(4, ge=1, description="Starts that may fail in a row before the seat is left alone until asked again.")
 
     @classmethod
@@ -102,6 +112,9 @@ class StatePaths:
     engine.sock       the engine's socket         networks/  one folder per lab: what dnsmasq is given, leases
     locks/            flock files                 secrets/   CA key and the like, 0600
     logs/             engine.log, web.log         fake/      the fake drivers' memory
+    drafts/           admin sessions' overlays    kept/      overlays of ended runs (rescue)
+    uploads/          files that are being sent   canaries/  pictures of versions on trial
+    checks/           profiles' own check files
     """
 
     def __init__(self, root: Path) -> None:
@@ -116,6 +129,14 @@ class StatePaths:
         self.networks = root / "networks"
         self.secrets = root / "secrets"
         self.fake = root / "fake"
+        self.drafts = root / "drafts"
+        self.kept = root / "kept"
+        self.uploads = root / "uploads"
+        self.canaries = root / "canaries"
+        self.checks = root / "checks"
 
     def folders(self) -> tuple[Path, ...]:
-        return self.locks, self.logs, self.images, self.runs, self.networks, self.secrets, self.fake
+        return (
+            *(self.locks, self.logs, self.images, self.runs, self.networks, self.secrets, self.fake),
+            *(self.drafts, self.kept, self.uploads, self.canaries, self.checks),
+        )

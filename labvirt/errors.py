@@ -11,6 +11,7 @@ LabVirtError                    code, sentence, hint, retryable
  |    +-- GuestNotReady         guest, state
  +-- NotAllowed                 what, why
  +-- TooManyRequests            retry_seconds
+ +-- Cancelled                  a job was ended by a person
  +-- Unsupported                capability, driver
  +-- Exhausted                  resource: seats, addresses, memory, disk
  +-- HostNotReady               what is lacking, and the command that mends it
@@ -136,6 +137,12 @@ class TooManyRequests(LabVirtError):
     def __init__(self, what: str, retry_seconds: int) -> None:
         super().__init__(f"{what} was asked too often.", hint=f"Ask again in {retry_seconds} s.")
         self.retry_seconds = retry_seconds
+
+
+class Cancelled(LabVirtError):
+    """A job was ended because a person wanted it; nothing of it is left."""
+
+    code = "cancelled"
 
 
 class Unsupported(LabVirtError):

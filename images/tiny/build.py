@@ -15,6 +15,7 @@ import fcntl
 import gzip
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
@@ -33,16 +34,22 @@ from typing import Any
 RECIPE = Path(__file__).resolve().parent
 KERNEL_META = "linux-image-cloud-amd64"
 TOOLS = ("busybox-static", "mtools", "syslinux", "syslinux-common")
+AGENT = "qemu-guest-agent"
+AGENT_LIBRARIES = ("libc6", "libglib2.0-0t64", "libglib2.0-0", "libpcre2-8-0", "libnuma1", "libudev1", "liburing2")
+"""Where its libraries are, by the names of Debian 12 and 13; one that this release does not have is passed over."""
 
 SECTOR = 512
 VIRTUAL_SIZE = 256 << 20
 PARTITION_START = 1 << 20
-PARTITION_END = 32 << 20  # From here to the end of the disk nothing is stored: tests may write there.
+PARTITION_END = 26 << 20
+AGENT_START = PARTITION_END  # The agent, unpacked after the boot and only where the machine has its channel: it costs no boot any time.
+FREE_FROM = 32 << 20  # From here to the end of the disk nothing is stored: tests may write there.
+# The guest's own `keep` stores its records in the first 64 KiB of that (guest/lib/labvirt/disk.sh).
 
 # What a module list names is loaded in this order, each after what it depends on. A name this kernel lacks is left out:
 # the cloud kernel has no ahci and no emulated network card, a generic one has.
 EARLY_MODULES = ("virtio_pci", "virtio_net", "e1000", "e1000e", "8139cp", "button", "evdev", "virtio_rng")
-DISK_MODULES = ("virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci")
+DISK_MODULES = ("virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci", "virtio_console")
 
 # The serial line is the only console, at level 0: it stays quiet for the line protocol and still shows a panic;
 # the screen belongs to guest/sbin/screen. The rest saves time that emulated processors have not.
@@ -100,7 +107,9 @@ def ask_apt() -> dict[str, dict[str, str]]:
         kernel = re.search(r"^\s+Depends: (linux-image-\S+)$", depends, re.MULTILINE)
         if kernel is None:
             raise RecipeError(f"apt does not say which kernel the package {KERNEL_META} stands for: {advice}.")
-        listing = run("apt-cache", "show", "--no-all-versions", kernel[1], *TOOLS)
+        known = set(run("apt-cache", "pkgnames", "lib").split())
+        libraries = [name for name in AGENT_LIBRARIES if name in known]
+        listing = run("apt-cache", "show", "--no-all-versions", kernel[1], *TOOLS, AGENT, *libraries)
     except RecipeError as error:
         if "failed with status" in str(error):
             raise RecipeError(f"apt does not know all of {', '.join((KERNEL_META, *TOOLS))}: {advice}.") from error
@@ -138,6 +147,12 @@ def content_key(packages: dict[str, dict[str, str]]) -> str:
     for name in sorted(packages):
         digest.update(f"{name}\0{packages[name]['version']}\0{packages[name]['sha256']}\n".encode())
     return digest.hexdigest()
+
+
+def known_packages(cache: Path, *, refresh: bool) -> dict[str, dict[str, str]]:
+    """The cache's record, unless it is of an older recipe that needed less; else what apt says."""
+    packages = None if refresh else pinned_packages(cache)
+    return packages if packages is not None and {*TOOLS, AGENT} <= set(packages) else ask_apt()
 
 
 # --- getting and unpacking packages -----------------------------------------------------------------------------------
@@ -204,8 +219,47 @@ def cpio_entry(number: int, name: str, mode: int, data: bytes = b"", device: tup
     return head + b"\0" * (-len(head) % 4) + data + b"\0" * (-len(data) % 4)
 
 
-def initial_file_system(unpacked: Path) -> bytes:
-    """The guest's files as a gzip-compressed cpio archive. Written here, so device nodes need no root."""
+def archive_of(files: dict[str, tuple[int, bytes]], *, first: list[bytes] | None = None) -> bytes:
+    """A cpio archive of these files, with the folders they lie in. Written here, so device nodes need no root."""
+    folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
+    archive = [cpio_entry(0, name, stat.S_IFDIR | 0o755) for name in sorted(folders)]
+    archive += first or []
+    archive += [cpio_entry(0, name, mode, data) for name, (mode, data) in sorted(files.items())]
+    archive.append(cpio_entry(0, "TRAILER!!!", 0))
+    return b"".join(archive)
+
+
+def needed_libraries(program: bytes) -> list[str]:
+    """The DT_NEEDED entries of a 64-bit little-endian ELF file (System V ABI, chapters 4 and 5)."""
+    table, size, count = (*struct.unpack_from("<Q", program, 32), *struct.unpack_from("<HH", program, 54))
+    parts = [struct.unpack_from("<IIQQQQ", program, table + size * number) for number in range(count)]
+    (dynamic,) = (part for part in parts if part[0] == 2)  # PT_DYNAMIC
+    entries = list(struct.iter_unpack("<QQ", program[dynamic[2] : dynamic[2] + dynamic[5]]))
+    (names,) = (value for tag, value in entries if tag == 5)  # DT_STRTAB: an address, found in its PT_LOAD
+    (start,) = (part[2] + names - part[3] for part in parts if part[0] == 1 and part[3] <= names < part[3] + part[5])
+    places = [start + value for tag, value in entries if tag == 1]  # DT_NEEDED
+    return [program[place : program.index(b"\0", place)].decode() for place in places]
+
+
+def agent_archive(unpacked: Path) -> bytes:
+    """qemu-ga and the libraries it names, as an xz-compressed cpio archive; empty when one of them is in no package we know."""
+    wanted, files = ["qemu-ga"], dict[str, tuple[int, bytes]]()
+    while wanted:
+        name = wanted.pop()
+        found = [file for file in unpacked.rglob(name) if file.is_file()]
+        if not found:
+            return b""
+        data = found[0].read_bytes()
+        # Programs look for their interpreter in /lib64, and Debian's interpreter looks for libraries in /lib, and not there.
+        folder = "sbin" if name == "qemu-ga" else "lib64" if name.startswith("ld-linux") else "lib"
+        files[f"{folder}/{name}"] = (stat.S_IFREG | 0o755, data)
+        have = {Path(file).name for file in files}
+        wanted += [each for each in needed_libraries(data) if each not in have and each not in wanted]
+    return lzma.compress(archive_of(files), format=lzma.FORMAT_XZ, check=lzma.CHECK_CRC32)
+
+
+def initial_file_system(unpacked: Path, agent: bytes) -> bytes:
+    """The guest's files as a gzip-compressed cpio archive."""
     (modules,) = (unpacked / "lib/modules").iterdir()
     busybox = unpacked / "bin/busybox"
     files: dict[str, tuple[int, bytes]] = {"bin/busybox": (stat.S_IFREG | 0o755, busybox.read_bytes())}
@@ -229,14 +283,13 @@ def initial_file_system(unpacked: Path) -> bytes:
     for applet in ("uevent", "acpid", "reboot", "poweroff"):
         files.setdefault(f"sbin/{applet}", (stat.S_IFLNK | 0o777, b"../bin/busybox"))
 
-    folders = {str(parent) for name in files for parent in Path(name).parents} - {"."}
-    archive = [cpio_entry(0, name, stat.S_IFDIR | 0o755) for name in sorted(folders | {"dev", "proc", "sys"})]
+    place = f"{AGENT_START >> 20} {len(agent)}\n" if agent else ""
+    files["lib/labvirt/agent"] = (stat.S_IFREG | 0o644, place.encode())
+    first = [cpio_entry(0, name, stat.S_IFDIR | 0o755) for name in ("dev", "proc", "sys")]
     # What init opens before devtmpfs is there.
-    archive.append(cpio_entry(0, "dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
-    archive.append(cpio_entry(0, "dev/null", stat.S_IFCHR | 0o666, device=(1, 3)))
-    archive += [cpio_entry(0, name, mode, data) for name, (mode, data) in sorted(files.items())]
-    archive.append(cpio_entry(0, "TRAILER!!!", 0))
-    return gzip.compress(b"".join(archive), compresslevel=9, mtime=0)
+    first.append(cpio_entry(0, "dev/console", stat.S_IFCHR | 0o600, device=(5, 1)))
+    first.append(cpio_entry(0, "dev/null", stat.S_IFCHR | 0o666, device=(1, 3)))
+    return gzip.compress(archive_of(files, first=first), compresslevel=9, mtime=0)
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
@@ -255,7 +308,10 @@ def write_boot_record(disk: Path, code: Path) -> None:
 def make_disk(unpacked: Path, work: Path) -> Path:
     """The bootable disk as an uncompressed qcow2 file (a compressed one triples the boot time on IDE)."""
     tools = unpacked / "usr/bin"
-    (work / "initrd.gz").write_bytes(initial_file_system(unpacked))
+    agent = agent_archive(unpacked)
+    if len(agent) > FREE_FROM - AGENT_START:
+        raise RecipeError("The guest agent has grown too large for its place on the disk: move AGENT_START and PARTITION_END.")
+    (work / "initrd.gz").write_bytes(initial_file_system(unpacked, agent))
     (work / "syslinux.cfg").write_text(BOOT_MENU)
     (kernel,) = (unpacked / "boot").glob("vmlinuz-*")
     disk = work / "disk.raw"
@@ -270,6 +326,9 @@ def make_disk(unpacked: Path, work: Path) -> Path:
     run(tools / "syslinux", "--install", "--offset", str(PARTITION_START), disk, path=tools)
     for source, name in ((work / "syslinux.cfg", "syslinux.cfg"), (kernel, "vmlinuz"), (work / "initrd.gz", "initrd.gz")):
         run(tools / "mcopy", "-i", drive, source, f"::{name}", path=tools)
+    with disk.open("r+b") as stream:
+        stream.seek(AGENT_START)
+        stream.write(agent)
     image = work / "tiny.qcow2"
     run("qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, image)
     return image
@@ -342,7 +401,7 @@ def build(packages: dict[str, dict[str, str]], key: str, cache: Path) -> dict[st
             "sha256": file_sha256(folder / "tiny.qcow2"),
             "size": (folder / "tiny.qcow2").stat().st_size,
             "virtual_size": VIRTUAL_SIZE,
-            "free_from": PARTITION_END,
+            "free_from": FREE_FROM,
             "packages": {name: packages[name]["version"] for name in sorted(packages)},
             "built_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -372,11 +431,11 @@ def main() -> int:
     cache = options.cache.absolute()
     try:
         if options.key:
-            packages = (None if options.refresh else pinned_packages(cache)) or ask_apt()
+            packages = known_packages(cache, refresh=options.refresh)
             print(content_key(packages))
             return 0
         with locked(cache):
-            packages = (None if options.refresh else pinned_packages(cache)) or ask_apt()
+            packages = known_packages(cache, refresh=options.refresh)
             key = content_key(packages)
             path, known = cache / key / "tiny.qcow2", finished(cache / key)
             manifest = known or build(packages, key, cache)

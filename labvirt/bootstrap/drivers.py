@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which drivers fit together, by settings.hypervisor; and the machine they work on."""
+"""Which drivers fit together, by settings.hypervisor; and the machine they work on. Disk files are storage.py's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from labvirt.contracts.authority import Authority
     from labvirt.contracts.database import Database
     from labvirt.contracts.dhcp import DhcpServer, NameLookup
-    from labvirt.contracts.disks import Disks
     from labvirt.contracts.hypervisor import Hypervisor
     from labvirt.contracts.network import Network
     from labvirt.domain.host import HostLoad
@@ -24,7 +23,6 @@ class Drivers:
     """One set that fits together."""
 
     hypervisor: Hypervisor
-    disks: Disks
     network: Network
     dhcp: DhcpServer
     names: NameLookup
@@ -57,16 +55,6 @@ class LocalMachine:
         return machine.boot_id()
 
 
-def disks_of(settings: Settings, paths: StatePaths) -> Disks:
-    if settings.hypervisor == "fake":
-        from labvirt.disks.fake import FakeDisks
-
-        return FakeDisks(paths.images, paths.runs, paths.fake / "disks.json")
-    from labvirt.disks.driver import QcowDisks
-
-    return QcowDisks(paths.images, paths.runs)
-
-
 def hypervisor_of(settings: Settings, paths: StatePaths, database: Database) -> Hypervisor:
     if settings.hypervisor == "fake":
         from labvirt.hypervisors.fake import FakeHypervisor
@@ -90,10 +78,13 @@ def hypervisor_of(settings: Settings, paths: StatePaths, database: Database) -> 
 
 
 def _probe_guest(database: Database, paths: StatePaths) -> Path | None:
-    """The published tiny guest: it says on its serial line that Linux has reached userspace."""
+    """A version of the tiny guest whose file is complete by itself, the published one if it is: it says on its serial line that Linux has
+    reached userspace."""
     with database.read() as work:
         image = work.images.get("tiny")
-        version = work.images.version("tiny", image.published) if image and image.published else None
+        complete = [version for version in work.images.versions("tiny") if version.backing is None] if image else []
+    published = image.published if image else None
+    version = next((each for each in complete if each.number == published), complete[-1] if complete and published else None)
     return paths.images / version.file if version else None
 
 
@@ -109,7 +100,6 @@ def drivers_of(settings: Settings, paths: StatePaths, database: Database) -> Dri
         dhcp = FakeDhcp(paths.fake / "dhcp.json", SystemClock(), eager=True)
         return Drivers(
             hypervisor=hypervisor_of(settings, paths, database),
-            disks=disks_of(settings, paths),
             network=FakeNetwork(paths.fake / "network.json"),
             dhcp=dhcp,
             names=FakeLookup(dhcp),
@@ -122,11 +112,10 @@ def drivers_of(settings: Settings, paths: StatePaths, database: Database) -> Dri
 
     if settings.hypervisor == "libvirt":
         # Its guests open their files by the host's paths, as users of their own: they may walk through, and list nothing.
-        for folder in (paths.root, paths.images, paths.runs):
+        for folder in (paths.root, paths.images, paths.runs, paths.kept):
             folder.chmod(0o711)
     return Drivers(
         hypervisor=hypervisor_of(settings, paths, database),
-        disks=disks_of(settings, paths),
         network=LinuxNetwork(),
         dhcp=Dnsmasq(paths.networks),
         names=DnsLookup(),

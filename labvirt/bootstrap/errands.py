@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labvirt.bootstrap.drivers import LocalMachine, disks_of, hypervisor_of, probe_cache
+from labvirt.bootstrap.drivers import LocalMachine, hypervisor_of, probe_cache
 from labvirt.bootstrap.opening import open_database, paths_of, settings_of
+from labvirt.bootstrap.storage import store_of
 from labvirt.cli.app import DemoWish
 from labvirt.domain.findings import Finding
 from labvirt.errors import DatabaseError, HostNotReady
@@ -54,7 +55,7 @@ def doctor(state: Path) -> tuple[Finding, ...]:
         machine=LocalMachine(paths.runs),
         driver=driver,
         database=lambda: open_database(state),
-        disks=lambda: disks_of(settings, paths),
+        store=lambda: store_of(settings, paths),
     )
 
 

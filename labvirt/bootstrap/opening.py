@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from labvirt.bootstrap.drivers import disks_of
+from labvirt.bootstrap.storage import Storage, limits_of, storage_of
 from labvirt.usecases.ports import Ports
 
 if TYPE_CHECKING:
     from labvirt.config import Settings, StatePaths
     from labvirt.contracts.database import Database
+    from labvirt.contracts.engine import EngineLink
 
 
 def settings_of(state: Path, **overrides: object) -> Settings:
@@ -36,20 +37,35 @@ def open_database(state: Path, *, create: bool = False) -> Database:
 
 @contextmanager
 def ports(state: Path) -> Iterator[Ports]:
-    """The doors of a site that is set up, for one command. Raises HostNotReady, DatabaseError, InvalidInput
-    (labvirt.toml).
+    """The doors of a site that is set up, for one command; long works may be done with them in this process. Raises HostNotReady,
+    DatabaseError, InvalidInput (labvirt.toml).
     """
     from labvirt.link.client import EngineClient
-    from labvirt.system.clock import SystemClock
 
     settings, paths = settings_of(state), paths_of(state)
     database = open_database(state)
     try:
-        yield Ports(
-            database=database,
-            engine=EngineClient(paths.engine_socket),
-            clock=SystemClock(),
-            disks=disks_of(settings, paths),
-        )
+        yield ports_over(settings, paths, database, storage_of(settings, paths), EngineClient(paths.engine_socket))
     finally:
         database.close()
+
+
+def ports_over(settings: Settings, paths: StatePaths, database: Database, storage: Storage, engine: EngineLink) -> Ports:
+    """The doors of use cases, over what is open already."""
+    from labvirt.system.clock import SystemClock
+    from labvirt.system.named_locks import NamedLocks
+
+    return Ports(
+        database=database,
+        engine=engine,
+        clock=SystemClock(),
+        disks=storage.disks,
+        store=storage.store,
+        drafts=storage.drafts,
+        kept=storage.kept,
+        offline=storage.offline,
+        trials=storage.trials,
+        locks=NamedLocks(paths.locks),
+        uploads=storage.uploads,
+        limits=limits_of(settings),
+    )

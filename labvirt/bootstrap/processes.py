@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from labvirt import __version__
 from labvirt.bootstrap.drivers import LocalMachine, drivers_of
-from labvirt.bootstrap.opening import open_database, paths_of, ports, settings_of
+from labvirt.bootstrap.opening import open_database, paths_of, ports, ports_over, settings_of
 from labvirt.bootstrap.site import web_key
+from labvirt.bootstrap.storage import guest_uid_base, make_folders, storage_of
 from labvirt.cli.app import ServeOptions
 from labvirt.errors import Conflict, HostNotReady
 
@@ -96,7 +97,6 @@ def engine(state: Path) -> int:
     from labvirt.engine.world import World
     from labvirt.link.server import EngineServer
     from labvirt.system.clock import SystemClock
-    from labvirt.system.privileges import is_root
 
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
     settings, paths = settings_of(state), paths_of(state)
@@ -105,11 +105,15 @@ def engine(state: Path) -> int:
         database = open_database(state)
         with database.read() as work:
             hosts = work.hosts.list()
-        drivers = drivers_of(settings, paths, database)
+        make_folders(paths)
+        drivers, storage = drivers_of(settings, paths, database), storage_of(settings, paths)
         world = World(
             database=database,
             hypervisor=drivers.hypervisor,
-            disks=drivers.disks,
+            disks=storage.disks,
+            store=storage.store,
+            drafts=storage.drafts,
+            kept=storage.kept,
             network=drivers.network,
             dhcp=drivers.dhcp,
             names=drivers.names,
@@ -120,6 +124,8 @@ def engine(state: Path) -> int:
             version=__version__,
             own_uid=os.geteuid(),
             pid=os.getpid(),
+            images=paths.images,
+            runs=paths.runs,
             settings=EngineSettings(
                 host=hosts[0].name if len(hosts) == 1 else socket.gethostname(),
                 starts_at_once=settings.starts_at_once,
@@ -128,10 +134,15 @@ def engine(state: Path) -> int:
                 start_attempts=settings.start_attempts,
                 ticket_seconds=settings.ticket_seconds,
                 controller_port=settings.controller_port,
-                guest_uid_base=settings.guest_uid_base if is_root() and settings.hypervisor != "fake" else None,
+                guest_uid_base=guest_uid_base(settings),
+                settle_seconds=0.0
+                if settings.hypervisor == "fake"
+                else EngineSettings().settle_seconds,  # what is not real boots in no time
+                jobs_at_once=settings.jobs_at_once,
+                keep_overlays=settings.rescue_hours > 0,
             ),
         )
-        acting = Engine(world)
+        acting = Engine(world, lambda link: ports_over(settings, paths, database, storage, link))
         server = EngineServer(acting, paths.engine_socket)
         server.open()
         try:

@@ -9,11 +9,13 @@ from pathlib import Path
 import click
 
 from labvirt.cli import shapes, words
+from labvirt.cli.amounts import counted, moment
 from labvirt.cli.session import Noun, Session, pass_session
-from labvirt.domain.guest import Guest, StopHow
+from labvirt.domain.guest import Guest, Purpose, StopHow
 from labvirt.errors import InvalidInput
-from labvirt.usecases import inspect, power
+from labvirt.usecases import inspect, power, seats
 from labvirt.usecases.inspect import Explanation
+from labvirt.usecases.seats import SeatRestart
 
 
 @click.group(cls=Noun)
@@ -27,29 +29,48 @@ def _line(each: Guest) -> str:
 
 
 def _told(session: Session, /, each: Guest) -> None:
-    session.show(shapes.guest(each), [_line(each)])
+    session.show(
+        shapes.guest(each),
+        [
+            _line(each),
+            *([f"  {each.purpose} of {each.source}"] if each.purpose is not Purpose.SEAT and each.source else []),
+            *([f"  CD {each.cdrom}" + (", boots from it" if each.boot_cdrom else "")] if each.cdrom else []),
+            *(
+                [f"  to be {'stopped' if each.due == 'stop' else 'started afresh'} at {moment(each.due_at)}: {each.notice}"]
+                if each.due
+                else []
+            ),
+        ],
+    )
 
 
 @guest.command("list")
 @click.option("--lab", type=words.NAME, help="Only of this lab.")
 @pass_session
 def list_guests(session: Session, /, lab: str | None) -> None:
-    """All guests that were ever wanted."""
+    """All guests that were ever wanted. With their versions now and at their next start."""
     with session.ports() as ports:
         found = power.guests(ports, lab)
+        living = {each.guest: each for each in seats.versions(ports, lab=lab)}
+
+    def versions(each: Guest) -> str:
+        if each.name in living:
+            return living[each.name].words
+        return ", ".join(f"{disk.image} v{disk.version}" for disk in each.disks)
+
     session.table(
-        [shapes.guest(each) for each in found],
-        ("NAME", "STATE", "SINCE", "WISH", "TERMINAL", "PROFILE", "VERSIONS", "REASON"),
+        [shapes.guest_at_seat(each, living.get(each.name)) for each in found],
+        ("NAME", "STATE", "SINCE", "WISH", "FOR", "PROFILE", "VERSIONS", "REASON"),
         (
             (
                 g.name,
                 g.state,
-                f"{g.since:%F %T}",
+                moment(g.since),
                 g.wish,
-                g.terminal,
+                g.terminal if g.purpose is Purpose.SEAT else f"{g.purpose} {g.source}".rstrip(),
                 g.profile,
-                ", ".join(f"{disk.image} v{disk.version}" for disk in g.disks),
-                g.reason,
+                versions(g),
+                g.notice or g.reason,
             )
             for g in found
         ),
@@ -108,6 +129,53 @@ def fresh_guest(session: Session, /, name: str) -> None:
         _told(session, power.fresh(ports, name))
 
 
+@guest.command("run")
+@click.argument("name", type=words.GUEST)
+@click.option("--cdrom", type=words.FILE, required=True, help="Disc image for its CD-ROM drive.")
+@click.option("--boot", type=click.Choice(["cdrom", "disk"]), default="disk", help="What it boots from (default: disk).")
+@pass_session
+def run_guest(session: Session, /, name: str, cdrom: Path, boot: str) -> None:
+    """A new run with a CD in its drive, until its next fresh run. What it writes is forgotten: to install for good, see `admin start`.
+
+    \b
+    labvirt guest run lab-a-07 --cdrom /srv/memtest.iso --boot cdrom
+    """
+    with session.ports() as ports:
+        _told(session, power.run_with_cdrom(ports, name, cdrom, boot=boot == "cdrom"))
+
+
+@guest.command("restart-old")
+@click.option("--lab", type=words.NAME, help="Only in this lab.")
+@click.option("--image", type=words.NAME, help="Only those with an old version of this image.")
+@click.option("--grace", "grace_seconds", type=int, default=300, help="Seconds for whoever sits there (default 300).")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@pass_session
+def restart_old(session: Session, /, lab: str | None, image: str | None, grace_seconds: int, dry_run: bool) -> None:
+    """Start seats with an old version afresh. At once where nobody is connected, else after a grace, and told so.
+
+    \b
+    labvirt guest restart-old --image tiny --dry-run
+    labvirt guest restart-old --lab lab-a --grace 600
+    """
+    with session.ports() as ports:
+        found = seats.restart_old(ports, lab=lab, image=image, grace_seconds=grace_seconds, by=session.who, dry_run=dry_run)
+        now = ports.clock.now()
+
+    def row(each: SeatRestart) -> tuple[object, ...]:
+        when = "stays" if each.at is None else "now" if each.at <= now else moment(each.at)
+        return each.guest, each.versions.words, when, each.why
+
+    session.table(
+        [shapes.seat_restart(each) for each in found],
+        ("SEAT", "VERSIONS", "AFRESH", "WHY"),
+        map(row, found),
+        empty="Every seat that runs has the version it would get now.",
+    )
+    if found and not session.as_json:
+        due = sum(each.at is not None for each in found)
+        session.say(f"{counted(due, 'seat')} {'would be' if dry_run else 'to be'} started afresh.")
+
+
 @guest.command("screenshot")
 @click.argument("name", type=words.GUEST)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
@@ -136,7 +204,7 @@ def explain_guest(session: Session, /, name: str) -> None:
 
 def _explained(told: Explanation) -> list[str]:
     identity, lease = told.identity, told.lease
-    state = "never wanted" if told.guest is None else _line(told.guest).removeprefix(f"{told.name} is ")
+    state = "never wanted" if told.guest is None else _line(told.guest).removeprefix(f"{told.name} is ").removesuffix(".")
     run = f", run {told.guest.run}" if told.guest and told.guest.run else ""
     lease_text = f"{lease.address} as {lease.name or 'nameless'}" if lease else told.lease_problem or "none"
     return [

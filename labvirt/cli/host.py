@@ -10,6 +10,7 @@ import click
 from labvirt.cli import words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.cli.shapes import plain
+from labvirt.cli.under_way import under_way, under_way_lines, under_way_shape
 from labvirt.domain.host import Host
 from labvirt.errors import EngineAway, InvalidInput
 from labvirt.usecases import hosts
@@ -59,7 +60,7 @@ def list_hosts(session: Session) -> None:
 @click.option("--engine", is_flag=True, help="Insist on the engine's answer: exit code 3 when it is away.")
 @pass_session
 def show_host(session: Session, /, name: str | None, engine: bool) -> None:
-    """One host (default: the only one) and its engine."""
+    """Show one host and its engine. Default: the only one. With open admin sessions, and jobs that go on."""
     with session.ports() as ports:
         found = hosts.one(ports, name) if name is not None else _only(hosts.everything(ports))
         try:
@@ -68,6 +69,8 @@ def show_host(session: Session, /, name: str | None, engine: bool) -> None:
             if engine:
                 raise
             status, problem = None, error.sentence
+        drafts, going_on = under_way(ports)
+        now = ports.clock.now()
     told: dict[str, Any] = plain(found)
     lines = _lines(found)
     if status is None:
@@ -79,7 +82,10 @@ def show_host(session: Session, /, name: str | None, engine: bool) -> None:
             *(f"  waits: {each}" for each in status.queue),
             *(f"  {each.severity}: {each.sentence} {each.fix}".rstrip() for each in status.findings),
         ]
-    session.show(told | {"engine": plain(status), "engine_problem": problem}, lines)
+    session.show(
+        told | {"engine": plain(status), "engine_problem": problem} | under_way_shape(drafts, going_on, now),
+        [*lines, *(f"  {line}" for line in under_way_lines(drafts, going_on))],
+    )
 
 
 @host.command("set")

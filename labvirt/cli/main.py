@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from labvirt import __version__
 from labvirt.cli import errors
 from labvirt.cli.app import App
 from labvirt.cli.session import Command, Noun, Session
@@ -24,7 +25,7 @@ MODULES = {
     "doctor": "site",
     "verify": "site",
     "history": "site",
-    "version": "site",
+    "version": "version",
     "overview": "site",
     "serve": "serving",
     "engine": "serving",
@@ -35,10 +36,19 @@ MODULES = {
     "class": "terminal_class",
     "profile": "profile",
     "image": "image",
+    "admin": "admin",
+    "rescue": "rescue",
+    "job": "job",
     "guest": "guest",
     "host": "host",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
+
+
+def _version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"LabVirt {__version__}")
+        ctx.exit()
 
 
 class Root(Noun):
@@ -47,6 +57,9 @@ class Root(Noun):
     def __init__(self, app: App) -> None:
         super().__init__("labvirt", help="LabVirt: one virtual machine for each seat of a computer lab.")
         self._app = app
+        self.params.append(
+            click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="LabVirt's own.")
+        )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(MODULES)
@@ -75,7 +88,7 @@ class Root(Noun):
         except click.ClickException as error:
             code = errors.report_wrong_use(error.format_message(), "", as_json=session.as_json)
         except (click.Abort, KeyboardInterrupt):
-            code = 130  # 128 + SIGINT, as shells do
+            code = errors.INTERRUPTED
         except BrokenPipeError:
             sys.stderr.close()  # whoever read us has gone: nobody is left to tell
             code = errors.NO

@@ -6,6 +6,8 @@ first argument.
 from __future__ import annotations
 
 import json
+import os
+import pwd
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +17,9 @@ from typing import Any
 import click
 
 from labvirt.cli.app import App
+from labvirt.cli.errors import harmless
 from labvirt.cli.shapes import plain
+from labvirt.domain.names import one_line
 from labvirt.usecases.ports import Ports
 
 
@@ -33,24 +37,37 @@ class Session:
 
         return state_folder(self.state_option)
 
+    @property
+    def who(self) -> str:
+        """Who asks, for the history: the account behind sudo, else that of this process."""
+        name = os.environ.get("SUDO_USER") or ""
+        if not name:
+            try:
+                name = pwd.getpwuid(os.getuid()).pw_name
+            except KeyError:
+                name = f"uid {os.getuid()}"
+        return one_line(name, 64)
+
     def ports(self) -> AbstractContextManager[Ports]:
         return self.app.ports(self.state)
 
     def say(self, sentence: str) -> None:
         """A message for people, on stderr with --json (stdout is the machine's)."""
-        click.echo(sentence, err=self.as_json)
+        click.echo(harmless(sentence), err=self.as_json)
 
     def show(self, data: Any, lines: Iterable[str] = ()) -> None:
         """The JSON document, or these lines."""
         if self.as_json:
-            sys.stdout.write(json.dumps(plain(data), ensure_ascii=False) + "\n")
+            document = json.dumps(plain(data), ensure_ascii=False)
+            # A name out of a guest's disk may be no text at all: then it is written in escapes.
+            sys.stdout.write((document if document.isprintable() else json.dumps(plain(data))) + "\n")
             return
         for line in lines:
-            click.echo(line)
+            click.echo(harmless(line))
 
     def table(self, data: Any, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """The JSON document, or a table; `empty` is the sentence for a table without rows."""
-        listed = [tuple("" if cell is None else str(cell) for cell in row) for row in rows]
+        listed = [tuple("" if cell is None else harmless(str(cell)) for cell in row) for row in rows]
         if self.as_json or not listed:
             self.show(data, [empty])
             return

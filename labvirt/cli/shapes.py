@@ -13,13 +13,19 @@ from typing import Any
 from uuid import UUID
 
 from labvirt.domain.addresses import AddressPlan, InterfaceName, MacAddress
+from labvirt.domain.canary import Canary
+from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest, RunId
+from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
+from labvirt.usecases.catalogue import ImageView, VersionView
 from labvirt.usecases.classes import ClassView
-from labvirt.usecases.images import ImageView
 from labvirt.usecases.inspect import Explanation
+from labvirt.usecases.rescue import KeptView
+from labvirt.usecases.seats import SeatRestart, SeatVersions
+from labvirt.usecases.sessions import SessionView
 
 _TEXT = (MacAddress, InterfaceName, RunId, IPv4Address, IPv4Network, PurePath, UUID, Enum, str)
 
@@ -83,9 +89,80 @@ def guest(each: Guest) -> dict[str, Any]:
     return told | {"alive": each.alive, "ready": each.ready}
 
 
+def guest_at_seat(each: Guest, seat: SeatVersions | None) -> dict[str, Any]:
+    """With what its next start would take, if it lives at a seat."""
+    return guest(each) | {"next": plain(seat.next) if seat else [], "is_old": seat.is_old if seat else False}
+
+
+def canary(each: Canary) -> dict[str, Any]:
+    told: dict[str, Any] = plain(each)
+    return told | {"green": each.green, "why_red": each.why_red}
+
+
+def version(each: VersionView) -> dict[str, Any]:
+    """With what is known of its file, its users and its last trial."""
+    told: dict[str, Any] = plain(each.version)
+    return told | {
+        "used_bytes": each.used_bytes,
+        "depth": each.depth,
+        "users": plain(each.users),
+        "canary": canary(each.canary) if each.canary else None,
+        "damage": each.damage,
+    }
+
+
+def draft(each: Draft) -> dict[str, Any]:
+    told: dict[str, Any] = plain(each)
+    return told | {"alive": each.alive}
+
+
+def session(each: SessionView) -> dict[str, Any]:
+    """The draft, with its guest's name, its screens, and whether somebody published since it began."""
+    return draft(each.draft) | {
+        "published": each.published,
+        "overtaken": each.overtaken,
+        "guest_state": str(each.guest.state) if each.guest else None,
+        "idle_minutes": each.idle_minutes,
+        "used_bytes": each.used_bytes,
+        "vnc": plain(each.vnc),
+        "spice": f"{each.spice[0]}:{each.spice[1]}" if each.spice else None,
+    }
+
+
+def kept(each: KeptView) -> dict[str, Any]:
+    told: dict[str, Any] = plain(each.kept)
+    return told | {"goes_at": plain(each.goes_at), "guest": each.guest}
+
+
 def image(each: ImageView) -> dict[str, Any]:
     told: dict[str, Any] = plain(each.image)
-    return told | {"versions": plain(each.versions), "profiles": plain(each.profiles)}
+    return told | {
+        "versions": [version(detail) for detail in each.details],
+        "profiles": plain(each.profiles),
+        "drafts": [draft(one) for one in each.drafts],
+        "used_bytes": each.used_bytes,
+        "orphans": plain(each.orphans),
+    }
+
+
+def job(each: Job, now: datetime) -> dict[str, Any]:
+    """With its pace: units per second and seconds left of the present step, null while nobody can say."""
+    told: dict[str, Any] = plain(each)
+    rate, left = (None, None) if each.ended else (each.rate(now), each.seconds_left(now))
+    return told | {
+        "ended": each.ended,
+        "rate": round(rate, 3) if rate is not None else None,
+        "seconds_left": round(left, 3) if left is not None else None,
+    }
+
+
+def seat_versions(each: SeatVersions) -> dict[str, Any]:
+    told: dict[str, Any] = plain(each)
+    return told | {"is_old": each.is_old}
+
+
+def seat_restart(each: SeatRestart) -> dict[str, Any]:
+    return {"guest": each.guest, "at": plain(each.at), "why": each.why, "versions": seat_versions(each.versions)}
 
 
 def explanation(each: Explanation) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: MIT
-"""labvirt init, code, doctor, verify, history, overview, version: what concerns the whole site."""
+"""labvirt init, code, doctor, verify, history, overview: what concerns the whole site."""
 
 from __future__ import annotations
 
-import platform
-
 import click
 
-from labvirt import __version__
 from labvirt.cli import errors, words
 from labvirt.cli.session import Command, Session, pass_session
+from labvirt.cli.shapes import plain
+from labvirt.cli.under_way import under_way, under_way_lines, under_way_shape
 from labvirt.domain.findings import Finding, Severity
+from labvirt.domain.guest import Purpose
 from labvirt.usecases import inspect
 from labvirt.usecases import setup as setup_case
 
@@ -98,14 +98,15 @@ def history(session: Session, /, count: int, subject: str | None) -> None:
 @click.command(cls=Command)
 @pass_session
 def overview(session: Session) -> None:
-    """All seats as they are now."""
+    """All seats as they are now. With open admin sessions, and jobs that go on."""
     with session.ports() as ports:
         told = inspect.overview(ports)
+        drafts, going_on = under_way(ports)
     if told.engine_problem:
         session.say(told.engine_problem)
     session.table(
-        told,
-        ("LAB", "SEAT", "TERMINAL", "GUEST", "STATE", "FOR", "LEASE", "ANSWER"),
+        plain(told) | under_way_shape(drafts, going_on, told.at),
+        ("LAB", "SEAT", "TERMINAL", "GUEST", "STATE", "FOR", "VERSIONS", "LEASE", "ANSWER"),
         (
             (
                 lab.lab.name,
@@ -114,6 +115,7 @@ def overview(session: Session) -> None:
                 seat.guest.name if seat.guest else None,
                 seat.guest.state if seat.guest else None,
                 f"{seat.guest_seconds} s" if seat.guest_seconds is not None else None,
+                seat.versions,
                 seat.guest_lease.address if seat.guest_lease else None,
                 seat.answer.message if seat.answer else None,
             )
@@ -122,10 +124,10 @@ def overview(session: Session) -> None:
         ),
         empty="There is no seat yet: labvirt terminal add, or labvirt terminal inbox",
     )
-
-
-@click.command(cls=Command)
-@pass_session
-def version(session: Session) -> None:
-    """The version of LabVirt."""
-    session.show({"labvirt": __version__, "python": platform.python_version()}, [f"LabVirt {__version__}"])
+    if not session.as_json:
+        for lab in told.labs:
+            for special in lab.specials:
+                if special.guest.purpose is not Purpose.ADMIN:  # those are told with their sessions
+                    session.say(f"{special.guest.name}: {special.guest.purpose} of {special.subject}, {special.guest.state}")
+        for line in under_way_lines(drafts, going_on):
+            session.say(line)

@@ -6,11 +6,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import click
 
+from labvirt.cli.amounts import parse_size
 from labvirt.domain.addresses import AddressPlan, MacAddress
+from labvirt.domain.draft import check_draft_name
+from labvirt.domain.extra_arguments import check_extra
+from labvirt.domain.guest import RunId
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
 from labvirt.domain.profile import Bus, Slot, SlotKind
 from labvirt.domain.terminal_class import PROGRAMS, check_parameter
@@ -18,6 +23,10 @@ from labvirt.errors import InvalidInput
 from labvirt.usecases.labs import parse_network
 
 _GUEST = re.compile(r"[a-z][a-z0-9-]{0,50}\Z", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z", re.ASCII)
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z", re.ASCII)
+_CHECK = re.compile(r"[a-z][a-z0-9_]{0,40}\.py\Z", re.ASCII)
+LONGEST_PATH = 4096
 
 
 class Word(click.ParamType[Any]):
@@ -77,6 +86,83 @@ def _slot(value: str, field: str) -> Slot:
     return Slot(kind=SlotKind.DISK, bus=bus, image=check_name(image, field), version=int(number) if at else None)
 
 
+def _number(value: str, field: str) -> int:
+    if not _NUMBER.match(value):
+        raise InvalidInput(field, "must be a number from 1")
+    return int(value)
+
+
+def _at(value: str, field: str) -> tuple[str, int | None]:
+    """NAME or NAME:N."""
+    name, colon, number = value.partition(":")
+    return check_name(name, field), _number(number, field) if colon else None
+
+
+def _draft(value: str, field: str) -> str:
+    """The name of a draft, or of the image whose only draft it is."""
+    if "." not in value:
+        return check_name(value, field)
+    try:
+        check_draft_name(value)
+    except InvalidInput as error:
+        raise InvalidInput(field, error.reason, hint=error.hint) from error
+    return value
+
+
+def _draft_name(value: str, field: str) -> str:
+    """Only a draft's own name."""
+    return _draft(value if "." in value else f"{value}.", field)
+
+
+def _run(value: str, field: str) -> str:
+    """A run, or the guest or terminal whose last one is meant."""
+    try:
+        return str(RunId.parse(value)) if "." in value else _guest(value, field)
+    except InvalidInput as error:
+        raise InvalidInput(field, "is not the name of a run or guest", hint="It looks like lab-a-07.g3: labvirt rescue list") from error
+
+
+def _sha256(value: str, field: str) -> str:
+    if not _SHA256.match(value):
+        raise InvalidInput(field, "must be 64 hexadecimal digits", hint="sha256sum FILE prints them.")
+    return value.lower()
+
+
+def _path(value: str, field: str) -> Path:
+    """Of this machine, absolute afterwards: it may be another process that opens it."""
+    if not value or len(value.encode(errors="replace")) > LONGEST_PATH:
+        raise InvalidInput(field, f"must be the name of a file, at most {LONGEST_PATH} bytes")
+    if not value.isprintable():
+        raise InvalidInput(field, "must be a name of printable characters", hint="Rename it, or make a link with a plain name.")
+    return Path(value).absolute()
+
+
+def _inside(value: str, field: str) -> str:
+    """Of a file inside a guest's disk, as `rescue files` lists them: it may look strange, but it is one line."""
+    if len(value) > LONGEST_PATH or not value.isprintable() or ".." in value.split("/"):
+        raise InvalidInput(field, "is not a path inside the disk", hint="It looks like 1/home/student/work.odt: labvirt rescue files RUN")
+    return value
+
+
+def _position(value: str, field: str) -> tuple[str, int | None]:
+    """LAB=N, or LAB= to forget it."""
+    lab, equals, number = value.partition("=")
+    if not equals or (number and not (number.isascii() and number.isdigit() and len(number) < 5)):
+        raise InvalidInput(field, "must look like LAB=N", hint="lab-a=10 puts it at position 10 there; lab-a= forgets that.")
+    return check_name(lab, field), int(number) if number else None
+
+
+def _extra(value: str, field: str) -> str:
+    check_extra((value,))
+    return value
+
+
+def _check(value: str, field: str) -> str:
+    if not _CHECK.match(value):
+        raise InvalidInput(field, "must be the name of a Python file in small letters", hint="It looks like test_office.py")
+    return value
+
+
 def _parameter(value: str, field: str) -> tuple[str, str]:
     name, equals, text = value.partition("=")
     if not equals:
@@ -108,3 +194,15 @@ TEXT = Word("TEXT", _text)
 SLOT = Word("DISK", _slot)
 PARAMETER = Word("NAME=VALUE", _parameter)
 PROGRAM = Word("|".join(PROGRAMS), _program)
+NUMBER = Word("N", _number)
+IMAGE_AT = Word("NAME[:N]", _at)
+DRAFT = Word("NAME", _draft)
+DRAFT_NAME = Word("DRAFT", _draft_name)
+RUN = Word("RUN", _run)
+SIZE = Word("SIZE", parse_size)
+SHA256 = Word("HEX", _sha256)
+FILE = Word("FILE", _path)
+INSIDE = Word("PATH", _inside)
+LAB_POSITION = Word("LAB=N", _position)
+EXTRA = Word("OPTION=VALUE", _extra)
+CHECK = Word("NAME", _check)

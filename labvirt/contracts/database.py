@@ -7,15 +7,19 @@ network); missing ones give None from `get` and NotFound from `one`. Lists come 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.canary import Canary
+from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest
 from labvirt.domain.host import Host
 from labvirt.domain.image import Image, Version
+from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Stranger, Terminal
@@ -56,8 +60,51 @@ class Images(Named[Image], Protocol):
 
     def version(self, image: str, number: int) -> Version | None: ...
     def add_version(self, version: Version) -> None: ...
+    def update_version(self, version: Version) -> None:
+        """Replace the row of the same image and number (note, stage, file after flattening, binned_at ...). NotFound."""
+
+    def remove_version(self, image: str, number: int) -> None:
+        """NotFound; InUse while pointer, profile, guest, draft or another version refers to it."""
+
     def publish(self, image: str, number: int, *, expected: int | None) -> None:
-        """Move the pointer if it is still `expected`; Conflict otherwise."""
+        """Move the pointer if it is still `expected`; Conflict otherwise. Stages follow it: the new one is PUBLISHED, the one before
+        RETIRED; `previous` is the one before."""
+
+    def next_number(self, image: str, of: str = "version") -> int:
+        """The next number of a 'version' or a 'draft' of this image; reserved with `commit`: numbers are never used twice, also not after
+        a removal."""
+
+
+class Drafts(Named[Draft], Protocol):
+    def of_image(self, image: str) -> tuple[Draft, ...]: ...
+    def open_of(self, image: str) -> Draft | None:
+        """The one that is OPEN; the database allows one per image."""
+
+
+class Jobs(Protocol):
+    def add(self, job: Job) -> Job:
+        """The job with its number (job.number is not looked at)."""
+
+    def one(self, number: int) -> Job: ...
+    def list(self, *, unended: bool = False, last: int = 50) -> tuple[Job, ...]:
+        """The newest first."""
+
+    def update(self, job: Job) -> None: ...
+    def say(self, number: int, at: datetime, line: str) -> None:
+        """One line of its log; at most 1000 are kept per job."""
+
+    def lines(self, number: int) -> tuple[tuple[datetime, str], ...]: ...
+    def trim(self, keep: int) -> None:
+        """Ended jobs beyond the newest `keep` are gone with their logs."""
+
+
+class Canaries(Protocol):
+    def get(self, image: str, version: int) -> Canary | None: ...
+    def put(self, canary: Canary) -> None:
+        """Insert or replace the last trial of this version."""
+
+    def list(self) -> Sequence[Canary]: ...
+    def remove(self, image: str, version: int) -> None: ...
 
 
 class Guests(Named[Guest], Protocol):
@@ -127,6 +174,12 @@ class UnitOfWork(Protocol):
     def profiles(self) -> Named[Profile]: ...
     @property
     def images(self) -> Images: ...
+    @property
+    def drafts(self) -> Drafts: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def canaries(self) -> Canaries: ...
     @property
     def hosts(self) -> Named[Host]: ...
     @property

@@ -88,5 +88,9 @@ class EngineLink(Protocol):
     def command_line(self, guest: str) -> tuple[str, ...]:
         """The exact argv of its current run."""
 
+    def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
+        """The argv with which a guest of this profile would be started on that seat now, with placeholders where only a run knows the
+        value. Raises NotFound, Conflict (an image has no version)."""
+
     def verify(self) -> tuple[Finding, ...]:
         """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""

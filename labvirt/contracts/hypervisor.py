@@ -27,6 +27,12 @@ class Capability(StrEnum):
     SCREENSHOT = "screenshot"
     CONSOLE = "console"
     INSTANT_CLONE = "instant-clone"
+    AGENT = "agent"
+    """The run's folder has agent.sock: the channel of the guest's agent (org.qemu.guest_agent.0)."""
+    SERIAL = "serial"
+    """The run's folder has serial.sock: the guest's first serial line."""
+    OVERLAY_CAP = "overlay-cap"
+    TPM = "tpm"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +56,8 @@ class DiskLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drive:
-    """A disk (chain[0] is the overlay, the only writable file; the rest are read-only), or a CD-ROM (chain empty: no medium)."""
+    """A disk (chain[0] is the overlay, the only writable file; the rest are read-only), or a CD-ROM (chain empty: no medium; else one
+    raw layer: the disc's image, anywhere on the host, read-only)."""
 
     bus: Bus
     index: int
@@ -100,6 +107,24 @@ class LaunchSpec:
     boot_cdrom: bool = False
     uid: int | None = None
     """User the machine runs as (None: the engine's own). Overlays and `tls` already belong to it."""
+    overlay_cap_bytes: int | None = None
+    """The machine is paused (PAUSED, reason OVERLAY_CAP_REASON) as soon as one of its overlays grows beyond this."""
+    hyperv: bool = False
+    tpm: bool = False
+    """A TPM 2.0 whose state is the file tpm2.state in `folder` (made when absent). Needs Capability.TPM. UEFI variables are uefi-vars.fd
+    there, made from the firmware's template when absent."""
+    extra: tuple[str, ...] = ()
+    """Checked further arguments (domain.extra_arguments)."""
+
+
+OVERLAY_CAP_REASON = "it has written as much as it may"
+UEFI_VARIABLES = "uefi-vars.fd"
+TPM_STATE = "tpm2.state"
+COMPANIONS = (UEFI_VARIABLES, TPM_STATE)
+"""Files of a run's folder that belong to its machine as the disk does: a version carries them, a draft writes them."""
+AGENT_SOCKET = "agent.sock"
+SERIAL_SOCKET = "serial.sock"
+"""Names in a run's folder; connect through labvirt.system.sockets (paths may be longer than 107 bytes)."""
 
 
 class MachineState(StrEnum):
@@ -175,6 +200,9 @@ class Hypervisor(Protocol):
 
     def reset(self, run: RunId) -> None:
         """The reset button (hardware reset, same run, same overlay)."""
+
+    def pause(self, run: RunId) -> None:
+        """The machine stands still (PAUSED) until `resume`. Raises HypervisorError, DriverTimeout."""
 
     def resume(self, run: RunId) -> None:
         """Go on after PAUSED. Raises HypervisorError if it pauses again at once."""

@@ -31,7 +31,7 @@ class Statement:
     columns: tuple[str, ...] = ()
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
-        """The parameters as sqlite3 takes them: the tables hold text and whole numbers only, which need no conversion."""
+        """The parameters as sqlite3 takes them: the tables hold text and numbers only, which need no conversion."""
         return [given[name] for name in self.names]
 
 
@@ -58,15 +58,15 @@ def putting(table: Table, columns: tuple[str, ...]) -> Statement:
 
 @cache
 def changing(table: Table, columns: tuple[str, ...], not_newer: tuple[str, ...] = ()) -> Statement:
-    """These columns of the row with the old name, if what it has in the columns `not_newer` is at most the old value."""
-    meant: list[ColumnElement[bool]] = [table.c.name == bindparam(f"{_OLD}name")]
+    """These columns of the row with the old primary key, if what it has in the columns `not_newer` is at most the old value."""
+    meant: list[ColumnElement[bool]] = [key == bindparam(_OLD + key.name) for key in table.primary_key.columns]
     meant += [table.c[name] <= bindparam(_OLD + name) for name in not_newer]
     return _written(update(table).where(and_(*meant)), column_keys=list(columns))
 
 
-def with_old(row: Mapping[str, Any], not_newer: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The parameters of `changing` for this row, whose name and limits are its own."""
-    return {**row, **{_OLD + name: row[name] for name in ("name", *not_newer)}}
+def with_old(table: Table, row: Mapping[str, Any], not_newer: tuple[str, ...] = ()) -> dict[str, Any]:
+    """The parameters of `changing` for this row, whose key and limits are its own."""
+    return {**row, **{_OLD + name: row[name] for name in (*table.primary_key.columns.keys(), *not_newer)}}
 
 
 def _written(clause: ClauseElement, *, columns: tuple[str, ...] = (), **how: Any) -> Statement:

@@ -9,11 +9,23 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, ForeignKeyConstraint, PoolProxiedConnection, Table, and_, exc, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    ForeignKeyConstraint,
+    PoolProxiedConnection,
+    Table,
+    and_,
+    exc,
+    func,
+    select,
+    true,
+)
 from sqlalchemy.sql import Executable
 
 from labvirt.database import statements, tables
-from labvirt.database.mapping import Row
+from labvirt.database.mapping.row import Row
 from labvirt.database.statements import Statement
 from labvirt.database.tables import NOUNS, metadata
 from labvirt.database.trouble import explained, lasting, translated
@@ -30,10 +42,21 @@ _WORDS = {
     ("file",): "{noun} with the file",
     ("code",): "{noun} with the code",
     ("run",): "{noun} with the run",
+    ("image",): "open {noun} of the image",
 }
 
-SETTLED = frozenset({tables.labs, tables.classes, tables.images, tables.profiles, tables.profile_slots, tables.profile_labs})
+_AMONG: dict[tuple[str, tuple[str, ...]], ColumnElement[bool]] = {("drafts", ("image",)): tables.drafts.c.state == "open"}
+"""Unique only among these rows (a partial index)."""
+
+SETTLED = frozenset(
+    {
+        *(tables.labs, tables.classes, tables.images, tables.drafts),
+        *(tables.profiles, tables.profile_slots, tables.profile_labs, tables.profile_positions),
+    }
+)
 """What every question of a terminal reads and people seldom change."""
+USERS_NAMED = 5
+
 SETTLED_KEPT = 1000
 """Answers for each connection."""
 
@@ -118,26 +141,26 @@ class Store:
         assert number is not None
         return number
 
-    def users(self, table: Table, row: Row) -> tuple[str, str] | None:
-        """Noun and name of one thing that refers to this row and would be left without it."""
+    def users(self, table: Table, row: Row) -> tuple[str, ...]:
+        """Who refers to this row and would be left without it: 'the terminal pc-01', each once, sorted."""
+        found: set[str] = set()
         for other in metadata.tables.values():
             for constraint in other.foreign_key_constraints:
                 if constraint.referred_table is not table or constraint.ondelete in ("CASCADE", "SET NULL"):
                     continue
-                if other is table or (table.name, other.name) == ("versions", "images"):
-                    continue
-                name = next(iter(other.primary_key.columns))
-                query = select(name).where(and_(*(element.parent == row[element.column.name] for element in constraint.elements)))
-                found = self.scalar(query.order_by(name).limit(1))
-                if found is not None:
-                    return NOUNS.get(other.name, other.name), str(found)
-        return None
+                keys = tuple(other.primary_key.columns)
+                shown = keys if other is tables.versions else keys[:1]
+                meant = and_(*(element.parent == row[element.column.name] for element in constraint.elements))
+                for user in self.rows(select(*shown).where(meant)):
+                    found.add(f"the {NOUNS.get(other.name, other.name)} {' v'.join(str(each) for each in user.values())}")
+        return tuple(sorted(found))
 
     def remove(self, table: Table, row: Row, name: str) -> None:
         """The row is gone. Raises InUse naming who refers to it."""
-        user = self.users(table, row)
-        if user is not None:
-            raise InUse(NOUNS[table.name], name, f"the {user[0]} {user[1]}")
+        users = self.users(table, row)
+        if users:
+            rest = len(users) - USERS_NAMED
+            raise InUse(NOUNS[table.name], name, _listed((*users[:USERS_NAMED], *((f"{rest} more",) if rest > 0 else ()))))
         keys = and_(*(column == row[column.name] for column in table.primary_key.columns))
         try:
             self._slowly().execute(table.delete().where(keys))
@@ -187,7 +210,8 @@ class Store:
             if words is None:
                 return AlreadyExists(noun, shown)
             name = next(iter(table.primary_key.columns))
-            holder = self.scalar(select(name).where(and_(*(table.c[column] == row[column] for column in columns))))
+            among = _AMONG.get((table.name, columns), true())
+            holder = self.scalar(select(name).where(among, *(table.c[column] == row[column] for column in columns)))
             return AlreadyExists(words.format(noun=noun), shown, hint=f"It is {holder}: choose another one, or change {holder}.")
         if text.startswith("FOREIGN KEY"):
             for constraint in table.foreign_key_constraints:
@@ -207,3 +231,7 @@ class Store:
         if self.scalar(query):
             return None
         return NotFound(NOUNS.get(parent.name, parent.name), ":".join(str(value) for value in values))
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -2,19 +2,34 @@
 """The tables as they are now. What may not be twice is held by a constraint, whoever writes.
 
 How they came to be is in migrations/; a test compares both. Times are ISO 8601 text in UTC, addresses are text,
-lists of pairs are JSON.
+lists and small maps are JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import CheckConstraint, Column, ForeignKey, ForeignKeyConstraint, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    REAL,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
-from labvirt.domain.guest import GuestState, StopHow, Wish
+from labvirt.domain.draft import DraftState
+from labvirt.domain.guest import Due, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.image import Stage
+from labvirt.domain.job import JobKind, JobState
 from labvirt.domain.lab import OnLeave
-from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SlotKind, Sound, Video
+from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SessionPolicy, SlotKind, Sound, Video
 from labvirt.domain.terminal_class import PROGRAMS
 
 metadata = MetaData()
@@ -93,8 +108,11 @@ images = Table(
     metadata,
     _name(),
     Column("published", Integer),
+    Column("previous", Integer),
     _text("note"),
+    _maybe("binned_at"),
     ForeignKeyConstraint(["name", "published"], ["versions.image", "versions.number"], deferrable=True, initially="DEFERRED"),
+    ForeignKeyConstraint(["name", "previous"], ["versions.image", "versions.number"], deferrable=True, initially="DEFERRED"),
 )
 
 versions = Table(
@@ -111,10 +129,29 @@ versions = Table(
     _text("made_at"),
     Column("parent", Integer),
     _text("note"),
+    _text("author"),
+    Column("backing", Integer),
+    _text("companions"),
+    _maybe("binned_at"),
     _one_of("format", ("qcow2", "raw")),
     _one_of("stage", Stage),
     CheckConstraint("number >= 1"),
-    ForeignKeyConstraint(["image", "parent"], ["versions.image", "versions.number"]),
+    ForeignKeyConstraint(["image", "backing"], ["versions.image", "versions.number"]),
+)
+"""`parent` is history and may be gone; what a file stands on (`backing`) may not."""
+
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("image", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _text("profile"),
+    _text("at"),
+    Column("seconds", REAL, nullable=False),
+    _text("steps"),
+    _text("picture"),
+    _text("log"),
+    ForeignKeyConstraint(["image", "version"], ["versions.image", "versions.number"], ondelete="CASCADE"),
 )
 
 profiles = Table(
@@ -136,6 +173,16 @@ profiles = Table(
     _maybe("user"),
     Column("ready_port", Integer),
     _text("note"),
+    Column("max_guests", Integer),
+    _number("start_guests"),
+    Column("restart_days", Integer),
+    _text("session_policy"),
+    _number("drain_seconds"),
+    Column("overlay_cap_mib", Integer),
+    _number("hyperv"),
+    _number("tpm"),
+    _text("extra"),
+    _text("checks"),
     _one_of("firmware", Firmware),
     _one_of("machine", Machine),
     _one_of("clock", Clock),
@@ -145,6 +192,9 @@ profiles = Table(
     _one_of("protocol", Protocol),
     _one_of("mode", Mode),
     _one_of("active", FLAG),
+    _one_of("session_policy", SessionPolicy),
+    _one_of("hyperv", FLAG),
+    _one_of("tpm", FLAG),
 )
 
 profile_slots = Table(
@@ -166,6 +216,14 @@ profile_labs = Table(
     metadata,
     Column("profile", Text, ForeignKey("profiles.name", ondelete="CASCADE"), primary_key=True),
     Column("lab", Text, ForeignKey("labs.name"), primary_key=True),
+)
+
+profile_positions = Table(
+    "profile_positions",
+    metadata,
+    Column("profile", Text, ForeignKey("profiles.name", ondelete="CASCADE"), primary_key=True),
+    Column("lab", Text, ForeignKey("labs.name", ondelete="CASCADE"), primary_key=True),
+    _number("position"),
 )
 
 terminals = Table(
@@ -206,11 +264,22 @@ guests = Table(
     _maybe("started_at"),
     _maybe("running_at"),
     _number("failures"),
+    _text("purpose"),
+    _text("source"),
+    _text("cdrom"),
+    _number("boot_cdrom"),
+    _maybe("due"),
+    _maybe("due_at"),
+    _text("notice"),
     UniqueConstraint("lab", "seat"),
     _one_of("wish", Wish),
     _one_of("state", GuestState),
     _one_of("stop_how", StopHow),
+    _one_of("purpose", Purpose),
+    _one_of("boot_cdrom", FLAG),
+    _one_of("due", Due),
     CheckConstraint("generation >= 1"),
+    CheckConstraint("(due IS NULL) = (due_at IS NULL)"),
 )
 
 guest_disks = Table(
@@ -221,6 +290,67 @@ guest_disks = Table(
     _text("image"),
     _number("version"),
     ForeignKeyConstraint(["image", "version"], ["versions.image", "versions.number"]),
+)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    _name(),
+    _refers("image", "images.name", needed=True),
+    _number("parent"),
+    Column("pointer", Integer),
+    _text("profile"),
+    _text("lab"),
+    _number("place"),
+    _text("state"),
+    _text("since"),
+    _text("made_at"),
+    _text("touched_at"),
+    _text("owner"),
+    _text("note"),
+    _refers("guest", "guests.name", on_delete="SET NULL"),
+    Column("candidate", Integer),
+    _maybe("reminded_at"),
+    _one_of("state", DraftState),
+    ForeignKeyConstraint(["image", "parent"], ["versions.image", "versions.number"]),
+    Index("one_open_draft", "image", unique=True, sqlite_where=text("state = 'open'")),
+)
+"""`candidate` is a number before it is a version; profile and lab are where it was worked on, and may be gone."""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _text("kind"),
+    _text("subject"),
+    _text("asked_by"),
+    _text("asked_at"),
+    _text("arguments"),
+    _text("state"),
+    _number("attempts"),
+    _maybe("started_at"),
+    _maybe("ended_at"),
+    _text("step"),
+    _maybe("step_since"),
+    _number("done"),
+    _number("total"),
+    _text("unit"),
+    _number("cancel"),
+    _text("result"),
+    _maybe("error"),
+    _one_of("kind", JobKind),
+    _one_of("state", JobState),
+    _one_of("cancel", FLAG),
+    Index("jobs_of_state", "state", "number"),
+)
+
+job_lines = Table(
+    "job_lines",
+    metadata,
+    Column("job", Integer, ForeignKey("jobs.number", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    _text("at"),
+    _text("line"),
 )
 
 strangers = Table(
@@ -272,5 +402,10 @@ NOUNS = {
     "terminals": "terminal",
     "guests": "guest",
     "guest_disks": "guest",
+    "profile_positions": "profile",
+    "canaries": "canary",
+    "drafts": "draft",
+    "jobs": "job",
+    "job_lines": "job",
 }
 """What people call a row of each table; a part of something is called by its whole."""

@@ -46,13 +46,21 @@ class Turns:
         self._path = path
         self._lock = threading.Lock()
         self._taken = False
+        self._writer: int | None = None
+        """The thread that has the turn."""
         self._queue: deque[threading.Event] = deque()
         self._open: Transaction | None = None
         """Belongs to who has the turn."""
 
     def take(self) -> Transaction:
-        """A transaction that holds SQLite's writer's lock. Raises DatabaseError, when no turn comes in time too."""
+        """A transaction that holds SQLite's writer's lock. Raises DatabaseError, when no turn comes in time too. A thread that
+        writes already would wait for itself: that is a mistake of the program (TypeError).
+        """
+        me = threading.get_ident()
+        if self._writer == me:
+            raise TypeError("a unit of work that writes was opened inside another one of the same thread")
         self._await_turn()
+        self._writer = me
         try:
             with translated(self._path):
                 if self._open is None:
@@ -142,6 +150,7 @@ class Turns:
     def _hand_on(self, *, or_free: bool) -> bool:
         """Give the turn to the next in the queue; False when nobody is there."""
         with self._lock:
+            self._writer = None
             if self._queue:
                 self._queue.popleft().set()
                 return True

@@ -13,9 +13,12 @@ from pathlib import Path
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
+from labvirt.database.repositories.canaries import CanaryRepository
+from labvirt.database.repositories.drafts import DraftRepository
 from labvirt.database.repositories.guests import GuestRepository
 from labvirt.database.repositories.hosts import HostRepository
 from labvirt.database.repositories.images import ImageRepository
+from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
@@ -38,6 +41,9 @@ class SqliteUnitOfWork:
         self.classes = ClassRepository(store)
         self.profiles = ProfileRepository(store)
         self.images = ImageRepository(store)
+        self.drafts = DraftRepository(store)
+        self.jobs = JobRepository(store)
+        self.canaries = CanaryRepository(store)
         self.hosts = HostRepository(store)
         self.guests = GuestRepository(store)
         self.strangers = StrangerRepository(store)

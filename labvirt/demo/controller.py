@@ -38,7 +38,7 @@ class DemoController:
         """Site, lab, image, profile and terminals exist. Raises HostNotReady with the refused command's words."""
         self.call("init", "--hypervisor", self._hypervisor)
         self.call("lab", "add", LAB, "--network", NETWORK)
-        self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")
+        self.call("image", "import", "tiny", str(image), "--format", "qcow2")
         self.call("profile", "add", "tiny", "--memory", str(MEMORY_MIB), "--disk", "tiny:virtio", "--protocol", "spice")
         for seat in range(1, terminals + 1):
             self.call("terminal", "add", f"pc-{seat:02d}", "--lab", LAB, "--seat", str(seat), "--mac", terminal_mac(seat))

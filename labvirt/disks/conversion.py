@@ -1,50 +1,34 @@
 # SPDX-License-Identifier: MIT
-"""The one door to qemu-img: it runs where it sees one file to read and one folder to write, with bounds, and is told every format.
-
-Sandbox (bubblewrap): no network, no capability, no other process, of the host's files only /usr. A file that names other files
-finds none of them there, even if it was changed after its inspection.
-"""
+"""What qemu-img is asked to do, each verb in the jail (jail.py) and with every format told. Foreign words become sentences here."""
 
 from __future__ import annotations
 
 import json
-import signal
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from labvirt.disks.failure import disk_full
-from labvirt.errors import DiskError, DriverTimeout, HostNotReady, ImageDamaged
-from labvirt.system import privileges
-from labvirt.system.process import Result, run
+from labvirt.contracts.hypervisor import DiskLayer
+from labvirt.contracts.images import Progress, silent
+from labvirt.disks.jail import TARGET, Bounds, Jail
+from labvirt.errors import ImageDamaged
+from labvirt.system.process import Result
 
-_SANDBOX = (
-    "bwrap",
-    *("--unshare-all", "--die-with-parent", "--cap-drop", "ALL", "--clearenv", "--setenv", "LC_ALL", "C"),
-    *("--setenv", "MALLOC_ARENA_MAX", "2"),  # else glibc reserves 64 MiB of addresses per thread, and they count
-    *("--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64"),
-    *("--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev", "/dev"),
-)
-_FULL = ("No space left on device", "Disk quota exceeded", "File too large")
+__all__ = ["Bounds", "check_qcow2", "commit", "compare", "convert", "measure"]
+
 _CHECK_CORRUPT, _CHECK_LEAKS = 2, 3
 """Exit codes of `qemu-img check` (qemu-img(1)): 3 is leaked clusters only, which waste space and harm nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What qemu-img may use: wall clock and processor seconds, bytes of addresses, and bytes of one written file."""
-
-    seconds: int = 3600
-    cpu_seconds: int = 3600
-    address_bytes: int = 2 << 30
-    file_bytes: int | None = None
+_DIFFERENT = 1
+"""Exit code of `qemu-img compare` (qemu-img(1)): both could be read, and they differ."""
 
 
 def check_qcow2(source: Path, *, name: str, bounds: Bounds | None = None) -> None:
-    """Every table of the qcow2 file `source` leads somewhere inside it. Reads its metadata only. Repairs nothing.
+    """Every table of the qcow2 file `source` leads somewhere inside it. Reads its metadata only, and no file below it. Repairs nothing.
 
     Raises ImageDamaged (names `name`), DriverTimeout, HostNotReady, DiskError.
     """
-    result = _run(("check", "-f", "qcow2", "--output=json", "/source"), source, None, bounds or Bounds(seconds=300, cpu_seconds=300))
+    jail = Jail(name=name)
+    node = jail.node((DiskLayer(path=source, format="qcow2"),))
+    result = jail.run("check", "--output=json", node, bounds=bounds or Bounds(seconds=300, cpu_seconds=300))
     if result.ok or result.code == _CHECK_LEAKS:
         return
     if result.code in (1, _CHECK_CORRUPT):
@@ -54,61 +38,71 @@ def check_qcow2(source: Path, *, name: str, bounds: Bounds | None = None) -> Non
             subject=name,
             hint="Take another copy of it; it is never repaired here.",
         )
-    raise _failure(result, "check", name)
+    raise jail.failure(result, "check")
 
 
-def convert(source: Path, target: Path, *, source_format: str, name: str, bounds: Bounds) -> None:
-    """`target` is a new, complete qcow2 file with the content of `source`. Not fsynced. After a failure it does not exist.
+def convert(
+    chain: Sequence[DiskLayer],
+    target: Path,
+    *,
+    name: str,
+    bounds: Bounds,
+    format: str = "qcow2",
+    compress: bool = False,
+    progress: Progress = silent,
+    weight: int = 0,
+) -> None:
+    """`target` is a new, complete file with what a guest sees in `chain`. Not fsynced. After a failure it does not exist.
 
-    Raises ImageDamaged, Exhausted('disk'), DriverTimeout, HostNotReady, DiskError.
+    Raises ImageDamaged, Exhausted('disk'), DriverTimeout, HostNotReady, DiskError, and what `progress` (of `weight`) raises.
     """
-    argv = ("convert", "-f", source_format, "-O", "qcow2", "/source", f"/target/{target.name}")
+    jail = Jail(name=name, folder=target.parent)
+    packed = ("-c",) if compress else ()
     try:
-        result = _run(argv, source, target.parent, bounds)
+        argv = ("convert", "-p", *packed, "-O", format, jail.node(chain), f"{TARGET}/{target.name}")
+        result = jail.run(*argv, bounds=bounds, progress=progress, weight=weight)
         if not result.ok:
-            raise _failure(result, "convert", name)
+            raise jail.failure(result, "convert")
     except BaseException:
         target.unlink(missing_ok=True)
         raise
 
 
-def _run(arguments: tuple[str, ...], source: Path, target: Path | None, bounds: Bounds) -> Result:
-    limits = ["prlimit", "--core=0", "--nofile=256", f"--cpu={bounds.cpu_seconds}", f"--as={bounds.address_bytes}"]
-    if bounds.file_bytes is not None:
-        limits.append(f"--fsize={bounds.file_bytes}")
-    binds = ["--ro-bind", str(source), "/source"]
-    if target is not None:
-        binds += ["--bind", str(target), "/target"]
-    # bubblewrap refuses to be started with capabilities by somebody who is not root: the engine's ambient ones go first.
-    before = () if privileges.is_root() else privileges.without_rights()
-    return run((*before, *_SANDBOX, *binds, "--", *limits, "qemu-img", *arguments), timeout=bounds.seconds)
+def measure(chain: Sequence[DiskLayer], *, name: str, format: str = "qcow2") -> int:
+    """Bytes that `convert` will need at most. Raises as it."""
+    jail = Jail(name=name)
+    result = jail.run("measure", "--output=json", "-O", format, jail.node(chain), bounds=Bounds(seconds=600, cpu_seconds=600))
+    if not result.ok:
+        raise jail.failure(result, "measure")
+    return int(json.loads(result.stdout)["required"])
 
 
-def _failure(result: Result, operation: str, name: str) -> Exception:
-    words = result.stderr.decode("utf-8", "replace")
-    if result.timed_out:
-        return DriverTimeout(
-            f"{name}: qemu-img did not end in time.", operation=operation, subject=name, hint="Try again when the host has less to do."
-        )
-    if any(word in words for word in _FULL) or result.code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
-        return disk_full(name)
-    if result.code == 127 or "execvp" in words or "Creating new namespace failed" in words or "bwrap:" in words:
-        return HostNotReady(
-            f"Disk images cannot be converted on this host: {result.last_words}.", hint="apt-get install qemu-utils bubblewrap util-linux"
-        )
-    if result.code in (-signal.SIGXCPU, 128 + signal.SIGXCPU, -signal.SIGKILL, 128 + signal.SIGKILL):
-        return ImageDamaged(
-            f"{name} is not accepted: to read it takes more than is allowed.",
-            operation=operation,
+def compare(
+    one: Sequence[DiskLayer], other: Sequence[DiskLayer], *, name: str, bounds: Bounds, progress: Progress = silent, weight: int = 0
+) -> None:
+    """A guest sees the same in both. Raises ImageDamaged when it does not; DriverTimeout, HostNotReady, DiskError."""
+    jail = Jail(name=name)
+    result = jail.run("compare", "-p", jail.node(one), jail.node(other), bounds=bounds, progress=progress, weight=weight)
+    if result.code == _DIFFERENT and not result.timed_out:
+        raise ImageDamaged(
+            f"{name}: the copy is not like its original ({result.last_words}).",
+            operation="compare",
             subject=name,
-            hint="Take another copy of it.",
+            hint="Nothing was changed. Try again; if it happens again, check the host's memory and disks.",
         )
-    return DiskError(
-        f"{name}: qemu-img could not {operation} it: {result.last_words}.",
-        operation=operation,
-        subject=name,
-        hint="Look at the file by hand: qemu-img check -f FORMAT FILE.",
-    )
+    if not result.ok:
+        raise jail.failure(result, "compare")
+
+
+def commit(folder: Path, overlay: str, base: str, *, name: str, bounds: Bounds, progress: Progress = silent, weight: int = 0) -> None:
+    """The overlay's changes are in the file `base`; both are qcow2 files of ours in `folder`, which nobody else knows. Not fsynced.
+
+    Raises as `convert`; then `base` is of no use.
+    """
+    jail = Jail(name=name, folder=folder)
+    result = jail.run("commit", "-p", "-d", jail.writable((overlay, base)), bounds=bounds, progress=progress, weight=weight)
+    if not result.ok:
+        raise jail.failure(result, "commit")
 
 
 def _corruptions(result: Result) -> str:

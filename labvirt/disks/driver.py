@@ -1,47 +1,48 @@
 # SPDX-License-Identifier: MIT
-"""QcowDisks keeps the contract labvirt.contracts.disks with real files: versions from store.py, run folders from runs.py."""
+"""QcowDisks keeps the contract contracts.disks.Disks with real files: run folders from runs.py, whose overlays stand on versions of
+the store, on a draft's or on a kept run's files.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from labvirt.contracts.disks import RunFolder, StoredVersion
+from labvirt.contracts.disks import RunDisk, RunFolder
 from labvirt.contracts.hypervisor import DiskLayer
+from labvirt.contracts.images import ImageStore
+from labvirt.disks import companions, links
 from labvirt.disks.failure import translated
-from labvirt.disks.inspection import LARGEST_VIRTUAL
-from labvirt.disks.runs import Base, RunFolders
-from labvirt.disks.store import VersionStore
-from labvirt.domain.findings import Finding, Severity
+from labvirt.disks.places import DISK, Places
+from labvirt.disks.runs import Base, Companions, RunFolders
+from labvirt.domain.draft import check_draft_name
 from labvirt.domain.guest import RunId
 from labvirt.domain.image import Version
-from labvirt.errors import ImageDamaged
+from labvirt.errors import ImageDamaged, NotFound
 from labvirt.system.machine import disk_free_mib
 
 
 class QcowDisks:
-    """`images` and `runs` are folders of the state folder (config.StatePaths); they are made when needed."""
+    """The folders are those of the state folder (config.StatePaths), all on one file system; they are made when needed."""
 
-    def __init__(self, images: Path, runs: Path, *, largest_virtual: int = LARGEST_VIRTUAL) -> None:
-        self._runs_root = runs.absolute()
-        self._store = VersionStore(images.absolute(), largest_virtual=largest_virtual)
-        self._runs = RunFolders(self._runs_root)
+    def __init__(self, images: Path, runs: Path, drafts: Path, kept: Path, store: ImageStore) -> None:
+        self._places = Places(images=images.absolute(), drafts=drafts.absolute(), runs=runs.absolute(), kept=kept.absolute())
+        self._store = store
+        self._runs = RunFolders(self._places)
 
-    def import_version(self, source: Path, *, format: str, image: str, number: int) -> StoredVersion:
-        return self._store.import_version(source, format=format, image=image, number=number)
-
-    def check_version(self, version: Version) -> Finding | None:
-        return self._store.check(version)
-
-    def create_run(
-        self, run: RunId, bases: tuple[tuple[int, Version], ...], *, uid: int | None
-    ) -> tuple[tuple[int, tuple[DiskLayer, ...]], ...]:
-        for _, version in bases:
-            refuse_damaged(self._store.check(version))
-        stands_on = [
-            Base(place=place, path=self._store.path(version), format=version.format, virtual_bytes=version.virtual_bytes)
-            for place, version in bases
-        ]
-        return chains(stands_on, self._runs.create(run, stands_on, uid=uid))
+    def create_run(self, run: RunId, disks: tuple[RunDisk, ...], *, uid: int | None) -> tuple[tuple[int, tuple[DiskLayer, ...]], ...]:
+        for disk in disks:
+            self._store.proven(disk.chain)
+        with translated("read what lies below", str(run)):
+            between = tuple(self._between(disk) for disk in disks)
+            below = [(*layers, *self._places.layers(disk.chain)) for disk, layers in zip(disks, between, strict=True)]
+            bases = [self._base(disk, layers) for disk, layers in zip(disks, below, strict=True)]
+        overlays = self._runs.create(run, bases, uid=uid, beside=self._beside(disks))
+        if any(not links.is_ordinary(layer.path) for layers in between for layer in layers):  # removed while we made the overlay
+            self._runs.remove(run)
+            raise NotFound("kept run", next(str(disk.kept) for disk in disks if disk.kept is not None))
+        return tuple(
+            (disk.place, (DiskLayer(path=path, format="qcow2"), *layers)) for disk, path, layers in zip(disks, overlays, below, strict=True)
+        )
 
     def open_run(self, run: RunId) -> RunFolder | None:
         return self._runs.open(run)
@@ -53,20 +54,65 @@ class QcowDisks:
         self._runs.remove(run)
 
     def free_mib(self) -> int:
-        with translated("read the free space of", str(self._runs_root)):
-            self._runs_root.mkdir(parents=True, exist_ok=True)
-            return disk_free_mib(self._runs_root)
+        with translated("read the free space of", str(self._places.runs)):
+            self._places.runs.mkdir(parents=True, exist_ok=True)
+            return disk_free_mib(self._places.runs)
 
+    def _between(self, disk: RunDisk) -> tuple[DiskLayer, ...]:
+        """The kept overlays between the new overlay and the versions, top first: one, or more when a kept run stood on a kept run.
 
-def refuse_damaged(finding: Finding | None) -> None:
-    """Raises ImageDamaged with the finding's words when a guest may not start from that version."""
-    if finding is not None and finding.severity is Severity.ERROR:
-        raise ImageDamaged(finding.sentence, operation="make the overlay", subject=finding.subject, hint=finding.fix)
+        They are proven to end on a version of the image that `chain` names."""
+        if disk.kept is None:
+            return ()
+        top = self._places.kept / str(disk.kept) / links.overlay_name(disk.place)
+        if not links.is_ordinary(top):
+            raise NotFound("kept run", str(disk.kept))
+        layers = (DiskLayer(path=top, format="qcow2"), *links.chain_from(self._places, top, str(disk.kept)))
+        kept = tuple(layer for layer in layers if self._places.in_store(layer.path) is None)
+        if len(kept) < len(layers):
+            self._same_base(layers[len(kept)].path, disk.chain[0], str(disk.kept))
+        return kept
 
+    def _base(self, disk: RunDisk, layers: tuple[DiskLayer, ...]) -> Base:
+        draft = None
+        if disk.draft is not None:
+            check_draft_name(disk.draft)
+            draft = self._places.drafts / disk.draft / DISK
+            if not links.is_ordinary(draft):
+                raise NotFound("draft", disk.draft)
+            named = links.stands_on(self._places, draft, disk.draft)
+            self._same_base(draft if named is None else named.path, disk.chain[0], disk.draft)
+        virtual = disk.chain[0].virtual_bytes
+        if disk.kept is not None:
+            virtual = links.header_of(layers[0].path, str(disk.kept)).virtual_bytes
+        return Base(place=disk.place, path=layers[0].path, format=layers[0].format, virtual_bytes=virtual, draft=draft)
 
-def chains(bases: list[Base], overlays: tuple[Path, ...]) -> tuple[tuple[int, tuple[DiskLayer, ...]], ...]:
-    """(place, chain) of each disk, the overlay first."""
-    return tuple(
-        (base.place, (DiskLayer(path=overlay, format="qcow2"), DiskLayer(path=base.path, format=base.format)))
-        for base, overlay in zip(bases, overlays, strict=True)
-    )
+    def _same_base(self, named: Path, wanted: Version, subject: str) -> None:
+        """The header names a file of the wanted version: the present one, or the layer that it was before it was flattened."""
+        file = self._places.in_store(named)
+        folder = wanted.file.parent
+        if file is not None and (file == wanted.file or file.parent.as_posix().startswith(f"{folder.parent}/v{wanted.number}-")):
+            return
+        raise ImageDamaged(
+            f"The overlay of {subject} does not stand on {wanted.label}.",
+            operation="read the header",
+            subject=subject,
+            hint="Its content belongs to another version: over this one it would be garbage. Start afresh.",
+        )
+
+    def _beside(self, disks: tuple[RunDisk, ...]) -> Companions | None:
+        """The companions of the machine: the draft's own, else the kept run's, else those of the first disk's version."""
+        for disk in disks:
+            if disk.draft is not None:
+                folder = self._places.drafts / disk.draft
+                own = companions.names_in(folder)
+                return Companions(folder=folder, names=own) if own else self._of_version(disk.chain[0])
+        for disk in disks:
+            if disk.kept is not None and (own := companions.names_in(self._places.kept / str(disk.kept))):
+                return Companions(folder=self._places.kept / str(disk.kept), names=own)
+        return self._of_version(disks[0].chain[0]) if disks else None
+
+    def _of_version(self, version: Version) -> Companions | None:
+        if not version.companions:
+            return None
+        return Companions(folder=self._places.disk(version).parent, names=version.companions)

@@ -91,8 +91,8 @@ def _kind(mode: int) -> str:
     return "a device"
 
 
-def inspect(descriptor: int, *, format: str, name: str, largest: int = LARGEST_VIRTUAL) -> Facts:
-    """The facts of an acceptable file of the named format.
+def inspect(descriptor: int, *, format: str, name: str, largest: int = LARGEST_VIRTUAL, backing: bytes | None = None) -> Facts:
+    """The facts of an acceptable file of the named format. With `backing`, a layer of ours: its header names exactly this file below it.
 
     Raises InvalidInput (the format is not one of ours, or not the file's), ImageDamaged (names `name` and what is wrong), OSError.
     """
@@ -100,7 +100,7 @@ def inspect(descriptor: int, *, format: str, name: str, largest: int = LARGEST_V
         raise InvalidInput("format", "must be qcow2 or raw", hint="Convert other formats first: qemu-img convert -O qcow2 OLD NEW.")
     size = os.fstat(descriptor).st_size
     head = os.pread(descriptor, HEAD_BYTES, 0)
-    header = _header(head, name) if format == "qcow2" else None
+    header = _header(head, name, backing) if format == "qcow2" else None
     virtual = header.virtual_bytes if header is not None else _raw(head, size, name)
     if virtual == 0:
         raise refused(name, "its disk has no size")
@@ -127,7 +127,7 @@ def _raw(head: bytes, size: int, name: str) -> int:
     return size
 
 
-def _header(head: bytes, name: str) -> Qcow2Header:
+def _header(head: bytes, name: str, backing: bytes | None) -> Qcow2Header:
     for offset, signature, kind in _SIGNATURES[1:]:
         if head[offset : offset + len(signature)] == signature and head[: len(MAGIC)] != MAGIC:
             raise InvalidInput(
@@ -139,17 +139,19 @@ def _header(head: bytes, name: str) -> Qcow2Header:
         header = parse(head)
     except ImageDamaged as error:
         raise ImageDamaged(f"{name}: {error.sentence}", operation="inspect", subject=name, hint=error.hint) from error
-    why = unwelcome(header)
+    why = unwelcome(header, backing)
     if why is not None:
         raise refused(name, *why)
     return header
 
 
-def unwelcome(header: Qcow2Header) -> tuple[str, str] | None:
-    """Why a file with this header is not accepted: (reason, what to do); None if it is."""
+def unwelcome(header: Qcow2Header, backing: bytes | None = None) -> tuple[str, str] | None:
+    """Why a file with this header is not accepted: (reason, what to do); None if it is. `backing` is the one name it must have below it."""
     bits = header.incompatible
     flatten = "Make it complete first: qemu-img convert -O qcow2 OLD NEW, where the files it needs are."
-    if header.backing_file is not None:
+    if header.backing_file is None and backing is not None:
+        return f"it should stand on {_shown(backing)} and stands on nothing", "Choose another version."
+    if header.backing_file is not None and header.backing_file != backing:
         return f"it needs another file ({_shown(header.backing_file)})", flatten
     if header.data_file is not None or bits & Incompatible.DATA_FILE:
         return f"its data is in another file ({_shown(header.data_file or b'')})", flatten

@@ -10,8 +10,9 @@ from labvirt.disks.qcow2_header import render_overlay
 from labvirt.errors import DiskError
 
 
-def create(path: Path, *, base: Path, base_format: str, virtual_bytes: int, uid: int | None) -> None:
-    """`path` is a new qcow2 file (0600, of `uid`) over `base`. Not fsynced: after a power cut no run is left that would want it.
+def create(path: Path, *, base: Path, base_format: str, virtual_bytes: int, uid: int | None, durable: bool = False) -> None:
+    """`path` is a new qcow2 file (0600, of `uid`) over `base`. Not fsynced unless `durable`: after a power cut no run is left that
+    would want it.
 
     Raises DiskError when the base's path is too long for a qcow2 header, OSError; then `path` may be there, half made.
     """
@@ -30,5 +31,7 @@ def create(path: Path, *, base: Path, base_format: str, virtual_bytes: int, uid:
         if uid is not None:
             # PRIVILEGE: CAP_CHOWN. The file was made by us above (O_EXCL, O_NOFOLLOW): nobody else's is given away.
             os.fchown(descriptor, uid, uid)
+        if durable:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)

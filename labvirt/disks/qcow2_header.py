@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The qcow2 header as a value, and the bytes of an empty overlay. Pure: bytes in, bytes out.
+"""The qcow2 header as a value, and the bytes of an empty disk or overlay. Pure: bytes in, bytes out.
 
 Source of every number: docs/interop/qcow2.txt of QEMU (versions 2 and 3). Whether a header is *welcome* is decided in
 inspection.py; here it is only read, and refused when it is not a header at all.
@@ -27,6 +27,8 @@ _DATA_FILE = 0x44415441
 _ENCRYPTION = 0x0537BE77
 
 _LONGEST_NAME = 1023
+_BACKING_SIZE_AT = 16
+"""Where the header keeps the length of the backing file's name: 4 bytes."""
 _LARGEST_L1 = 32 << 20
 """Bytes of an L1 table (QCOW_MAX_L1_SIZE in block/qcow2.h)."""
 _OVERLAY_CLUSTER_BITS = 16
@@ -57,6 +59,7 @@ class Qcow2Header:
     encrypted: bool
     snapshots: int
     incompatible: int
+    backing_offset: int
     l1_entries: int
     l1_offset: int
     refcount_offset: int
@@ -123,6 +126,7 @@ def parse(head: bytes) -> Qcow2Header:
         encrypted=encryption != 0 or _ENCRYPTION in extensions,
         snapshots=snapshots,
         incompatible=incompatible,
+        backing_offset=backing_offset,
         l1_entries=l1_entries,
         l1_offset=l1_offset,
         refcount_offset=refcount_offset,
@@ -169,6 +173,22 @@ class EmptyOverlay:
     length_bytes: int
 
 
+def renamed_backing(header: Qcow2Header, name: bytes) -> tuple[tuple[int, bytes], ...]:
+    """What to write where (offset, content) so that the header names `name` below it; the rest of the old name is zeroed.
+
+    Raises ValueError when the header has none, or its name is shorter: there is no room to grow.
+    """
+    old = len(header.backing_file or b"")
+    if not 0 < len(name) <= old or b"\0" in name:
+        raise ValueError("the new name has no room in the header")
+    return (header.backing_offset, name + bytes(old - len(name))), (_BACKING_SIZE_AT, struct.pack(">I", len(name)))
+
+
+def render_blank(*, virtual_bytes: int) -> EmptyOverlay:
+    """An empty qcow2 file as `render_overlay` makes it, complete by itself: a disk of zeros. Raises ValueError for an impossible size."""
+    return _render(virtual_bytes, b"", b"")
+
+
 def render_overlay(*, virtual_bytes: int, backing_file: bytes, backing_format: str) -> EmptyOverlay:
     """An empty qcow2 file, version 3, 64 KiB clusters, whose content is that of `backing_file` (an absolute path) in its named format.
 
@@ -178,18 +198,25 @@ def render_overlay(*, virtual_bytes: int, backing_file: bytes, backing_format: s
     """
     if not backing_file.startswith(b"/") or not len(backing_file) <= _LONGEST_NAME or b"\0" in backing_file:
         raise ValueError("the backing file is named by an absolute path of at most 1023 bytes")
-    if backing_format not in ("qcow2", "raw") or not 0 < virtual_bytes <= LARGEST_OVERLAY or virtual_bytes % 512:
-        raise ValueError("the base is qcow2 or raw and has a whole number of sectors")
+    if backing_format not in ("qcow2", "raw"):
+        raise ValueError("the base is qcow2 or raw")
+    return _render(virtual_bytes, backing_file, backing_format.encode("ascii"))
+
+
+def _render(virtual_bytes: int, backing_file: bytes, name: bytes) -> EmptyOverlay:
+    if not 0 < virtual_bytes <= LARGEST_OVERLAY or virtual_bytes % 512:
+        raise ValueError("a disk has a whole number of sectors, and at most 1 PiB")
     cluster = 1 << _OVERLAY_CLUSTER_BITS
     l1_entries = -(-virtual_bytes // (cluster * cluster // 8))
     used = 3 + -(-l1_entries * 8 // cluster)
-    name = backing_format.encode("ascii")
-    extensions = _EXTENSION.pack(_BACKING_FORMAT, len(name)) + name + bytes(-len(name) % 8) + _EXTENSION.pack(_END, 0)
+    extensions = _EXTENSION.pack(_END, 0)
+    if backing_file:
+        extensions = _EXTENSION.pack(_BACKING_FORMAT, len(name)) + name + bytes(-len(name) % 8) + extensions
     header_length = _FIXED.size + _FEATURES.size
     fixed = _FIXED.pack(
         MAGIC,
         3,
-        header_length + len(extensions),
+        header_length + len(extensions) if backing_file else 0,
         len(backing_file),
         _OVERLAY_CLUSTER_BITS,
         virtual_bytes,

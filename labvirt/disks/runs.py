@@ -7,102 +7,122 @@ A guest's QEMU may write in its folder: nothing in it is believed or followed.
 from __future__ import annotations
 
 import os
-import re
-import stat
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from labvirt.contracts.disks import RunFolder
-from labvirt.disks import overlay
+from labvirt.disks import companions, links, overlay
 from labvirt.disks.failure import translated
+from labvirt.disks.places import DISK, Places
 from labvirt.domain.guest import RunId
-from labvirt.errors import DiskError, InvalidInput
+from labvirt.errors import DiskError, InUse, NotFound
 from labvirt.system.files import private_folder, remove_tree
-
-_OVERLAY = re.compile(r"overlay-[0-9]{1,3}\.qcow2\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
-    """What one overlay stands on."""
+    """What one overlay stands on: the file right below it. With `draft` the overlay is that draft's file."""
 
     place: int
     path: Path
     format: str
     virtual_bytes: int
+    draft: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companions:
+    """Names, and the folder they are copied from."""
+
+    folder: Path
+    names: tuple[str, ...]
 
 
 class RunFolders:
-    """The folder `root` and the runs in it."""
+    """The folder `places.runs` and the runs in it."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._root = places.runs
 
-    def create(self, run: RunId, bases: Sequence[Base], *, uid: int | None) -> tuple[Path, ...]:
-        """The folder is new, with one overlay per base (returned in their order), all of `uid`. After a failure it is gone.
-        Raises DiskError, Exhausted('disk')."""
+    def create(self, run: RunId, bases: Sequence[Base], *, uid: int | None, beside: Companions | None = None) -> tuple[Path, ...]:
+        """The folder is new, with one overlay per base (returned in their order) and the companions, all of `uid`. After a failure
+        it is gone. Raises NotFound (draft), InUse (it is linked in another run), DiskError, Exhausted('disk')."""
         if len({base.place for base in bases}) != len(bases):
             raise ValueError("each disk has a place of its own")
         folder = self._root / str(run)
         self.remove(run)
         with translated("make the run folder of", str(run)), ExitStack() as undo:
-            undo.callback(remove_tree, folder)
             private_folder(folder)
-            overlays = tuple(folder / f"overlay-{base.place}.qcow2" for base in bases)
+            undo.callback(remove_tree, folder)
+            overlays = tuple(folder / links.overlay_name(base.place) for base in bases)
             for path, base in zip(overlays, bases, strict=True):
-                overlay.create(path, base=base.path, base_format=base.format, virtual_bytes=base.virtual_bytes, uid=uid)
+                if base.draft is not None:
+                    self._link(base.draft, path, uid=uid)
+                else:
+                    overlay.create(path, base=base.path, base_format=base.format, virtual_bytes=base.virtual_bytes, uid=uid)
+            if beside is not None:
+                companions.copy(beside.names, beside.folder, folder, owner=uid, subject=str(run))
             if uid is not None:
                 private_folder(folder, owner=uid)
             undo.pop_all()
             return overlays
 
+    def _link(self, draft: Path, path: Path, *, uid: int | None) -> None:
+        """`path` is one more name of the draft's file, which belongs to `uid` from now."""
+        taken = links.linking_run(self._places, draft)
+        if taken is not None:
+            raise InUse("draft", draft.parent.name, taken[0])
+        descriptor = os.open(draft.parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            os.link(draft.name, path, src_dir_fd=descriptor, follow_symlinks=False)
+        except FileNotFoundError as error:
+            raise NotFound("draft", draft.parent.name) from error
+        finally:
+            os.close(descriptor)
+        if uid is not None:
+            # PRIVILEGE: CAP_CHOWN. The draft's folder is ours alone (0700): the name just linked is the file that we made there.
+            os.chown(path, uid, uid, follow_symlinks=False)
+
     def open(self, run: RunId) -> RunFolder | None:
         """The folder as it is now, or None. Raises DiskError."""
         folder = self._root / str(run)
-        files = []
         with translated("read the run folder of", str(run)):
-            try:
-                names = sorted(os.listdir(folder))
-            except (FileNotFoundError, NotADirectoryError):
+            if not folder.is_dir() or folder.is_symlink():
                 return None
-            for name in filter(_OVERLAY.match, names):
+            found = links.overlays_in(folder)
+            used = 0
+            for _, path in found:
                 try:
-                    status = os.lstat(folder / name)
+                    used += os.lstat(path).st_blocks * 512
                 except FileNotFoundError:  # its run ended just now
                     continue
-                if stat.S_ISREG(status.st_mode):
-                    files.append((folder / name, status.st_blocks * 512))
-        overlays = tuple(path for path, _ in files)
-        return RunFolder(run=run, path=folder, overlays=overlays, used_bytes=sum(used for _, used in files))
+        return RunFolder(run=run, path=folder, overlays=tuple(path for _, path in found), used_bytes=used)
 
     def all(self) -> tuple[RunFolder, ...]:
         """By name. What is not called like a run is not ours to judge. Raises DiskError."""
         with translated("read", str(self._root)):
-            try:
-                names = sorted(entry.name for entry in os.scandir(self._root) if entry.is_dir(follow_symlinks=False))
-            except FileNotFoundError:
-                return ()
-        opened = [self.open(run) for run in map(_run, names) if run is not None]
+            names = [folder.name for folder in links.folders(self._root)]
+        opened = [self.open(run) for run in map(links.run_of, names) if run is not None]
         return tuple(folder for folder in opened if folder is not None)
 
     def remove(self, run: RunId) -> None:
-        """The folder is gone. Raises DiskError."""
+        """The folder is gone; a draft that was written in it has its companions, and belongs to us again. Raises DiskError."""
+        folder = self._root / str(run)
         with translated("remove the run folder of", str(run)):
+            for draft in links.linked_drafts(self._places, folder):
+                companions.copy(companions.names_in(folder), folder, draft, subject=draft.name)
+                if os.lstat(draft / DISK).st_uid != os.geteuid():
+                    # PRIVILEGE: CAP_CHOWN. A file in a folder of ours (0700); the machine that wrote it is gone.
+                    os.chown(draft / DISK, os.geteuid(), os.getegid(), follow_symlinks=False)
             try:
-                remove_tree(self._root / str(run))
+                remove_tree(folder)
             except RecursionError as error:  # folders in folders in folders: only a hostile guest's QEMU makes such
                 raise DiskError(
                     f"The run folder of {run} is nested too deeply.",
                     operation="remove",
                     subject=str(run),
-                    hint=f"rm -rf {self._root / str(run)}",
+                    hint=f"rm -rf {folder}",
                 ) from error
-
-
-def _run(name: str) -> RunId | None:
-    try:
-        return RunId.parse(name)
-    except InvalidInput:
-        return None

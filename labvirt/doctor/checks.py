@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from labvirt.contracts.database import Database
-from labvirt.contracts.disks import Disks
 from labvirt.contracts.host import Machine
 from labvirt.contracts.hypervisor import Hypervisor
+from labvirt.contracts.images import ImageStore
 from labvirt.doctor import machine as machine_checks
 from labvirt.doctor import programs, site
 from labvirt.domain.findings import Finding, Severity
@@ -23,7 +23,7 @@ def run(
     machine: Machine,
     driver: Callable[[], Hypervisor],
     database: Callable[[], Database],
-    disks: Callable[[], Disks],
+    store: Callable[[], ImageStore],
 ) -> tuple[Finding, ...]:
     """Every finding, good ones too. Changes nothing; a check that cannot be made is itself a finding. Drivers are
     made only when asked for."""
@@ -36,7 +36,7 @@ def run(
     ]
     if (state / "labvirt.db").exists():
         try:
-            findings += site.contents(database(), disks())
+            findings += site.contents(database(), store())
         except LabVirtError as error:
             findings.append(Finding(code=error.code, severity=Severity.ERROR, sentence=error.sentence, fix=error.hint))
     elif state.is_dir():

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from labvirt.contracts.database import Database
-from labvirt.contracts.disks import Disks
+from labvirt.contracts.images import ImageStore
 from labvirt.domain.findings import Finding, Severity
 from labvirt.errors import LabVirtError
 
@@ -50,7 +50,7 @@ def state_folder(state: Path, hypervisor: str) -> tuple[Finding, ...]:
     return (Finding(code="state", severity=Severity.OK, subject=str(state), sentence="The state folder is there and private."),)
 
 
-def contents(database: Database, disks: Disks) -> tuple[Finding, ...]:
+def contents(database: Database, store: ImageStore) -> tuple[Finding, ...]:
     """The first things a site needs, in order, and whether every published file is what it should be."""
     try:
         with database.read() as work:
@@ -58,13 +58,13 @@ def contents(database: Database, disks: Disks) -> tuple[Finding, ...]:
             published = [version for image in images if image.published and (version := work.images.version(image.name, image.published))]
     except LabVirtError as error:
         return (Finding(code="database", severity=Severity.ERROR, sentence=error.sentence, fix=error.hint),)
-    findings = [finding for version in published if (finding := disks.check_version(version))]
+    findings = [finding for version in published if (finding := store.check(version))]
     for have, code, sentence, fix in (
         (
             published,
             "no-image",
             "No image has a published version.",
-            "labvirt image build tiny, or labvirt image add NAME --file FILE.qcow2",
+            "labvirt image build tiny, or labvirt image import NAME FILE --format qcow2",
         ),
         (labs, "no-lab", "There is no lab.", "labvirt lab add lab-a --network 10.77.0.0/24"),
         (profiles, "no-profile", "There is no profile.", "labvirt profile add NAME --memory 2048 --disk IMAGE:virtio"),

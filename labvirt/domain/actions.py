@@ -2,7 +2,7 @@
 """What the engine may do about a difference between wish and reality, as values. Nothing here acts.
 
 Each action names the generation of the row it was planned for: who carries it out looks again and does nothing when the row has
-moved on. Only Stop, RemoveRun and Unplug take something away; domain.plan says which evidence they need.
+moved on. Only Stop, RemoveRun, KeepRun and Unplug take something away; domain.plan says which evidence they need.
 """
 
 from __future__ import annotations
@@ -94,20 +94,31 @@ class MarkStopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """The viewer has left for longer than the lab's grace: the next one gets a fresh run."""
+    """A fresh run is to replace this one. `why` is said in the history."""
 
     guest: str
     generation: int
     run: RunId
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retire:
-    """The viewer has left for longer than the lab's grace: the guest is to be stopped."""
+    """The guest is to be stopped. `why` is said in the history."""
+
+    guest: str
+    generation: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """It has written more than it may, and its driver does not look at that itself: it is to stand still."""
 
     guest: str
     generation: int
     run: RunId
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +166,16 @@ class RemoveRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeepRun:
+    """As RemoveRun, but what was written is kept for a while, in case somebody says 'oops'. `why` is how the run ended."""
+
+    guest: str
+    generation: int
+    run: RunId
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Quarantine:
     """A living run that nobody can be shown to want or to have given up: it is left running, and reported."""
 
@@ -173,10 +194,12 @@ Action = (
     | MarkStopped
     | Refresh
     | Retire
+    | Pause
     | Resume
     | Settle
     | Replug
     | Unplug
     | RemoveRun
+    | KeepRun
     | Quarantine
 )

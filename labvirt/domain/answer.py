@@ -61,6 +61,7 @@ class Answer:
     waits_for: str | None = None
     expect_seconds: int | None = None
     retry_seconds: int | None = None
+    notice: str | None = None
     enrolment_code: str | None = None
     viewer: Viewer | None = None
 
@@ -93,6 +94,7 @@ def for_terminal(
             since=guest.since if guest else None,
             waits_for=waits_for,
             retry_seconds=retry_seconds,
+            notice=guest.notice or None if guest else None,
         )
 
     if not terminal.active:
@@ -159,6 +161,7 @@ def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: G
         seat=terminal.seat,
         guest=guest.name,
         since=guest.running_at or guest.since,  # a viewer that comes or goes must not change the answer
+        notice=guest.notice or None,
         viewer=Viewer(
             protocol=profile.protocol,
             address=address,

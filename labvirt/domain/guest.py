@@ -22,6 +22,27 @@ class Wish(StrEnum):
     STOPPED = "stopped"
 
 
+class Purpose(StrEnum):
+    """Why a guest exists. Only SEAT guests belong to a terminal's seat and choose their profile by placement; the others live on the
+    16 special numbers of their lab, with profile and disks fixed by who wanted them, and their row is used again when they are off."""
+
+    SEAT = "seat"
+    ADMIN = "admin"
+    """An admin session: its first disk of the session's image is a draft."""
+    CANARY = "canary"
+    """A sealed version on trial."""
+    RESCUE = "rescue"
+    """A kept overlay, started once more."""
+
+
+class Due(StrEnum):
+    """What happens to a living guest at `due_at`."""
+
+    FRESH = "fresh"
+    """A fresh run: the versions that are published then."""
+    STOP = "stop"
+
+
 class GuestState(StrEnum):
     WANTED = "wanted"
     """Somebody wants it; it waits for its turn (reason: its place and what the host lacks)."""
@@ -94,7 +115,7 @@ class RunId:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """Wish and last known state of the guest of one seat. `disks` are recorded when its run is made, and kept."""
+    """Wish and last known state of the guest of one seat or special number. `disks` are recorded when its run is made, and kept."""
 
     name: str
     lab: str
@@ -118,6 +139,26 @@ class Guest:
     running_at: datetime | None = None
     failures: int = 0
     """Starts that failed in a row; a run that stays up resets it."""
+    purpose: Purpose = Purpose.SEAT
+    source: str = ""
+    """ADMIN: the draft it writes; RESCUE: the run whose kept overlays lie below its own; CANARY: the job that tries it ('job-7')."""
+    cdrom: str = ""
+    """Absolute path of a disc image that lies in its first CD-ROM drive (one is added when the profile has none)."""
+    boot_cdrom: bool = False
+    due: Due | None = None
+    due_at: datetime | None = None
+    notice: str = ""
+    """One sentence for whoever sits there (why and when it will be stopped); the terminal's answer carries it."""
+
+    def __post_init__(self) -> None:
+        if (self.due is None) != (self.due_at is None):
+            raise ValueError("due and due_at come together")
+        if self.boot_cdrom and not self.cdrom:
+            raise InvalidInput("boot", "there is no CD to boot from", hint="Name one: --cdrom FILE")
+
+    def with_due(self, due: Due | None, at: datetime | None, notice: str = "") -> Guest:
+        """Told when it will be stopped or started afresh (None: that was called off)."""
+        return replace(self, due=due, due_at=at, notice=notice if due else "")
 
     @property
     def alive(self) -> bool:
@@ -151,10 +192,13 @@ class Guest:
             terminal=terminal,
             asked_at=now,
             failures=0 if fresh else self.failures,
+            due=None,
+            due_at=None,
+            notice="",
         )
 
     def unwanted(self, how: StopHow) -> Guest:
         """With the wish to be stopped; the state follows when the engine has acted. A stronger verb replaces a weaker one."""
         if self.wish is Wish.STOPPED and _STRENGTH.index(how) <= _STRENGTH.index(self.stop_how):
             return self
-        return replace(self, wish=Wish.STOPPED, generation=self.generation + 1, stop_how=how)
+        return replace(self, wish=Wish.STOPPED, generation=self.generation + 1, stop_how=how, due=None, due_at=None, notice="")

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
 
 from labvirt.domain.names import check_name
-from labvirt.errors import InvalidInput
+from labvirt.errors import ImageDamaged, InvalidInput
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
 
@@ -28,7 +29,11 @@ class Image:
 
     name: str
     published: int | None = None
+    previous: int | None = None
+    """What was published before: where 'undo' goes (and from there back again)."""
     note: str = ""
+    binned_at: datetime | None = None
+    """In the recycle bin since then: nothing new starts from it, and it may be restored until garbage collection takes it."""
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -48,7 +53,16 @@ class Version:
     stage: Stage
     made_at: datetime
     parent: int | None = None
+    """The version it was made from: its history."""
     note: str = ""
+    author: str = ""
+    """Who made it, by the name he is known by to the command line or the page."""
+    backing: int | None = None
+    """The version of the same image on whose file this file stands; None: the file is complete by itself. Never the same as history:
+    flattening changes it, `parent` stays."""
+    companions: tuple[str, ...] = ()
+    """Names of the files beside the disk that belong to the version (uefi-vars.fd, tpm2.state): copied into each run."""
+    binned_at: datetime | None = None
 
     def __post_init__(self) -> None:
         check_name(self.image, "image")
@@ -64,6 +78,25 @@ class Version:
     @property
     def label(self) -> str:
         return f"{self.image} v{self.number}"
+
+
+def chain_of(version: Version, versions: Iterable[Version]) -> tuple[Version, ...]:
+    """The version and those whose files its file stands on, the top one first: what QEMU must be given. Pure.
+
+    Raises ImageDamaged when one of them is not among `versions` or the chain bites its tail.
+    """
+    known = {each.number: each for each in versions if each.image == version.image}
+    chain = [version]
+    while (below := chain[-1].backing) is not None:
+        if below not in known or any(each.number == below for each in chain):
+            raise ImageDamaged(
+                f"{version.label} stands on {version.image} v{below}, which is not there.",
+                operation="find the chain",
+                subject=version.label,
+                hint=f"Choose another version: labvirt version list {version.image}",
+            )
+        chain.append(known[below])
+    return tuple(chain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: MIT
 """What one round of the engine saw, and what it remembers of earlier rounds: the two inputs of domain.plan.
 
-Times are monotonic seconds. None means "could not be known", which is never the same as "there is nothing".
+Times are monotonic seconds, but for `wall`. None means "could not be known", which is never the same as "there is nothing".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from labvirt.domain.addresses import InterfaceName
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.lab import Lab
+from labvirt.domain.profile import Profile
 
 
 class RunState(StrEnum):
@@ -25,12 +27,14 @@ class RunState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObservedRun:
-    """One living machine. `viewed`: somebody looks at it now (display events or flow table)."""
+    """One living machine. `viewed`: somebody looks at it now (display events or flow table). `capped`: its driver paused it because
+    it has written as much as it may."""
 
     run: RunId
     state: RunState
     reason: str = ""
     viewed: bool = False
+    capped: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,14 @@ class Observation:
     """Runs that ended because the guest itself switched off (the event was heard)."""
     disk_room: bool = True
     """There is space to write overlays again."""
+    wall: datetime | None = None
+    """What the wall clock says (UTC); None: nothing is due by it."""
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    written: Mapping[RunId, int] | None = None
+    """Bytes that the overlays of runs occupy, for drivers that do not look at the cap themselves (None: this one does). A run that is
+    missing was not looked at."""
+    keeps: bool = False
+    """What guests have written is kept for a while after their runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +99,5 @@ class Memory:
     running_since: Mapping[RunId, float] = field(default_factory=dict)
     retries: Mapping[str, tuple[int, float]] = field(default_factory=dict)
     """Guest -> (failures in a row, not before)."""
+    capped: frozenset[RunId] = frozenset()
+    """Runs that were paused because they had written as much as they may: they are not resumed."""

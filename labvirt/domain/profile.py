@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from labvirt.domain.extra_arguments import check_extra
 from labvirt.domain.names import check_name
 from labvirt.errors import InvalidInput
 
@@ -62,6 +63,17 @@ class Mode(StrEnum):
     """Every start begins from the version; what the guest writes is forgotten."""
     ADMINISTRATIVE = "administrative"
     """Writes go to a draft that may be published (admin sessions)."""
+
+
+class SessionPolicy(StrEnum):
+    """What an admin session does with clients that run from its image (S2-12)."""
+
+    REFUSE = "refuse"
+    """It does not begin while clients run; none starts while it is open."""
+    DRAIN = "drain"
+    """Clients are told, get `drain_seconds`, and are stopped; none starts while it is open."""
+    ALONGSIDE = "alongside"
+    """Clients finish on their version and start from the published one meanwhile: the class does not notice."""
 
 
 PLACES = {Bus.IDE: 4, Bus.SATA: 6, Bus.SCSI: 8, Bus.VIRTIO: 8}
@@ -127,9 +139,48 @@ class Profile:
     ready_port: int | None = None
     """TCP port whose answering means 'ready'; None: running is ready (SPICE shows the boot)."""
     note: str = ""
+    lab_positions: tuple[tuple[str, int], ...] = ()
+    """(lab, position) where a lab tries it at another place than `position`; by name."""
+    max_guests: int | None = None
+    """No more guests of it at once, in all labs together; the next profile is tried then."""
+    start_guests: int = 0
+    """So many seats of each lab that would get it are started with the host, before anybody asks."""
+    restart_days: int | None = None
+    """A guest that has run for so long and has no viewer gets a fresh run (S2-32)."""
+    session_policy: SessionPolicy = SessionPolicy.REFUSE
+    drain_seconds: int = 300
+    overlay_cap_mib: int | None = None
+    """A guest that has written more is paused and told, instead of filling the host."""
+    hyperv: bool = False
+    """Hyper-V enlightenments: Windows runs smoother, and some of its clocks only then."""
+    tpm: bool = False
+    """A TPM 2.0 of its own (Windows 11). Its state begins as the version's and ends with the overlay."""
+    extra: tuple[str, ...] = ()
+    """More QEMU arguments, one OPTION=VALUE each; domain.extra_arguments says which are allowed."""
+    checks: tuple[str, ...] = ()
+    """Names of the profile's own check files: what a canary must pass (contracts.checks)."""
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
+        for lab, position in self.lab_positions:
+            check_name(lab, "lab_positions")
+            if not 0 <= position <= 9999:
+                raise InvalidInput("lab_positions", "must be 0 to 9999")
+        if len({lab for lab, _ in self.lab_positions}) != len(self.lab_positions):
+            raise InvalidInput("lab_positions", "names a lab twice")
+        if self.max_guests is not None and not 1 <= self.max_guests <= 65536:
+            raise InvalidInput("max_guests", "must be 1 to 65536")
+        if not 0 <= self.start_guests <= 4096:
+            raise InvalidInput("start_guests", "must be 0 to 4096")
+        if self.restart_days is not None and not 1 <= self.restart_days <= 3650:
+            raise InvalidInput("restart_days", "must be 1 to 3650")
+        if not 0 <= self.drain_seconds <= 86400:
+            raise InvalidInput("drain_seconds", "must be 0 to 86400 (a day)")
+        if self.overlay_cap_mib is not None and not 16 <= self.overlay_cap_mib <= 1 << 24:
+            raise InvalidInput("overlay_cap_mib", "must be 16 to 16777216 MiB")
+        if self.tpm and self.firmware is not Firmware.UEFI:
+            raise InvalidInput("tpm", "needs the firmware uefi", hint="Windows 11 needs both: --firmware uefi --tpm")
+        check_extra(self.extra)
         if not 16 <= self.memory_mib <= 1 << 20:
             raise InvalidInput("memory_mib", "must be 16 to 1048576 MiB")
         if not 1 <= self.cpus <= 64:
@@ -159,6 +210,10 @@ class Profile:
             used[slot.bus] = index + 1
             placed.append(PlacedSlot(slot=slot, index=index))
         return tuple(placed)
+
+    def position_in(self, lab: str) -> int:
+        """At which place this lab tries it."""
+        return dict(self.lab_positions).get(lab, self.position)
 
     def fits(self, lab: str) -> bool:
         """May this profile be used in that lab?"""

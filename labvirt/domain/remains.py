@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labvirt.domain import actions as act
-from labvirt.domain.addresses import InterfaceName
+from labvirt.domain.addresses import LAST_SEAT, SEATS_PER_BLOCK, InterfaceName
 from labvirt.domain.findings import Finding, Severity
-from labvirt.domain.guest import Guest, GuestState, Wish
+from labvirt.domain.guest import Guest, GuestState, Purpose, RunId, Wish
 from labvirt.domain.observed import Observation, ObservedPorts, ObservedRun
 
 _OFF = (GuestState.STOPPED, GuestState.FAILED)
@@ -56,7 +56,11 @@ def _folders(
             continue
         older = row.run is not None and run != row.run and run.generation < row.generation
         over = run == row.run and row.wish is Wish.STOPPED and row.state is GuestState.STOPPED
-        if older or over:
+        keep = seen.keeps and keeps(row)
+        given_up = keep and run == row.run and row.state is GuestState.FAILED
+        if (older or over or given_up) and keep:
+            actions.append(act.KeepRun(guest=row.name, generation=row.generation, run=run, why=ended_how(row, run)))
+        elif older or over:
             actions.append(act.RemoveRun(guest=row.name, generation=row.generation, run=run))
         elif run != row.run:
             findings.append(
@@ -68,6 +72,18 @@ def _folders(
                     subject=str(run),
                 )
             )
+
+
+def keeps(row: Guest) -> bool:
+    """May somebody want back what this guest has written? A draft lives by itself, and what a canary wrote is nobody's."""
+    return row.purpose in (Purpose.SEAT, Purpose.RESCUE)
+
+
+def ended_how(row: Guest, run: RunId) -> str:
+    """How this run of the guest came to its end, as far as the row tells (domain.kept.Kept.why)."""
+    if row.wish is Wish.STOPPED:
+        return "stopped"
+    return "fresh" if row.generation > run.generation else "crashed"
 
 
 def _ports(
@@ -127,8 +143,10 @@ def _tap(seen: Observation, row: Guest | None) -> InterfaceName | None:
 def _may_belong(seen: Observation, tap: InterfaceName, living: Mapping[str, Sequence[ObservedRun]]) -> bool:
     """Does it serve a living run that has no row? Its name says lab and seat, if the lab is known."""
     for name in living.keys() | seen.busy:
-        for lab in seen.labs.values():
-            prefix, _, seat = name.rpartition("-")
-            if prefix == lab.name and seat.isdigit() and int(seat) < 4096 and lab.plan.tap(int(seat)) == tap:
-                return True
+        prefix, _, number = name.rpartition("-")
+        special = number.startswith("s")
+        digits = number[1:] if special else number
+        seat = int(digits) + (LAST_SEAT if special else 0) if digits.isdigit() else SEATS_PER_BLOCK
+        if seat < SEATS_PER_BLOCK and any(lab.name == prefix and lab.plan.tap(seat) == tap for lab in seen.labs.values()):
+            return True
     return False

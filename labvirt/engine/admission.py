@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from labvirt.domain import placement
-from labvirt.domain.guest import Guest, GuestState
+from labvirt.domain.guest import Guest, GuestState, Purpose
 from labvirt.domain.host import GUEST_OVERHEAD_MIB
 from labvirt.engine.observe import Wishes
 from labvirt.engine.operations import Operations
 from labvirt.engine.published import Published
 from labvirt.engine.queue import Capacity, Pace, fair_order, take_turns
 from labvirt.engine.readiness import Readiness
+from labvirt.engine.settling import Settling
 from labvirt.engine.world import World
 
 WRITE_SECONDS = 1.0
@@ -22,6 +23,9 @@ WRITE_SECONDS = 1.0
 
 COOLING_SECONDS = 1.0
 """After a start that came to nothing, whatever its row says: no mistake may make a loop without a pause."""
+
+PACE_SECONDS = 2.0
+"""Who was seen booting longer ago tells nothing of how long starts take."""
 
 
 @dataclass(slots=True)
@@ -43,12 +47,14 @@ class Admission:
         operations: Operations,
         published: Published,
         readiness: Readiness,
+        settling: Settling,
         start: Callable[[str, int], None],
     ) -> None:
         self._world = world
         self._operations = operations
         self._published = published
         self._readiness = readiness
+        self._settling = settling
         self._start = start
         self._lock = threading.Lock()
         self._waiting: dict[str, Guest] = {}
@@ -56,6 +62,8 @@ class Admission:
         self._begun: dict[str, _Begun] = {}
         self._cooling: dict[str, float] = {}
         self._pace = Pace()
+        self._booting: frozenset[str] = frozenset()
+        self._booting_at = float("-inf")
         self._last_lab: str | None = None
         self._living = 0
         self._written_at = float("-inf")
@@ -72,8 +80,13 @@ class Admission:
         images = {image.name: image for image in wishes.images}
         labs = {lab.name: lab for lab in wishes.labs}
         terminals = {(terminal.lab, terminal.seat): terminal for terminal in wishes.terminals}
+        profiles = {profile.name: profile for profile in wishes.profiles}
         memory = {}
         for guest in waiting:
+            if guest.purpose is not Purpose.SEAT:
+                fixed = profiles.get(guest.profile or "")
+                memory[guest.name] = fixed.memory_mib if fixed else 0
+                continue
             lab = labs.get(guest.lab)
             terminal = terminals.get((guest.lab, guest.seat))
             choice = placement.choose(lab, terminal, wishes.profiles, images) if lab else None
@@ -83,13 +96,14 @@ class Admission:
             self._memory = memory
             self._living = living
 
-    def began(self, guest: str) -> None:
-        """Its machine runs: it boots, or is ready."""
+    def began(self, guest: str, *, boots: bool) -> None:
+        """Its machine runs: it `boots`, or is ready."""
         with self._lock:
             begun = self._begun.get(guest)
             if begun is not None and begun.done is None:
                 begun.done = self._world.clock.monotonic()
-                self._pace.add(begun.done - begun.at)
+                if not boots:
+                    self._pace.add(begun.done - begun.at)
 
     def ended(self, guest: str) -> bool:
         """An operation on it is over. True when that was a start that went well; of one that did not nothing is left."""
@@ -113,12 +127,13 @@ class Admission:
         load = self._world.machine.load()
         at_once = self._world.settings.starts_at_once or host.starts_at_once or load.cpus
         now = self._world.clock.monotonic()
+        settling = self._settling.names()
         with self._lock:
             self._cooling = {name: until for name, until in self._cooling.items() if until > now}
             ready = tuple(guest for guest in self._waiting.values() if guest.name not in self._cooling)
             dues = [until for name, until in self._cooling.items() if name in self._waiting]
             ordered = fair_order(ready, self._last_lab)
-            slots, committed = self._occupied(now, at_once)
+            slots, committed = self._occupied(now, at_once, settling)
             capacity = Capacity(
                 host=host,
                 load=load,
@@ -143,18 +158,28 @@ class Admission:
                     self._begun.pop(guest.name, None)
         reasons = dict.fromkeys(turn.reasons, self.hold) if self.hold else turn.reasons
         dues += [due] if (due := self._write(reasons, now)) is not None else []
-        dues += [now + 1.0] if self._readiness.waited() else []  # one that boots for long gives its place to the next
+        dues += [now + 1.0] if self._readiness.waited() or settling else []  # one that boots for long gives its place to the next
         return min(dues, default=None)
 
-    def _occupied(self, now: float, at_once: int) -> tuple[int, int]:
+    def _occupied(self, now: float, at_once: int, settling: frozenset[str]) -> tuple[int, int]:
         """Free slots, and memory promised to guests that start or are young."""
         settings = self._world.settings
         self._begun = {
             name: begun for name, begun in self._begun.items() if begun.done is None or now - begun.done < settings.young_seconds
         }
-        booting = {waited.guest for waited in self._readiness.waited() if now - waited.since < settings.settle_seconds}
+        waited = {waited.guest for waited in self._readiness.waited() if now - waited.since < settings.settle_seconds}
+        booting = settling | waited
+        self._learn_pace(booting, now)
         taken = {name for name, begun in self._begun.items() if begun.done is None} | booting
         return max(0, at_once - len(taken)), sum(begun.memory_mib for begun in self._begun.values())
+
+    def _learn_pace(self, booting: frozenset[str], now: float) -> None:
+        """How long those took that have freed their place since the last look, if that was a moment ago."""
+        if now - self._booting_at <= PACE_SECONDS:
+            for name in self._booting - booting:
+                if (begun := self._begun.get(name)) is not None:
+                    self._pace.add(now - begun.at)
+        self._booting, self._booting_at = booting, now
 
     def _write(self, reasons: Mapping[str, str], now: float) -> float | None:
         with self._lock:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from labvirt.domain import actions as act
-from labvirt.domain.guest import Guest, GuestState, RunId, StopHow, Wish
+from labvirt.domain.guest import Guest, GuestState, Purpose, RunId, StopHow, Wish
+from labvirt.engine.keeping import Keeping, lives
+from labvirt.engine.launch import port_for
 from labvirt.engine.operations import Operations
 from labvirt.engine.readiness import Readiness, Waited
 from labvirt.engine.recording import Recording
 from labvirt.engine.rows import Rows
-from labvirt.engine.start import port_for
 from labvirt.engine.stop import Stopper
 from labvirt.engine.world import World
 from labvirt.errors import Conflict, DatabaseError, LabVirtError
@@ -26,11 +27,14 @@ CLEAR_AGAIN_SECONDS = 30.0
 class Carrier:
     """`carry` is called by the loop; `begun` by workers; `ready` and `late` by the waiting thread."""
 
-    def __init__(self, world: World, rows: Rows, operations: Operations, stopper: Stopper, readiness: Callable[[], Readiness]) -> None:
+    def __init__(
+        self, world: World, rows: Rows, operations: Operations, stopper: Stopper, keeping: Keeping, readiness: Callable[[], Readiness]
+    ) -> None:
         self._world = world
         self._rows = rows
         self._operations = operations
         self._stopper = stopper
+        self._keeping = keeping
         self._readiness = readiness
         self._clear_again: dict[str, float] = {}
 
@@ -67,15 +71,16 @@ class Carrier:
             case act.MarkStopped():
                 what = action.reason or "is off"
                 rows.change(guest, generation, lambda row: self._stopped(row, action), what)
-            case act.Refresh():
-                what = "its viewer has left: the next one gets a fresh run"
-                rows.change(guest, generation, lambda row: row.wanted(self._world.clock.now(), fresh=True), what)
-            case act.Retire():
-                rows.change(guest, generation, lambda row: row.unwanted(StopHow.STOP), "its viewer has left: it is stopped")
+            case act.Refresh(why=why):
+                rows.change(guest, generation, self._refreshed, why)
+            case act.Retire(why=why):
+                rows.change(guest, generation, lambda row: row.unwanted(StopHow.STOP), why)
             case act.Settle():
                 rows.change(guest, generation, lambda row: replace(row, failures=0))
             case act.Stop():
                 self._operations.submit(guest, "it is being stopped", lambda: self._stopper.stop(action))
+            case act.Pause():
+                self._operations.submit(guest, "it is being paused", lambda: self._stopper.pause(action))
             case act.Resume():
                 self._operations.submit(guest, "it is being resumed", lambda: self._stopper.resume(action))
             case act.Replug():
@@ -84,12 +89,18 @@ class Carrier:
                 self._clear(guest, "its port is being removed", lambda: self._unplug(action))
             case act.RemoveRun():
                 self._clear(guest, "its old folder is being removed", lambda: self._remove(action))
+            case act.KeepRun():
+                self._clear(guest, "what it has written is being kept", lambda: self._keep(action))
 
     # --- rows
 
     def _adopted(self, row: Guest, action: act.Adopt) -> Guest:
         row = self._rows.moved(row, action.state, action.reason)
         return replace(row, run=action.run, generation=max(row.generation, action.run.generation))
+
+    def _refreshed(self, row: Guest) -> Guest:
+        fresh = row.wanted(self._world.clock.now(), fresh=True)
+        return fresh if row.purpose is not Purpose.SEAT else replace(fresh, cdrom="", boot_cdrom=False)
 
     def _stopped(self, row: Guest, action: act.MarkStopped) -> Guest:
         if action.from_inside:
@@ -163,8 +174,13 @@ class Carrier:
 
     def _remove(self, action: act.RemoveRun) -> None:
         row = self._row(action.guest, action.generation)
-        if row is not None and not self._lives(action.run):
+        if row is not None and not lives(self._world, action.run):
             self._world.disks.remove_run(action.run)
+
+    def _keep(self, action: act.KeepRun) -> None:
+        row = self._row(action.guest, action.generation)
+        if row is not None and not lives(self._world, action.run):
+            self._keeping.keep(row, action.run, action.why)
 
     def _unplug(self, action: act.Unplug) -> None:
         row = self._row(action.guest, action.generation)
@@ -179,6 +195,3 @@ class Carrier:
             lab = work.labs.get(row.lab)
         if lab is not None:
             self._world.network.plug(port_for(self._world, lab, row.seat))
-
-    def _lives(self, run: RunId) -> bool:
-        return any(status.run == run for status in self._world.hypervisor.running())

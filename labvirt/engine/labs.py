@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from labvirt.contracts.dhcp import DhcpHost, DhcpLab
 from labvirt.contracts.network import LabNetwork, NetworkState
-from labvirt.domain.addresses import SEATS_PER_BLOCK
+from labvirt.domain.addresses import LAST_SEAT, SEATS_PER_BLOCK
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.lab import DISPLAY_PORT_BASE, Lab
 from labvirt.domain.terminal import Terminal
@@ -37,10 +37,10 @@ class LabWish:
 
 
 def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int) -> LabWish:
-    """Guests of all seats and terminals with a MAC are known hosts. Pure."""
+    """Guests of all seats, special guests, and terminals with a MAC are known hosts. Pure."""
     plan = lab.network
     hosts = []
-    for seat in range(1, lab.max_instances + 1):
+    for seat in (*range(1, lab.max_instances + 1), *range(LAST_SEAT + 1, SEATS_PER_BLOCK)):
         identity = lab.identity(seat)
         hosts.append(DhcpHost(mac=identity.mac, address=identity.address, name=identity.guest))
     for terminal in sorted(terminals, key=lambda t: t.seat):

@@ -6,17 +6,22 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from labvirt.contracts.engine import DisplayTicket, EngineStatus
+from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus
 from labvirt.contracts.hypervisor import HypervisorInfo
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest
 from labvirt.domain.lease import Lease
 from labvirt.engine.admission import Admission
 from labvirt.engine.carry import Carrier
+from labvirt.engine.chores import Chores
 from labvirt.engine.displays import Displays
+from labvirt.engine.jobs import Workshop
+from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
+from labvirt.engine.launch import preview
 from labvirt.engine.operations import Operations
 from labvirt.engine.presence import PresenceBoard
 from labvirt.engine.published import Published, Watch
@@ -24,11 +29,13 @@ from labvirt.engine.readiness import Readiness, Waited
 from labvirt.engine.reconcile import Reconciler
 from labvirt.engine.recording import Recording
 from labvirt.engine.rows import Rows
+from labvirt.engine.settling import Settling
 from labvirt.engine.start import Starter
 from labvirt.engine.stop import Stopper
 from labvirt.engine.verify import verify
 from labvirt.engine.world import World
 from labvirt.errors import GuestNotReady, HostNotReady, HypervisorError, LabVirtError, NotFound
+from labvirt.usecases.ports import Ports
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +45,8 @@ HOST_AGAIN_SECONDS = 30.0
 class Engine:
     """Keeps contracts.engine.EngineLink. The caller holds the engine's lock: there is one engine per state folder."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, ports: Callable[[EngineLink], Ports] | None = None) -> None:
+        """`ports` makes the doors of the jobs that are done here, with this engine behind them; None: no jobs and no chores."""
         self._world = world
         self._published = Published()
         self._operations = Operations(world.settings.workers, self._operation_ended)
@@ -47,10 +55,14 @@ class Engine:
         self._displays = Displays(world, self._operations)
         self._labs = Labs(world, self._operations)
         stopper = Stopper(world, self._rows)
-        self._carrier = Carrier(world, self._rows, self._operations, stopper, lambda: self._readiness)
+        keeping = Keeping(world)
+        self._info: HypervisorInfo | None = None
+        self._host_problem: HostNotReady | None = None
+        self._carrier = Carrier(world, self._rows, self._operations, stopper, keeping, lambda: self._readiness)
         self._readiness = Readiness(world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late)
-        starter = Starter(world, self._rows, self._labs.problem, self._begun)
-        self._admission = Admission(world, self._operations, self._published, self._readiness, starter.start)
+        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info)
+        self._settling = Settling(world)
+        self._admission = Admission(world, self._operations, self._published, self._readiness, self._settling, starter.start)
         self._reconciler = Reconciler(
             world,
             self._operations,
@@ -61,10 +73,13 @@ class Engine:
             self._readiness,
             self._admission,
             self._carrier,
+            keeping,
+            lambda: self._info,
         )
+        doors = ports(self) if ports is not None else None
+        self._workshop = Workshop(doors, world.settings.jobs_at_once) if doors else None
+        self._chores = Chores(doors, world.settings.chore_seconds) if doors else None
         self._started_at = world.clock.now()
-        self._info: HypervisorInfo | None = None
-        self._host_problem: HostNotReady | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set. Guests live on afterwards; operations that go on are given time to end."""
@@ -72,20 +87,34 @@ class Engine:
         threading.Thread(target=self._know_host, args=(stop,), name="engine-host", daemon=True).start()
         self._world.hypervisor.subscribe(self._reconciler.heard)
         self._readiness.start()
+        if self._workshop is not None and self._chores is not None:
+            self._workshop.start()
+            self._chores.start()
         try:
             self._reconciler.run()
         finally:
-            self._readiness.close()
-            if not self._operations.close(self._world.settings.drain_seconds):
-                log.warning("operations were still going on; the next engine finishes or undoes them")
-            self._published.close()
-            self._world.hypervisor.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Jobs let go while operations end: both have the same time."""
+        seconds, clock = self._world.settings.drain_seconds, self._world.clock
+        deadline = clock.monotonic() + seconds
+        self._readiness.close()
+        if self._workshop is not None and self._chores is not None:
+            self._workshop.stop()
+            self._chores.close(seconds)
+            if not self._workshop.join(max(0.0, deadline - clock.monotonic())):
+                log.warning("a job did not let go in time; it is begun again by the next engine")
+        if not self._operations.close(max(0.0, deadline - clock.monotonic())):
+            log.warning("operations were still going on; the next engine finishes or undoes them")
+        self._published.close()
+        self._world.hypervisor.close()
 
     # --- EngineLink
 
     def status(self) -> EngineStatus:
         info = self._info
-        findings = self._reconciler.findings()
+        findings = (*self._reconciler.findings(), *(self._chores.findings() if self._chores else ()))
         return EngineStatus(
             pid=self._world.pid,
             version=self._world.version,
@@ -100,6 +129,8 @@ class Engine:
 
     def poke(self) -> None:
         self._reconciler.poke()
+        if self._workshop is not None:
+            self._workshop.poke()
 
     def watch(self) -> Watch:
         return self._published.watch()
@@ -134,6 +165,9 @@ class Engine:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HypervisorError(f"The launch record of {row.run} cannot be read.", operation="command line", subject=guest) from error
 
+    def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
+        return self._world.hypervisor.command_line(preview(self._world, profile, lab, seat))
+
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)
 
@@ -153,7 +187,10 @@ class Engine:
         return row
 
     def _begun(self, recorded: Recording) -> None:
-        self._admission.began(recorded.guest.name)
+        boots = recorded.profile.ready_port is not None or self._world.settings.settle_seconds > 0
+        if recorded.profile.ready_port is None:
+            self._settling.begun(recorded.guest.name, recorded.lab, recorded.identity.mac)
+        self._admission.began(recorded.guest.name, boots=boots)
         self._carrier.begun(recorded)
 
     def _ready(self, waited: Waited) -> None:
@@ -168,6 +205,8 @@ class Engine:
 
     def _until(self, stop: threading.Event) -> None:
         stop.wait()
+        if self._workshop is not None:
+            self._workshop.stop()
         self._reconciler.stop()
 
     def _know_host(self, stop: threading.Event) -> None:

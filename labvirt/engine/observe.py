@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeVar
 
-from labvirt.contracts.hypervisor import RunStatus
+from labvirt.contracts.hypervisor import OVERLAY_CAP_REASON, RunStatus
 from labvirt.contracts.network import NetworkState
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Guest, RunId
@@ -36,10 +36,11 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reality:
-    """What the drivers say. Folders and network are looked at in thorough rounds only."""
+    """What the drivers say. Folders (`written`: bytes in each) and network are looked at in thorough rounds only."""
 
     runs: tuple[RunStatus, ...] | None
     folders: frozenset[RunId] | None = None
+    written: Mapping[RunId, int] = field(default_factory=dict)
     network: NetworkState | None = None
     serving: frozenset[str] | None = None
 
@@ -77,6 +78,7 @@ class Observer:
         return Reality(
             runs=runs,
             folders=None if folders is None else frozenset(folder.run for folder in folders),
+            written={folder.run: folder.used_bytes for folder in folders or ()},
             network=self.attempt("network-unknown", lambda: self._network.call(world.network.state, seconds)),
             serving=self.attempt("dhcp-unknown", lambda: self._dhcp.call(world.dhcp.serving, seconds)),
         )
@@ -93,4 +95,5 @@ class Observer:
 
 
 def observed_run(status: RunStatus, *, viewed: bool) -> ObservedRun:
-    return ObservedRun(run=status.run, state=RunState(status.state.value), reason=status.reason, viewed=viewed)
+    capped = status.reason == OVERLAY_CAP_REASON
+    return ObservedRun(run=status.run, state=RunState(status.state.value), reason=status.reason, viewed=viewed, capped=capped)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from labvirt.contracts.hypervisor import EventKind, RunEvent, RunStatus
+from labvirt.contracts.hypervisor import Capability, EventKind, HypervisorInfo, RunEvent, RunStatus
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.observed import Memory, Observation, ObservedPorts
@@ -19,6 +20,7 @@ from labvirt.engine.admission import Admission
 from labvirt.engine.boot import start_early
 from labvirt.engine.carry import Carrier
 from labvirt.engine.displays import Displays
+from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
 from labvirt.engine.observe import Observer, Reality, Wishes, observed_run
 from labvirt.engine.operations import Operations
@@ -31,6 +33,9 @@ from labvirt.errors import DatabaseError, LabVirtError
 log = logging.getLogger(__name__)
 
 REMEMBERED_ENDINGS = 4096
+
+CLOSE_SECONDS = 1.0
+"""Folders and network are looked at at most so often while much happens, and once more so soon after the last thing that happened."""
 
 
 class Reconciler:
@@ -47,6 +52,8 @@ class Reconciler:
         readiness: Readiness,
         admission: Admission,
         carrier: Carrier,
+        keeping: Keeping,
+        info: Callable[[], HypervisorInfo | None],
     ) -> None:
         self._world = world
         self._operations = operations
@@ -57,6 +64,8 @@ class Reconciler:
         self._readiness = readiness
         self._admission = admission
         self._carrier = carrier
+        self._keeping = keeping
+        self._info = info
         self._observer = Observer(world)
         self._memory = Memory()
         self._shut_down: dict[RunId, None] = {}
@@ -144,7 +153,8 @@ class Reconciler:
         """Look at everything once, and do what follows. Returns when something will be due (monotonic), if that is known."""
         world = self._world
         now = world.clock.monotonic()
-        thorough = now - self._thorough_at >= min(1.0, world.settings.reconcile_seconds)
+        close = min(CLOSE_SECONDS, world.settings.reconcile_seconds)
+        thorough = now - self._thorough_at >= close
         marks = self._operations.marks()
         busy = self._operations.busy()
         heard = self._presence.marks()
@@ -165,7 +175,9 @@ class Reconciler:
         planned = plan(seen, self._memory, Limits(attempts=world.settings.start_attempts))
         self._memory = planned.memory
         self._note_findings(planned, thorough)
-        dues = [planned.wake, self._displays.revoke_due()]
+        dues = [planned.wake, self._displays.revoke_due(), None if thorough else self._thorough_at + close]
+        if thorough:
+            self._make_room()
         try:
             dues.append(self._act(planned, wishes, reality, busy))
             self._observer.trouble.pop("database-unwritable", None)
@@ -179,7 +191,7 @@ class Reconciler:
         if reality.runs is None:
             return None
         living = frozenset(status.run.guest for status in reality.runs)
-        if start_early(self._world, wishes.labs, living | busy):
+        if start_early(self._world, wishes.labs, wishes.profiles, living | busy):
             self.poke()
         waiting = self._carrier.carry(planned.actions, {guest.name: guest for guest in wishes.guests})
         self._admission.renew(waiting, wishes, len(living))
@@ -202,7 +214,22 @@ class Reconciler:
             awaiting=frozenset(waited.run for waited in self._readiness.waited()),
             shut_down=frozenset(self._shut_down),
             disk_room=self._disk_room(runs),
+            wall=self._world.clock.now(),
+            profiles={profile.name: profile for profile in wishes.profiles},
+            written=self._written(reality),
+            keeps=self._world.settings.keep_overlays,
         )
+
+    def _written(self, reality: Reality) -> Mapping[RunId, int] | None:
+        """None: the driver looks at overlay caps itself. While nobody has said whether it does, nothing is known of any run."""
+        info = self._info()
+        if info is None:
+            return {}
+        return None if Capability.OVERLAY_CAP in info.capabilities else reality.written
+
+    def _make_room(self) -> None:
+        if self._observer.attempt("disks-unknown", self._keeping.crowded):
+            self._operations.submit("kept:", "what was kept makes room", self._keeping.make_room)
 
     def _viewed(self, status: RunStatus, rows: dict[str, Guest]) -> bool:
         presence = self._presence.of(status.run.guest, status.run)

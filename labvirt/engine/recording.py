@@ -5,14 +5,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from labvirt.contracts.database import HistoryEntry
+from labvirt.contracts.database import HistoryEntry, UnitOfWork
+from labvirt.contracts.disks import RunDisk
 from labvirt.domain.addresses import SEATS_PER_BLOCK
-from labvirt.domain.guest import Guest, GuestState, RunId, Wish
-from labvirt.domain.image import Version
+from labvirt.domain.draft import DraftState
+from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, Wish
+from labvirt.domain.image import DiskChoice, chain_of
 from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.profile import Profile
 from labvirt.engine.world import World
-from labvirt.errors import Exhausted
+from labvirt.errors import Exhausted, ImageDamaged
 from labvirt.usecases import asking
 
 
@@ -25,8 +27,17 @@ class Recording:
     lab: Lab
     identity: SeatIdentity
     profile: Profile
-    versions: tuple[tuple[int, Version], ...]
+    disks: tuple[RunDisk, ...]
     uid: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chosen:
+    """What it is made of: a profile and the version of each of its disks, or why not (`profile` None)."""
+
+    profile: Profile | None = None
+    choices: tuple[DiskChoice, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +65,10 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
             identity = lab.identity(row.seat)
         except Exhausted as error:
             return Refused(generation=generation, why=str(error))
-        choice = asking.choose(work, lab, work.terminals.at_seat(lab.name, row.seat))
-        if choice.profile is None:
-            return Refused(generation=generation, why=asking.refusal_of(choice))
-        versions = []
-        for disk in choice.disks:
-            version = work.images.version(disk.image, disk.version)
-            if version is None:
-                return Refused(generation=generation, why=f"{disk.image} v{disk.version} does not exist")
-            versions.append((disk.place, version))
+        chosen = _by_placement(work, lab, row) if row.purpose is Purpose.SEAT else _as_fixed(work, row)
+        disks = _disks(work, row, chosen.choices) if chosen.profile is not None else chosen.why
+        if chosen.profile is None or isinstance(disks, str):
+            return Refused(generation=generation, why=chosen.why or str(disks))
         if row.run is not None and row.run.generation >= generation:
             generation += 1
         run = RunId(name, generation)
@@ -70,24 +76,63 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
             row.moved(GuestState.STARTING, now, "it is being started"),
             generation=generation,
             run=run,
-            profile=choice.profile.name,
-            disks=choice.disks,
+            profile=chosen.profile.name,
+            disks=chosen.choices,
             host=world.settings.host if work.hosts.get(world.settings.host) else None,
             started_at=now,
             running_at=None,
         )
+        if guest.due is Due.FRESH:
+            guest = guest.with_due(None, None)  # this is a fresh run
         work.guests.update(guest)
-        work.history.add(HistoryEntry(at=now, subject=name, what=f"is being started as {run} ({choice.profile.name})"))
+        work.history.add(HistoryEntry(at=now, subject=name, what=f"is being started as {run} ({chosen.profile.name})"))
         work.commit()
     return Recording(
         guest=guest,
         run=run,
         lab=lab,
         identity=identity,
-        profile=choice.profile,
-        versions=tuple(versions),
+        profile=chosen.profile,
+        disks=disks,
         uid=guest_uid(world, lab, row.seat),
     )
+
+
+def _by_placement(work: UnitOfWork, lab: Lab, row: Guest) -> _Chosen:
+    choice = asking.choose(work, lab, work.terminals.at_seat(lab.name, row.seat), row.seat)
+    if choice.profile is None:
+        return _Chosen(why=asking.refusal_of(choice))
+    return _Chosen(profile=choice.profile, choices=choice.disks)
+
+
+def _as_fixed(work: UnitOfWork, row: Guest) -> _Chosen:
+    """Who wanted a special guest has fixed both in its row."""
+    profile = work.profiles.get(row.profile) if row.profile else None
+    if profile is None:
+        return _Chosen(why=f"its profile {row.profile} does not exist")
+    return _Chosen(profile=profile, choices=row.disks)
+
+
+def _disks(work: UnitOfWork, row: Guest, choices: tuple[DiskChoice, ...]) -> tuple[RunDisk, ...] | str:
+    """What each overlay stands on, or the sentence that says what is missing."""
+    draft = work.drafts.get(row.source) if row.purpose is Purpose.ADMIN else None
+    if row.purpose is Purpose.ADMIN and (draft is None or draft.state is not DraftState.OPEN):
+        return f"its draft {row.source} is {draft.state if draft else 'gone'}"
+    kept = RunId.parse(row.source) if row.purpose is Purpose.RESCUE else None
+    disks = []
+    for choice in choices:
+        version = work.images.version(choice.image, choice.version)
+        if version is None:
+            return f"{choice.image} v{choice.version} does not exist"
+        try:
+            chain = chain_of(version, work.images.versions(choice.image))
+        except ImageDamaged as error:
+            return str(error).rstrip(".")
+        own = draft.name if draft is not None and draft.place == choice.place else None
+        disks.append(RunDisk(place=choice.place, chain=chain, draft=own, kept=kept))
+    if draft is not None and not any(disk.draft for disk in disks):
+        return f"its draft {draft.name} is for a disk that the profile does not have"
+    return tuple(disks)
 
 
 def guest_uid(world: World, lab: Lab, seat: int) -> int | None:

@@ -22,7 +22,7 @@ class EngineSettings:
     observe_seconds: float = 15.0
     """The loop goes on without the hypervisor's answer after this."""
     settle_seconds: float = 20.0
-    """A guest that boots keeps its place among the starts for at most so long."""
+    """A guest that boots keeps its place among the starts for at most so long (0: not at all)."""
     young_seconds: float = 30.0
     """So long after its start a guest's memory counts as promised in full."""
     flow_seconds: float = 5.0
@@ -31,3 +31,8 @@ class EngineSettings:
     drain_seconds: float = 20.0
     """Operations that are going on when the engine is told to stop may take so long to end."""
     workers: int = 16
+    jobs_at_once: int = 2
+    chore_seconds: float = 60.0
+    """How often it is looked whether a chore (garbage collection, scrubbing, flattening, reminders) is due."""
+    keep_overlays: bool = False
+    """What guests have written is kept for a while after their runs."""

@@ -1,29 +1,33 @@
 # SPDX-License-Identifier: MIT
-"""One start: record, overlays, certificate, port, machine; each step with its undo. What a guest is made of is decided in recording.py."""
+"""One start: record, overlays, certificate, port, machine; each step with its undo. What a guest is made of is decided in recording.py,
+what its driver is told is put together in launch.py.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
-from labvirt.contracts.hypervisor import DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
-from labvirt.contracts.network import GuestPort
+from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.domain.guest import GuestState, StopHow
-from labvirt.domain.lab import Lab
-from labvirt.domain.profile import Protocol, SlotKind
+from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import SETTING_UP
-from labvirt.engine.recording import Recording, Refused, guest_uid, record
+from labvirt.engine.launch import port_for, spec_of, spice_of
+from labvirt.engine.recording import Recording, Refused, record
 from labvirt.engine.rows import Rows
 from labvirt.engine.world import World
-from labvirt.errors import Conflict, HypervisorError, ImageDamaged, LabVirtError, NotFound, Unsupported
+from labvirt.errors import Conflict, HypervisorError, ImageDamaged, InvalidInput, LabVirtError, NotFound, Unsupported
 
 log = logging.getLogger(__name__)
 
 LAB_SECONDS = 10.0
 """A bridge, its rules and a DHCP server take a fraction of a second (docs/benchmarks.md); a loaded host takes longer."""
+
+
+LONG_SECONDS = 1.0
+"""A version's file is read and compared before its first use (contracts.images: `proven`): when that takes longer, the seat is told."""
 
 
 class _MovedOn(Exception):
@@ -33,9 +37,20 @@ class _MovedOn(Exception):
 class Starter:
     """Runs on a worker's thread, as the guest's only operation."""
 
-    def __init__(self, world: World, rows: Rows, lab_ready: Callable[[str], str], wait_ready: Callable[[Recording], None]) -> None:
-        """`lab_ready` gives the sentence that says why a lab's network is not there (empty: it is)."""
+    def __init__(
+        self,
+        world: World,
+        rows: Rows,
+        lab_ready: Callable[[str], str],
+        wait_ready: Callable[[Recording], None],
+        keeping: Keeping,
+        info: Callable[[], HypervisorInfo | None],
+    ) -> None:
+        """`lab_ready` gives the sentence that says why a lab's network is not there (empty: it is); `info` is None while the driver has
+        not said yet what it can do."""
         self._world = world
+        self._keeping = keeping
+        self._info = info
         self._rows = rows
         self._lab_ready = lab_ready
         self._wait_ready = wait_ready
@@ -46,9 +61,10 @@ class Starter:
         Raises DatabaseError when the wish could not be recorded: then nothing was begun.
         """
         attempts = self._world.settings.start_attempts
+        self._keeping.before_start(name, generation)
         try:
             recorded = record(self._world, name, generation)
-        except (NotFound, Conflict) as error:  # what it is made of went away while it was looked up
+        except (NotFound, Conflict, InvalidInput) as error:  # what it is made of went away while it was looked up
             self._rows.failed(name, generation, error, attempts)
             return
         if recorded is None:
@@ -76,15 +92,18 @@ class Starter:
         with ExitStack() as stack:
             undo = _Undo(recorded.guest.name)
             world, run = self._world, recorded.run
+            info = self._info()
+            if recorded.profile.tpm and info is not None and Capability.TPM not in info.capabilities:
+                raise Unsupported("a TPM", info.driver)
             self._says(recorded, "its disks are being made")
             stack.callback(undo, "its folder could not be removed", lambda: world.disks.remove_run(run))
-            chains = dict(world.disks.create_run(run, recorded.versions, uid=recorded.uid))
+            with self._told_if_long(recorded, "its image is being checked"):
+                chains = dict(world.disks.create_run(run, recorded.disks, uid=recorded.uid))
             folder = world.disks.open_run(run)
             if folder is None:
                 raise HypervisorError(f"The folder of {run} is gone.", operation="start", subject=recorded.guest.name)
-            spice = None
-            if recorded.profile.protocol is Protocol.SPICE:
-                spice = SpiceDisplay(address=recorded.lab.network.gateway, tls_port=recorded.identity.display_port, tls=folder.path / "tls")
+            spice = spice_of(recorded.profile, recorded.lab, recorded.identity, folder.path)
+            if spice is not None:
                 world.authority.issue(spice.tls, name=recorded.guest.name, address=spice.address, uid=recorded.uid)
             self._says(recorded, "its network port is being made")
             if problem := self._lab_problem(recorded.lab.name):
@@ -95,7 +114,18 @@ class Starter:
             world.network.plug(port_for(world, recorded.lab, recorded.identity.seat))
             self._says(recorded, "its machine is being started")
             stack.callback(undo, "its machine could not be killed", lambda: world.hypervisor.stop(run, StopHow.KILL), first=True)
-            world.hypervisor.start(spec_of(recorded, folder.path, chains, spice))
+            world.hypervisor.start(
+                spec_of(
+                    recorded.guest,
+                    run,
+                    recorded.profile,
+                    recorded.identity,
+                    folder=folder.path,
+                    chains=chains,
+                    spice=spice,
+                    uid=recorded.uid,
+                )
+            )
             stack.pop_all()
 
     def _lab_problem(self, lab: str) -> str:
@@ -105,6 +135,33 @@ class Starter:
         while (problem := self._lab_ready(lab)) == SETTING_UP and clock.monotonic() < deadline:
             pause.wait(0.05)
         return problem
+
+    @contextmanager
+    def _told_if_long(self, recorded: Recording, reason: str) -> Iterator[None]:
+        """The row says `reason` when the block takes longer than LONG_SECONDS."""
+        lock, over = threading.Lock(), False
+
+        def tell() -> None:
+            with lock:
+                if not over:
+                    self._tell(recorded, reason)
+
+        timer = threading.Timer(LONG_SECONDS, tell)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            with lock:  # what is said next must not be overtaken
+                over = True
+
+    def _tell(self, recorded: Recording, reason: str) -> None:
+        guest = recorded.guest
+        try:
+            self._rows.move(guest.name, guest.generation, GuestState.STARTING, reason)
+        except LabVirtError as error:
+            log.info("%s: %s", guest.name, error)
 
     def _says(self, recorded: Recording, reason: str) -> None:
         """Before each side effect: is it still wanted? A newer wish wins over this start."""
@@ -128,47 +185,3 @@ class _Undo:
         except LabVirtError as error:
             self._unsafe = first
             log.error("%s: %s: %s", self._guest, problem, error)
-
-
-def port_for(world: World, lab: Lab, seat: int) -> GuestPort:
-    """The port of this seat: the same at its start and whenever its filters are set again."""
-    identity = lab.identity(seat)
-    uid = guest_uid(world, lab, seat)
-    return GuestPort(
-        tap=identity.tap,
-        bridge=lab.bridge,
-        mac=identity.mac,
-        address=identity.address,
-        owner_uid=world.own_uid if uid is None else uid,
-    )
-
-
-def spec_of(recorded: Recording, folder: Path, chains: dict[int, tuple[DiskLayer, ...]], spice: SpiceDisplay | None) -> LaunchSpec:
-    profile, identity = recorded.profile, recorded.identity
-    drives = tuple(
-        Drive(
-            bus=placed.slot.bus,
-            index=placed.index,
-            cdrom=placed.slot.kind is SlotKind.CDROM,
-            chain=chains.get(place, ()),
-        )
-        for place, placed in enumerate(profile.placed())
-        if placed.slot.kind is not SlotKind.EMPTY
-    )
-    return LaunchSpec(
-        run=recorded.run,
-        folder=folder,
-        uuid=identity.uuid,
-        serial=identity.serial,
-        memory_mib=profile.memory_mib,
-        cpus=profile.cpus,
-        firmware=profile.firmware,
-        machine=profile.machine,
-        clock=profile.clock,
-        drives=drives,
-        port=NetworkPort(tap=identity.tap, mac=identity.mac, model=profile.nic),
-        spice=spice,
-        video=profile.video,
-        sound=profile.sound,
-        uid=recorded.uid,
-    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""One stop, and what else is done to a living run: resume, and giving up one that never got ready."""
+"""One stop, and what else is done to a living run: pause, resume, and giving up one that never got ready."""
 
 from __future__ import annotations
 
@@ -52,6 +52,11 @@ class Stopper:
         """It goes on, or stays paused and says so."""
         self._world.hypervisor.resume(action.run)
         self._rows.move(action.guest, action.generation, GuestState.RUNNING, what="goes on after a pause")
+
+    def pause(self, action: act.Pause) -> None:
+        """It stands still, and its row says why."""
+        self._world.hypervisor.pause(action.run)
+        self._rows.move(action.guest, action.generation, GuestState.PAUSED, action.reason, f"is paused: {action.reason}")
 
     def give_up(self, guest: str, generation: int, run: RunId, why: str) -> None:
         """A run that never got ready is switched off; the row counts a failure. Its own row is the evidence: it has never served."""

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Compare database, processes, TAPs, rules, leases, names and overlays: every stray of every kind is a finding. Changes nothing."""
+"""Compare database, processes, TAPs, rules, leases, names and overlays: every stray of every kind is a finding. Changes nothing. What lies
+in the image store and beside it is compared in storage.py.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +18,7 @@ from labvirt.domain.plan import plan
 from labvirt.engine.labs import Labs, wish_of
 from labvirt.engine.observe import Observer, Reality, Wishes, observed_run
 from labvirt.engine.operations import Operations
+from labvirt.engine.storage import stored
 from labvirt.engine.world import World
 from labvirt.errors import DnsError, LabVirtError
 
@@ -37,7 +40,7 @@ def verify(world: World, operations: Operations, labs: Labs) -> tuple[Finding, .
     if wishes is not None:
         found += _runs_and_remains(world, wishes, reality, busy)
         found += _networks(wishes, reality)
-        found += _versions(world)
+        found += stored(world)
         for lab in wishes.labs:
             found += _leases(world, lab, wish_of(lab, wishes.terminals, world.settings.controller_port).dhcp.hosts)
         if reality.runs is not None:
@@ -73,6 +76,7 @@ def _runs_and_remains(world: World, wishes: Wishes, reality: Reality, busy: froz
             ports=None if network is None else ObservedPorts(taps=network.taps, filtered=network.filtered),
             labs={lab.name: lab for lab in wishes.labs},
             busy=busy,
+            keeps=world.settings.keep_overlays,
         ),
         Memory(),
     )
@@ -89,7 +93,7 @@ def _runs_and_remains(world: World, wishes: Wishes, reality: Reality, busy: froz
                 yield _stray("filters-missing", f"The TAP {tap} of {guest} has no filters.", "", str(tap), Severity.ERROR)
             case act.Unplug(guest=guest, tap=tap):
                 yield _stray("tap-left-over", f"The TAP {tap} exists although {guest} is off.", f"ip link delete {tap}", str(tap))
-            case act.RemoveRun(run=run):
+            case act.RemoveRun(run=run) | act.KeepRun(run=run):
                 yield _stray("folder-left-over", f"The folder of {run} exists although that run is over.", "", str(run))
 
 
@@ -165,12 +169,3 @@ def _names(world: World, wishes: Wishes, living: frozenset[RunId]) -> Iterator[F
         if address not in found:
             told = ", ".join(map(str, found)) or "nothing"
             yield _stray("name-wrong", f"{name} should be {address}, and the server says {told}.", "", name, Severity.ERROR)
-
-
-def _versions(world: World) -> Iterator[Finding]:
-    with world.database.read() as work:
-        versions = [version for image in work.images.list() for version in work.images.versions(image.name)]
-    for version in versions:
-        finding = world.disks.check_version(version)
-        if finding is not None:
-            yield finding

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from labvirt.contracts.authority import Authority
 from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database
 from labvirt.contracts.dhcp import DhcpServer, NameLookup
-from labvirt.contracts.disks import Disks
+from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.host import Machine
 from labvirt.contracts.hypervisor import Hypervisor
+from labvirt.contracts.images import ImageStore
 from labvirt.contracts.network import Network
 from labvirt.domain.host import Host
 from labvirt.engine.readiness import Probe, tcp_probe
@@ -25,6 +27,9 @@ class World:
     database: Database
     hypervisor: Hypervisor
     disks: Disks
+    store: ImageStore
+    drafts: Drafts
+    kept: KeptOverlays
     network: Network
     dhcp: DhcpServer
     names: NameLookup
@@ -37,6 +42,9 @@ class World:
     own_uid: int = 0
     """The engine's user: owner of TAPs when guests run as it."""
     pid: int = 0
+    images: Path = Path("/images")
+    runs: Path = Path("/runs")
+    """Where versions and runs lie, for a command line that is only shown."""
 
     def host(self) -> Host:
         """This machine's row; one with defaults while there is none. Raises DatabaseError."""

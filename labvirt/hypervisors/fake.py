@@ -22,6 +22,9 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from labvirt.contracts.hypervisor import (
+    OVERLAY_CAP_REASON,
+    TPM_STATE,
+    UEFI_VARIABLES,
     Capability,
     HypervisorInfo,
     LaunchSpec,
@@ -31,7 +34,10 @@ from labvirt.contracts.hypervisor import (
     RunStatus,
 )
 from labvirt.domain.guest import RunId, StopHow
+from labvirt.domain.profile import Firmware
 from labvirt.errors import DriverTimeout, HypervisorError
+from labvirt.hypervisors import media
+from labvirt.hypervisors.fake_disks import is_beyond, write_into
 from labvirt.hypervisors.fake_memory import Memory, Run, changes, dump, load, status_of
 from labvirt.hypervisors.qemu import command
 from labvirt.system import locks
@@ -59,7 +65,7 @@ class FakeHypervisor:
             driver="fake",
             version="1",
             accelerator="fake",
-            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT}),
+            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.OVERLAY_CAP, Capability.TPM}),
             notice="This controller only pretends: no guest is real.",
         )
 
@@ -78,12 +84,16 @@ class FakeHypervisor:
             refusal = f"its folder {spec.folder.name} is missing"
         for drive in spec.drives:
             for layer in drive.chain:
-                if not layer.path.is_file():
+                if drive.cdrom:
+                    refusal = media.obstacle(layer.path, spec.uid, walks=False) or refusal
+                elif not layer.path.is_file():
                     refusal = f"its disk file {layer.path.name} is missing"
         if delay and self._closed.wait(delay):
             refusal = "the controller was stopped"
         if refusal:
-            raise HypervisorError(f"{name} cannot be started: {refusal}.", operation="start", subject=name)
+            hint = "This controller pretends; the disks are real."
+            raise HypervisorError(f"{name} cannot be started: {refusal}.", operation="start", subject=name, hint=hint)
+        _make_companions(spec)
         with self._changing() as memory:
             memory.last_pid += 1
             memory.ends.pop(str(spec.run), None)
@@ -93,6 +103,8 @@ class FakeHypervisor:
                 memory_mib=spec.memory_mib,
                 started_at=self._now().isoformat(),
                 display=spec.spice is not None,
+                cap_bytes=spec.overlay_cap_bytes,
+                overlays=[str(drive.chain[0].path) for drive in spec.drives if drive.chain and not drive.cdrom],
             )
             return status_of(spec.run, memory.runs[str(spec.run)])
 
@@ -117,8 +129,20 @@ class FakeHypervisor:
         with self._one(run) as known:
             known.resets += 1
 
+    def pause(self, run: RunId) -> None:
+        with self._one(run) as known:
+            if known.state is not MachineState.PAUSED:
+                known.state, known.reason = MachineState.PAUSED, "it was stopped"
+
     def resume(self, run: RunId) -> None:
         with self._one(run) as known:
+            if is_beyond(known):
+                raise HypervisorError(
+                    f"{run.guest} cannot go on: {OVERLAY_CAP_REASON}.",
+                    operation="resume",
+                    subject=run.guest,
+                    hint="Stop it: what it wrote is kept for a while (labvirt rescue list).",
+                )
             if known.full:
                 raise HypervisorError(
                     f"{run.guest} stopped again at once: {DISK_FULL}.",
@@ -238,6 +262,17 @@ class Happenings:
         with self._changing() as memory:
             memory.runs[str(run)].full = False
 
+    def write(self, run: RunId, count: int, *, disk: int = 0, at: int = 0, pattern: int = 0x5A) -> None:
+        """The guest writes `count` bytes of `pattern` on its disk, `at` bytes from its begin (qcow2: whole clusters of 64 KiB are cheap).
+        They are really in its overlay afterwards; beyond its cap it is paused. A file that is no qcow2 just grows by `count`."""
+        with self._changing() as memory:
+            path = Path(memory.runs[str(run)].overlays[disk])
+        write_into(path, count, at=at, pattern=pattern)
+        with self._changing() as memory:
+            known = memory.runs.get(str(run))
+            if known is not None and known.state is MachineState.RUNNING and is_beyond(known):
+                known.state, known.reason = MachineState.PAUSED, OVERLAY_CAP_REASON
+
     def connect_viewer(self, run: RunId, peer: str, secret: str | None = None) -> bool:
         """A viewer at address `peer` connects. With a `secret`, only if it is the granted one and has not expired."""
         with self._changing() as memory:
@@ -263,6 +298,13 @@ class Happenings:
         with self._changing() as memory:
             known = memory.runs[str(run)]
             known.state, known.reason, known.full = state, reason, full
+
+
+def _make_companions(spec: LaunchSpec) -> None:
+    """The files that a real machine would have made beside its disk."""
+    wanted = {UEFI_VARIABLES: spec.firmware is Firmware.UEFI, TPM_STATE: spec.tpm}
+    for name in (name for name, needed in wanted.items() if needed and not (spec.folder / name).exists()):
+        write_atomic(spec.folder / name, f"pretended {name}\n", owner=spec.uid)
 
 
 def _answering(run: RunId, known: Run) -> None:

@@ -32,6 +32,9 @@ class Run:
     state: MachineState = MachineState.RUNNING
     reason: str = ""
     full: bool = False
+    cap_bytes: int | None = None
+    overlays: list[str] = field(default_factory=list)
+    """Paths of the files that take its writes, in the order of its disks."""
     viewers: list[str] = field(default_factory=list)
     resets: int = 0
     secret: str = ""

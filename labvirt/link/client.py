@@ -51,6 +51,9 @@ class EngineClient:
     def command_line(self, guest: str) -> tuple[str, ...]:
         return cast("tuple[str, ...]", self._ask("command_line", guest))
 
+    def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
+        return cast("tuple[str, ...]", self._ask("preview", profile, lab, seat))
+
     def verify(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("verify"))
 

@@ -32,5 +32,6 @@ VERBS = {
     "screenshot": Verb(takes=(str,), gives=bytes),
     "reset": Verb(takes=(str,)),
     "command_line": Verb(takes=(str,), gives=tuple[str, ...]),
+    "preview": Verb(takes=(str, str, int), gives=tuple[str, ...]),
     "verify": Verb(gives=tuple[Finding, ...], seconds=120.0),
 }

@@ -25,6 +25,13 @@ class Lock:
             os.close(self._descriptor)
             self._descriptor = None
 
+    def same_file(self, found: os.stat_result) -> bool:
+        """Is this the file that is locked? False once it is released."""
+        if self._descriptor is None:
+            return False
+        mine = os.fstat(self._descriptor)
+        return (mine.st_dev, mine.st_ino) == (found.st_dev, found.st_ino)
+
     def __enter__(self) -> Lock:
         return self
 

@@ -12,7 +12,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -45,6 +45,8 @@ __all__ = [
     "writers_of",
 ]
 
+_TELL_SECONDS = 0.5
+_DRAIN_SECONDS = 10.0
 OUTPUT_LIMIT = 4 << 20
 """Bytes of output that are kept; what a program says beyond that is read and dropped."""
 
@@ -87,13 +89,15 @@ def run(
     pass_fds: Sequence[int] = (),
     limit: int = OUTPUT_LIMIT,
     until: bytes = b"",
+    heard: Callable[[bytes], None] | None = None,
 ) -> Result:
     """The program has ended, by itself or because `timeout` seconds were over: then it and its children of the same
     group are killed.
 
     Never raises for what the program does; a program that is missing or may not be executed has code 127 and says so
     in stderr. With `until`, a program that never ends by itself is killed as soon as it has said this on stdout:
-    `timed_out` is False then and `code` is -9.
+    `timed_out` is False then and `code` is -9. `heard` is told every piece of stdout as it comes, and nothing (b"") at
+    least twice a second; when it raises, the program is killed, its outputs are closed, and the exception goes on.
     """
     argv = tuple(argv)
     try:
@@ -111,9 +115,10 @@ def run(
         return Result(argv=argv, code=127, stdout=b"", stderr=f"{argv[0]} cannot be started: {error.strerror}".encode())
     with process:
         try:
-            stdout, stderr, in_time = _communicate(process, input, time.monotonic() + timeout, limit, until)
+            stdout, stderr, in_time = _communicate(process, input, time.monotonic() + timeout, limit, until, heard)
         except BaseException:
             _kill_group(process)
+            _drain(process)
             raise
         if not in_time or (until and until in stdout):
             _kill_group(process)
@@ -121,7 +126,14 @@ def run(
     return Result(argv=argv, code=code, stdout=stdout, stderr=stderr, timed_out=not in_time)
 
 
-def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float, limit: int, until: bytes) -> tuple[bytes, bytes, bool]:
+def _communicate(
+    process: subprocess.Popen[bytes],
+    data: bytes,
+    deadline: float,
+    limit: int,
+    until: bytes,
+    heard: Callable[[bytes], None] | None,
+) -> tuple[bytes, bytes, bool]:
     """Both outputs, each cut at `limit`, and whether the program ended before the deadline."""
     assert process.stdout is not None
     assert process.stderr is not None
@@ -137,7 +149,10 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float,
             left = deadline - time.monotonic()
             if left <= 0:
                 return bytes(kept[process.stdout]), bytes(kept[process.stderr]), False
-            for key, _ in selector.select(left):
+            ready = selector.select(left if heard is None else min(left, _TELL_SECONDS))
+            if heard is not None and not ready:
+                heard(b"")
+            for key, _ in ready:
                 file = key.fileobj
                 assert not isinstance(file, int)
                 if file is process.stdin:
@@ -157,6 +172,8 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float,
                     continue
                 buffer = kept[file]  # type: ignore[index]  # only streams of `kept` are left
                 buffer += piece[: max(0, limit - len(buffer))]
+                if heard is not None and file is process.stdout:
+                    heard(piece)
                 if until and file is process.stdout and until in buffer:
                     return bytes(buffer), bytes(kept[process.stderr]), True
     try:
@@ -164,6 +181,19 @@ def _communicate(process: subprocess.Popen[bytes], data: bytes, deadline: float,
     except subprocess.TimeoutExpired:
         return bytes(kept[process.stdout]), bytes(kept[process.stderr]), False
     return bytes(kept[process.stdout]), bytes(kept[process.stderr]), True
+
+
+def _drain(process: subprocess.Popen[bytes]) -> None:
+    """What was killed has let go of our pipes, and so of its files: its last one, not only the first. Bounded."""
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    with selectors.DefaultSelector() as selector:
+        for stream in (process.stdout, process.stderr):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ)
+        while selector.get_map() and (left := deadline - time.monotonic()) > 0:
+            for key, _ in selector.select(left):
+                if not os.read(key.fd, 65536):
+                    selector.unregister(key.fileobj)
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

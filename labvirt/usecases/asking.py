@@ -7,7 +7,9 @@ whether a guest must be wanted by the rule `asks_for_start`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 
@@ -15,6 +17,7 @@ from labvirt.contracts.database import Heartbeat, UnitOfWork
 from labvirt.contracts.engine import DisplayTicket
 from labvirt.domain import placement
 from labvirt.domain.answer import Answer, for_stranger, for_terminal
+from labvirt.domain.first_guest import first_guest
 from labvirt.domain.guest import Guest, GuestState, Wish
 from labvirt.domain.image import Image
 from labvirt.domain.lab import Lab
@@ -23,7 +26,7 @@ from labvirt.domain.names import one_line
 from labvirt.domain.profile import Profile, Protocol
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
-from labvirt.usecases import enrol, finding
+from labvirt.usecases import draining, enrol, finding
 from labvirt.usecases.ports import Ports
 
 PAUSE_SECONDS = 5
@@ -206,10 +209,26 @@ def look(work: UnitOfWork, terminal: Terminal) -> Seen:
     return Seen(terminal=terminal, lab=lab, guest=guest, profile=choice.profile, refusal=refusal)
 
 
-def choose(work: UnitOfWork, lab: Lab, terminal: Terminal | None) -> placement.Choice:
-    """What placement says now, from this unit of work."""
+def choose(work: UnitOfWork, lab: Lab, terminal: Terminal | None, seat: int | None = None) -> placement.Choice:
+    """What placement says now, from this unit of work. `seat` (default: the terminal's) is the one it is asked for: its own guest is
+    not counted among the others.
+    """
     images: dict[str, Image] = {image.name: image for image in work.images.list()}
-    return placement.choose(lab, terminal, work.profiles.list(), images)
+    profiles = work.profiles.list()
+    seat = seat if seat is not None or terminal is None else terminal.seat
+    counted = any(profile.max_guests is not None for profile in profiles)
+    guests = _guests_per_profile(work, lab, seat) if counted else {}
+    return placement.choose(lab, terminal, profiles, images, held=draining.held(work), guests=guests)
+
+
+def _guests_per_profile(work: UnitOfWork, lab: Lab, seat: int | None) -> Mapping[str, int]:
+    """How many others each profile has now: those that live, and those on their way whose profile is known already."""
+    own = None if seat is None else lab.guest_name(seat)
+    there = (guest for guest in work.guests.list() if guest.name != own and guest.profile is not None)
+    return Counter(guest.profile for guest in there if guest.profile and (guest.alive or guest.state in _ON_THE_WAY))
+
+
+_ON_THE_WAY = (GuestState.WANTED, GuestState.STARTING, GuestState.STOPPING)
 
 
 def refusal_of(choice: placement.Choice) -> str:
@@ -233,20 +252,12 @@ def _must_write(seen: Seen, now: datetime) -> bool:
 def _want(ports: Ports, work: UnitOfWork, seen: Seen, now: datetime) -> Seen:
     terminal, lab = seen.terminal, seen.lab
     if seen.guest is None:
-        guest = Guest(
-            name=lab.guest_name(terminal.seat),
-            lab=lab.name,
-            seat=terminal.seat,
-            wish=Wish.RUNNING,
-            generation=1,
-            state=GuestState.WANTED,
-            since=now,
-            terminal=terminal.name,
-            asked_at=now,
-        )
+        guest = first_guest(lab, terminal.seat, now, terminal=terminal.name)
         work.guests.add(guest)
     else:
         guest = seen.guest.wanted(now, terminal=terminal.name)
+        if guest.generation != seen.guest.generation:
+            guest = replace(guest, cdrom="", boot_cdrom=False)  # an installation is for who put the disc in, not for the next one
         work.guests.update(guest)
     if seen.guest is None or guest.generation != seen.guest.generation:
         ports.note(work, guest.name, f"wanted: its terminal {terminal.name} asked")

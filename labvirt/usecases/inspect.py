@@ -12,8 +12,10 @@ from ipaddress import IPv4Address
 
 from labvirt.contracts.database import Heartbeat, HistoryEntry, UnitOfWork
 from labvirt.contracts.engine import EngineStatus, Presence
+from labvirt.domain import placement
+from labvirt.domain.addresses import MacAddress
 from labvirt.domain.answer import Answer, for_terminal
-from labvirt.domain.guest import Guest
+from labvirt.domain.guest import Guest, Purpose
 from labvirt.domain.host import Host
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.lab import Lab, SeatIdentity
@@ -22,8 +24,17 @@ from labvirt.domain.placement import Verdict
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, LabVirtError
-from labvirt.usecases import asking, power
+from labvirt.usecases import asking, power, seats, specials
 from labvirt.usecases.ports import Ports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskView:
+    """One disk of a guest: what its run uses, and what the next start would use (None: nothing can be started)."""
+
+    place: int
+    now: DiskChoice | None
+    next: DiskChoice | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +61,23 @@ class SeatView:
     heartbeat_seconds: int | None
     queue_place: int | None
     """1 is next; None when it does not wait for its turn."""
+    disks: tuple[DiskView, ...] = ()
+    """What its guest runs from and what the next start would use; empty while nothing runs and nothing can be started."""
+    versions: str = ""
+    """The same as words, while a guest lives: 'tiny v12, v13 at next start'."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecialView:
+    """A guest that belongs to no seat: an admin session, a canary, a rescue. `subject`: its draft, its job or its run."""
+
+    guest: Guest
+    identity: SeatIdentity
+    subject: str
+    versions: str
+    seconds: int
+    presence: Presence | None
+    lease: Lease | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +87,8 @@ class LabView:
     lab: Lab
     seats: tuple[SeatView, ...]
     leases_problem: str = ""
+    specials: tuple[SpecialView, ...] = ()
+    """Those that live or are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,15 +100,6 @@ class Overview:
     engine_problem: str
     labs: tuple[LabView, ...]
     strangers: tuple[Stranger, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskView:
-    """One disk of a guest: what its run uses, and what the next start would use (None: nothing can be started)."""
-
-    place: int
-    now: DiskChoice | None
-    next: DiskChoice | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +118,8 @@ class Explanation:
     profile: Profile | None
     """Of the run when one lives, else what the next start would take."""
     disks: tuple[DiskView, ...]
+    versions: str
+    """As words, while it lives: 'tiny v12, v13 at next start'."""
     lease: Lease | None
     lease_problem: str
     host: Host | None
@@ -117,12 +140,24 @@ def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> O
     queue = {name: place for place, name in enumerate(engine.queue if engine else (), 1)}
     with ports.database.read() as work:
         beats = {beat.terminal: beat for beat in work.heartbeats.list()}
-        read = [(lab, _seats(work, lab, now, presences or {}, beats, queue)) for lab in work.labs.list()]
+        choose = seats.chooser(work)
+        read = [
+            (lab, _seats(work, lab, now, presences or {}, beats, queue, choose), _specials(work, lab, now, presences or {}))
+            for lab in work.labs.list()
+        ]
         strangers = tuple(sorted(work.strangers.list(), key=lambda s: s.last_seen, reverse=True))
     labs = []
-    for lab, seats in read:
+    for lab, taken, apart in read:
         leases, why = _leases(ports, lab.name) if engine else ((), problem)
-        labs.append(LabView(lab=lab, seats=tuple(_with_leases(seat, leases) for seat in seats), leases_problem=why))
+        by_mac = {lease.mac: lease for lease in leases}
+        labs.append(
+            LabView(
+                lab=lab,
+                seats=tuple(_with_leases(seat, by_mac) for seat in taken),
+                leases_problem=why,
+                specials=tuple(replace(special, lease=by_mac.get(special.identity.mac)) for special in apart),
+            )
+        )
     return Overview(at=now, engine=engine, engine_problem=problem, labs=tuple(labs), strangers=strangers)
 
 
@@ -135,8 +170,9 @@ def explain(ports: Ports, name: str) -> Explanation:
         lab, seat, terminal = power.seat_of(work, name)
         identity = lab.identity(seat)
         guest = work.guests.get(identity.guest)
-        choice = asking.choose(work, lab, terminal)
         living = guest is not None and guest.alive
+        special = guest is not None and guest.purpose is not Purpose.SEAT
+        choice = asking.choose(work, lab, terminal, seat) if not special else _fixed(work, guest)
         profile = work.profiles.get(guest.profile) if guest and living and guest.profile else choice.profile
         hosts = work.hosts.list()
         host = work.hosts.get(guest.host) if guest and guest.host else hosts[0] if len(hosts) == 1 else None
@@ -152,10 +188,11 @@ def explain(ports: Ports, name: str) -> Explanation:
         identity=identity,
         terminal=terminal,
         guest=guest,
-        rule=_rule(lab, terminal, choice.verdicts),
+        rule=_rule(lab, terminal, choice.verdicts) if not special else _special_rule(guest),
         verdicts=choice.verdicts,
         profile=profile,
         disks=_disks(guest.disks if guest else (), choice.disks),
+        versions=seats.version_words(guest.disks if guest and living else (), choice.disks),
         lease=next((lease for lease in leases if lease.mac == identity.mac), None),
         lease_problem=lease_problem,
         host=host,
@@ -179,14 +216,17 @@ def _seats(
     presences: Mapping[str, Presence],
     beats: Mapping[str, Heartbeat],
     queue: Mapping[str, int],
+    choose: seats.Chooser,
 ) -> list[SeatView]:
     terminals = {terminal.seat: terminal for terminal in work.terminals.of_lab(lab.name)}
-    guests = {guest.seat: guest for guest in work.guests.of_lab(lab.name)}
+    guests = {guest.seat: guest for guest in work.guests.of_lab(lab.name) if guest.purpose is Purpose.SEAT}
     views = []
     for seat in sorted(terminals.keys() | guests.keys()):
         terminal, guest = terminals.get(seat), guests.get(seat)
         beat = beats.get(terminal.name) if terminal else None
         fits = seat <= lab.network.capacity
+        running = guest.disks if guest is not None and guest.alive else ()
+        coming = choose(lab, terminal, guest).disks
         views.append(
             SeatView(
                 seat=seat,
@@ -202,6 +242,8 @@ def _seats(
                 heartbeat=beat,
                 heartbeat_seconds=_age(now, beat.at) if beat else None,
                 queue_place=queue.get(guest.name) if guest else None,
+                disks=_disks(running, coming),
+                versions=seats.version_words(running, coming),
             )
         )
     return views
@@ -221,8 +263,22 @@ def _answer(work: UnitOfWork, lab: Lab, terminal: Terminal | None, guest: Guest 
     )
 
 
-def _with_leases(view: SeatView, leases: tuple[Lease, ...]) -> SeatView:
-    by_mac = {lease.mac: lease for lease in leases}
+def _specials(work: UnitOfWork, lab: Lab, now: datetime, presences: Mapping[str, Presence]) -> tuple[SpecialView, ...]:
+    return tuple(
+        SpecialView(
+            guest=guest,
+            identity=lab.identity(guest.seat),
+            subject=guest.source,
+            versions=seats.version_words(guest.disks, ()),
+            seconds=_age(now, guest.since),
+            presence=presences.get(guest.name),
+        )
+        for guest in work.guests.of_lab(lab.name)
+        if guest.purpose is not Purpose.SEAT and not specials.is_off(guest)
+    )
+
+
+def _with_leases(view: SeatView, by_mac: Mapping[MacAddress, Lease]) -> SeatView:
     return replace(
         view,
         terminal_lease=by_mac.get(view.terminal.mac) if view.terminal and view.terminal.mac else None,
@@ -236,6 +292,19 @@ def _rule(lab: Lab, terminal: Terminal | None, verdicts: tuple[Verdict, ...]) ->
         return "no profile can be started here"
     who = f"terminal {terminal.name}" if terminal else f"lab {lab.name}"
     return f"{who} gets {taken.profile}: {taken.why}"
+
+
+def _fixed(work: UnitOfWork, guest: Guest | None) -> placement.Choice:
+    """A special guest chooses nothing: profile and disks are in its row."""
+    profile = work.profiles.get(guest.profile) if guest is not None and guest.profile is not None else None
+    return placement.Choice(profile=profile, disks=guest.disks if guest else (), verdicts=())
+
+
+def _special_rule(guest: Guest | None) -> str:
+    if guest is None or specials.is_off(guest):
+        return "this is the number of a special guest, and free"
+    what = {Purpose.ADMIN: "the admin session of the draft", Purpose.CANARY: "the canary of", Purpose.RESCUE: "the rescue of the run"}
+    return f"{what.get(guest.purpose, 'for')} {guest.source}: its profile and its disks were fixed when it was wanted"
 
 
 def _disks(now: tuple[DiskChoice, ...], later: tuple[DiskChoice, ...]) -> tuple[DiskView, ...]:

@@ -101,12 +101,15 @@ def change(ports: Ports, name: str, **changes: Any) -> Lab:
 
 
 def remove(ports: Ports, name: str) -> Lab:
-    """The lab and the records of its stopped guests are gone. Raises NotFound, InUse (a terminal, profile or living
-    guest).
+    """The lab and the records of its stopped guests are gone. Raises NotFound, InUse (a terminal,
+    a profile, a draft that is not over, or a living guest).
     """
     with ports.database.write() as work:
         lab = work.labs.one(name)
         _at_rest(work, lab)
+        drafts = [draft for draft in work.drafts.list() if draft.lab == name and draft.alive]
+        if drafts:
+            raise InUse("lab", name, f"the draft {drafts[0].name} ({drafts[0].state})")
         terminals = work.terminals.of_lab(name)
         if terminals:
             raise InUse("lab", name, f"the terminal {terminals[0].name}")

@@ -8,8 +8,13 @@ from dataclasses import dataclass, field
 
 from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database, HistoryEntry, UnitOfWork
-from labvirt.contracts.disks import Disks
+from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.engine import EngineLink
+from labvirt.contracts.images import ImageStore
+from labvirt.contracts.locks import Locks
+from labvirt.contracts.offline import OfflineFiles
+from labvirt.contracts.trials import Trials
+from labvirt.contracts.uploads import Uploads
 from labvirt.errors import LabVirtError
 from labvirt.usecases.beats import Beats
 from labvirt.usecases.leased import Leased
@@ -17,6 +22,22 @@ from labvirt.usecases.pace import Pace
 from labvirt.usecases.pokes import Pokes
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The settings that use cases need; config.py describes each."""
+
+    canary_seconds: int = 180
+    layers: int = 4
+    bin_days: float = 7
+    orphan_hours: float = 24
+    scrub_days: float = 7
+    rescue_hours: float = 24
+    rescue_budget_mib: int = 20480
+    idle_minutes: int = 30
+    largest_disk_gib: int = 2048
+    guest_uid_base: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +50,14 @@ class Ports:
     engine: EngineLink
     clock: Clock
     disks: Disks
+    store: ImageStore
+    drafts: Drafts
+    kept: KeptOverlays
+    offline: OfflineFiles
+    trials: Trials
+    locks: Locks
+    uploads: Uploads | None = None
+    limits: Limits = field(default_factory=lambda: Limits())
     tickets: Pace = field(default_factory=Pace)
     pokes: Pokes = field(default_factory=Pokes)
     beats: Beats = field(default_factory=Beats)

@@ -1,18 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""Switching guests on and off by a person's word: start, stop (shut down, stop, kill), reset, fresh."""
+"""Switching guests on and off by a person's word: start, stop (shut down, stop, kill), reset, fresh, with a disc in the drive.
+
+Special guests (admin sessions, canaries, rescues) can be stopped and reset by name; what starts them is their own use case.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from dataclasses import replace
+from pathlib import Path
 
 from labvirt.contracts.database import UnitOfWork
-from labvirt.domain.guest import Guest, GuestState, StopHow, Wish
+from labvirt.domain.addresses import LAST_SEAT
+from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.lab import Lab
+from labvirt.domain.names import one_line
 from labvirt.domain.terminal import Terminal
-from labvirt.errors import Conflict, GuestNotReady, NotFound
+from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotFound
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+
+PATH_LENGTH = 4096
 
 _SEAT = re.compile(r"(.+)-([0-9]{2,4})\Z", re.ASCII)
 
@@ -44,6 +54,27 @@ def fresh(ports: Ports, name: str) -> Guest:
     Raises as `start`.
     """
     return _want(ports, name, fresh=True)
+
+
+def run_with_cdrom(ports: Ports, name: str, cdrom: Path | str, *, boot: bool = False) -> Guest:
+    """The guest of a seat is wanted with a new run that has this disc image in its first CD-ROM drive (one is added if need be) and, with
+    `boot`, begins with it. The disc is there until the next fresh run. Raises as `start`, and InvalidInput (no such file; a special guest).
+    """
+    return _want(ports, name, fresh=True, cdrom=check_cdrom(cdrom), boot=boot)
+
+
+def check_cdrom(cdrom: Path | str) -> str:
+    """The absolute path of an ordinary file that can be read. Raises InvalidInput."""
+    path = os.path.abspath(cdrom)
+    if len(path) > PATH_LENGTH or one_line(path, PATH_LENGTH) != path:
+        raise InvalidInput("cdrom", "has a name that no disc image should have", hint="For example /srv/iso/debian.iso")
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise InvalidInput("cdrom", f"{path} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise InvalidInput("cdrom", f"{path} is not an ordinary file")
+    return path
 
 
 def stop(ports: Ports, name: str, how: StopHow = StopHow.SHUTDOWN) -> Guest:
@@ -96,11 +127,13 @@ def start_lab(ports: Ports, lab: str) -> tuple[Guest, ...]:
 
 
 def stop_lab(ports: Ports, lab: str, how: StopHow = StopHow.SHUTDOWN) -> tuple[Guest, ...]:
-    """No guest of the lab is wanted. Gives those whose wish was changed. Raises NotFound."""
+    """No guest of the lab's seats is wanted; its special guests stay. Gives those whose wish was changed. Raises NotFound."""
     with ports.database.write() as work:
         work.labs.one(lab)
         changed = []
         for guest in work.guests.of_lab(lab):
+            if guest.purpose is not Purpose.SEAT:
+                continue
             after = _unwant(ports, work, guest, how)
             if after is not guest:
                 changed.append(after)
@@ -131,16 +164,24 @@ def _existing(work: UnitOfWork, name: str) -> Guest:
     return work.guests.one(lab.guest_name(seat))
 
 
-def _want(ports: Ports, name: str, *, fresh: bool) -> Guest:
+def _want(ports: Ports, name: str, *, fresh: bool, cdrom: str = "", boot: bool = False) -> Guest:
     with ports.database.write() as work:
         lab, seat, terminal = seat_of(work, name)
-        guest = _wanted(ports, work, lab, seat, terminal, fresh=fresh)
+        if seat > LAST_SEAT:
+            raise InvalidInput(
+                "guest",
+                f"{name} is a special guest: it is started by what it is for",
+                hint="A session: labvirt admin start. A rescue: labvirt rescue start. A canary: labvirt version test.",
+            )
+        guest = _wanted(ports, work, lab, seat, terminal, fresh=fresh, cdrom=cdrom, boot=boot)
         work.commit()
     ports.poke()
     return guest
 
 
-def _wanted(ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Terminal | None, *, fresh: bool) -> Guest:
+def _wanted(
+    ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Terminal | None, *, fresh: bool, cdrom: str = "", boot: bool = False
+) -> Guest:
     now = ports.clock.now()
     name = lab.guest_name(seat)
     old = work.guests.get(name)
@@ -150,7 +191,7 @@ def _wanted(ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Termi
             hint=f"labvirt lab set {lab.name} --max-instances {seat}",
         )
     if old is None or not old.alive or fresh:
-        choice = asking.choose(work, lab, terminal)
+        choice = asking.choose(work, lab, terminal, seat)
         if choice.profile is None:
             raise Conflict(f"{name} cannot be started: {asking.refusal_of(choice)}.", hint=f"See why: labvirt guest explain {name}")
     if old is None:
@@ -164,16 +205,21 @@ def _wanted(ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Termi
             since=now,
             terminal=terminal.name if terminal else None,
             asked_at=now,
+            cdrom=cdrom,
+            boot_cdrom=boot,
         )
         work.guests.add(guest)
     else:
         guest = old.wanted(now, terminal=terminal.name if terminal else None, fresh=fresh)
+        if guest.generation != old.generation:
+            guest = replace(guest, cdrom=cdrom, boot_cdrom=boot)
         if not guest.alive:
             guest = replace(guest, failures=0)  # a person has mended something: no pause that earlier failures had earned
         if guest == old:
             return old
         work.guests.update(guest)
-    ports.note(work, name, "a fresh run was wanted by an administrator" if fresh else "wanted by an administrator")
+    what = "a fresh run was wanted by an administrator" if fresh else "wanted by an administrator"
+    ports.note(work, name, what + (f", with the disc {cdrom}" if cdrom else ""))
     return guest
 
 

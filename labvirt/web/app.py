@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ASGI application: two native async routes, everything else is Flask in thread pools (a2wsgi)."""
+"""The ASGI application: three native async routes, everything else is Flask in thread pools (a2wsgi)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from labvirt.errors import InvalidInput, LabVirtError
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.web import uploads
 from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.published import Published
@@ -38,7 +39,7 @@ PAGE_THREADS = 8
 """People's pages have threads of their own: a screen that does not answer never keeps a terminal waiting. Questions, terminals' other
 requests and pages together hold at most 32 database connections, the size of its pool."""
 LARGEST_BODY = 64 * 1024
-"""No route of this version takes more than a small form."""
+"""No route takes more than a small form, but the pieces of uploads, which are never in memory."""
 BODY_SECONDS = 10.0
 """A body is read whole before a thread is given to it: a client that dribbles holds no thread."""
 
@@ -65,6 +66,7 @@ class Application:
             ca_pem=ca_pem,
         )
         self.events = EventsRoute(self.published, self.sign_ins)
+        self.pieces = uploads.PieceRoute(ports, self.sign_ins)
         self.flask = create_flask(ports, self.published, self.sign_ins)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
@@ -78,6 +80,8 @@ class Application:
             await self.question(scope, receive, send)
         elif scope["path"] == "/events":
             await self.events(scope, receive, send)
+        elif self.pieces.serves(scope):
+            await self.pieces(scope, receive, send)
         else:
             await self._in_thread(scope, receive, send)
 
@@ -107,7 +111,7 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.published.close()
-                for pool in (self._pool, self._terminals.executor, self._pages.executor):
+                for pool in (self._pool, self.pieces.pool, self._terminals.executor, self._pages.executor):
                     pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -119,6 +123,7 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY, MAX_FORM_PARTS=50)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(terminal_routes.blueprint(ports))
+    app.register_blueprint(uploads.blueprint(ports, sign_ins))
     app.register_blueprint(pages.blueprint(ports, published, sign_ins))
 
     @app.errorhandler(LabVirtError)

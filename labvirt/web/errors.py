@@ -16,6 +16,7 @@ STATUS: dict[type[e.LabVirtError], int] = {
     e.Conflict: 409,
     e.NotAllowed: 403,
     e.TooManyRequests: 429,
+    e.Cancelled: 409,
     e.Unsupported: 501,
     e.Exhausted: 503,
     e.HostNotReady: 503,

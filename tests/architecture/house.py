@@ -17,6 +17,7 @@ ROOMS: dict[str, frozenset[str]] = {
         "hypervisors": "contracts domain errors system",
         "disks": "contracts domain errors system",
         "network": "contracts domain errors system",
+        "checks": "contracts domain errors system",
         "database": "contracts domain errors",
         "link": "contracts domain errors system",
         "usecases": "contracts domain errors",
@@ -55,6 +56,8 @@ DOORS: dict[str, frozenset[str]] = {
         "sqlite3": "database",
         "sqlalchemy": "database",
         "alembic": "database",
+        # what checks profiles' guests
+        "pytest": "checks",
         # what people see
         "a2wsgi": "web",
         "flask": "web",
@@ -66,10 +69,11 @@ DOORS: dict[str, frozenset[str]] = {
         "click": "cli",
         "rich": "cli demo",
         # checking what comes from outside
+        "oslo_utils": "disks",
         "pydantic": "config web",
         "pydantic_settings": "config",
         # pictures and certificates: each room that uses them is named
-        "PIL": "web demo system hypervisors",
+        "PIL": "web demo system hypervisors checks",
         "cryptography": "system hypervisors network",
     }.items()
 }

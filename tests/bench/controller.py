@@ -35,7 +35,7 @@ class BenchController(DemoController):
     def set_up_many(self, terminal_count: int, image: Path) -> tuple[str, ...]:
         """Big labs with so many terminals in all; their MACs."""
         self.call("init", "--hypervisor", self._hypervisor)
-        self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")
+        self.call("image", "import", "tiny", str(image), "--format", "qcow2")
         self.call("profile", "add", "tiny", "--memory", str(MEMORY_MIB), "--disk", "tiny:virtio", "--protocol", "spice")
         macs = []
         with bootstrap.ports(self.state) as ports:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labvirt.contracts.disks import RunDisk
 from labvirt.disks import overlay
 from labvirt.disks.driver import QcowDisks
 from labvirt.domain.guest import RunId
@@ -15,6 +16,7 @@ from labvirt.domain.image import Stage, Version
 from tests.bench.ground import ground, must, tiny_image
 from tests.bench.record import Record, record
 from tests.bench.rounds import Once, interleave
+from tests.fakes.disks import doors
 
 BASELINE = "qemu-img create -b"
 
@@ -22,8 +24,9 @@ BASELINE = "qemu-img create -b"
 def measure(repeat: int) -> list[Record]:
     """Each file is removed again, outside of the measured time."""
     with ground() as mine:
-        disks = QcowDisks(mine.folder / "images", mine.folder / "runs")
-        stored = disks.import_version(tiny_image(mine), format="qcow2", image="tiny", number=1)
+        made = doors(mine.folder)
+        disks = made["disks"]
+        stored = made["store"].import_version(tiny_image(mine), format="qcow2", image="tiny", number=1)
         version = Version(
             image="tiny",
             number=1,
@@ -77,7 +80,7 @@ def _qemu_img(path: Path, base: Path, version: Version) -> Mapping[str, float]:
 def _run(disks: QcowDisks, version: Version, number: int) -> Mapping[str, float]:
     run = RunId("bench", number + 1)
     began = time.perf_counter()
-    disks.create_run(run, ((0, version),), uid=None)
+    disks.create_run(run, (RunDisk(place=0, chain=(version,)),), uid=None)
     took = (time.perf_counter() - began) * 1000
     disks.remove_run(run)
     return {"file": took}

@@ -12,7 +12,7 @@ import pytest
 
 from labvirt import errors
 from labvirt.cli.errors import EXIT_CODES, exit_code
-from tests.cli.conftest import Line
+from tests.cli.conftest import DISK, Line
 
 HOSTILE = ["x" * 300, "$(reboot)", "a;reboot", "../../etc/passwd", "a/b", "-", "a b", "é", "a\nb", "a\x1b[2J", "%ADDRESS%", "''"]
 
@@ -49,8 +49,69 @@ FIELDS: list[tuple[str, list[str]]] = [
     ("labs", ["profile", "set", "desk", "--lab", "?"]),
     ("firmware", ["profile", "set", "desk", "--firmware", "?"]),
     ("new_name", ["profile", "clone", "desk", "?"]),
-    ("name", ["image", "add", "?", "--file", "FILE", "--format", "qcow2"]),
-    ("name", ["image", "publish", "?", "1"]),
+    ("session_policy", ["profile", "set", "desk", "--session-policy", "?"]),
+    ("lab_positions", ["profile", "set", "desk", "--lab-position", "?"]),
+    ("lab_positions", ["profile", "set", "desk", "--lab-position", "?=1"]),
+    ("lab_positions", ["profile", "set", "desk", "--lab-position", "lab-a=?"]),
+    ("extra", ["profile", "set", "desk", "--extra", "?"]),
+    ("extra", ["profile", "set", "desk", "--extra", "device=?"]),
+    ("extra", ["profile", "set", "desk", "--extra", "device=usb-tablet,?=1"]),
+    ("checks", ["profile", "set", "desk", "--check", "?"]),
+    ("other", ["profile", "diff", "desk", "?"]),
+    ("lab", ["profile", "preview", "desk", "--lab", "?"]),
+    ("profile", ["profile", "checks", "add", "?", "FILE"]),
+    ("name", ["profile", "checks", "add", "desk", "FILE", "--name", "?"]),
+    ("name", ["profile", "checks", "add", "desk", "FILE", "--name", "?.py"]),
+    ("name", ["profile", "checks", "show", "desk", "?"]),
+    ("name", ["profile", "checks", "remove", "desk", "?"]),
+    ("name", ["image", "import", "?", "FILE", "--format", "qcow2"]),
+    ("sha256", ["image", "import", "tiny", "FILE", "--format", "qcow2", "--sha256", "?"]),
+    ("name", ["image", "blank", "?", "--size", "1G"]),
+    ("size_bytes", ["image", "blank", "disk", "--size", "?"]),
+    ("size_bytes", ["image", "blank", "disk", "--size", "?G"]),
+    ("which", ["image", "export", "?", "FILE", "--format", "raw"]),
+    ("which", ["image", "export", "tiny:?", "FILE", "--format", "raw"]),
+    ("which", ["image", "needs", "tiny:?"]),
+    ("name", ["image", "show", "?"]),
+    ("name", ["image", "delete", "?"]),
+    ("name", ["image", "restore", "?"]),
+    ("name", ["image", "scrub", "?"]),
+    ("name", ["image", "note", "?", "x"]),
+    ("image", ["version", "list", "?"]),
+    ("image", ["version", "publish", "?", "1"]),
+    ("number", ["version", "publish", "tiny", "?"]),
+    ("number", ["version", "show", "tiny", "?"]),
+    ("image", ["version", "rollback", "?"]),
+    ("number", ["version", "test", "tiny", "?"]),
+    ("profile", ["version", "test", "tiny", "1", "--profile", "?"]),
+    ("lab", ["version", "test", "tiny", "1", "--lab", "?"]),
+    ("number", ["version", "flatten", "tiny", "?"]),
+    ("number", ["version", "delete", "tiny", "?"]),
+    ("number", ["version", "restore", "tiny", "?"]),
+    ("number", ["version", "note", "tiny", "?", "x"]),
+    ("profile", ["admin", "start", "?"]),
+    ("lab", ["admin", "start", "desk", "--lab", "?"]),
+    ("image", ["admin", "start", "desk", "--image", "?"]),
+    ("draft", ["admin", "start", "--draft", "?"]),
+    ("draft", ["admin", "start", "--draft", "tiny.d?"]),
+    ("name", ["admin", "show", "?"]),
+    ("name", ["admin", "publish", "?"]),
+    ("name", ["admin", "publish", "tiny.d?"]),
+    ("method", ["admin", "publish", "tiny", "--method", "?"]),
+    ("name", ["admin", "keep", "?"]),
+    ("name", ["admin", "discard", "?"]),
+    ("name", ["admin", "restore", "?"]),
+    ("guest", ["rescue", "list", "--guest", "?"]),
+    ("run", ["rescue", "start", "?"]),
+    ("run", ["rescue", "start", "lab-a-01.g?"]),
+    ("run", ["rescue", "files", "?"]),
+    ("run", ["rescue", "forget", "?"]),
+    ("number", ["job", "show", "?"]),
+    ("number", ["job", "cancel", "?"]),
+    ("number", ["job", "wait", "?"]),
+    ("name", ["guest", "run", "?", "--cdrom", "FILE"]),
+    ("lab", ["guest", "restart-old", "--lab", "?"]),
+    ("image", ["guest", "restart-old", "--image", "?"]),
     ("name", ["guest", "start", "?"]),
     ("name", ["guest", "explain", "?"]),
     ("how", ["guest", "stop", "pc-01", "--how", "?"]),
@@ -74,16 +135,58 @@ FREE = [
     ["terminal", "set", "pc-01", "--id", "?"],
     ["lab", "set", "lab-a", "--note", "?"],
     ["profile", "set", "desk", "--user", "?"],
+    ["profile", "set", "desk", "--note", "?"],
+    ["image", "note", "tiny", "?"],
+    ["version", "note", "tiny", "1", "?"],
+    ["image", "import", "tiny", "FILE", "--format", "raw", "--note", "?", "--detach"],
+    ["image", "blank", "disk", "--size", "1M", "--note", "?", "--detach"],
 ]
+
+PATHS = [
+    ("source", ["image", "import", "tiny", "?", "--format", "raw"]),
+    ("cdrom", ["admin", "start", "desk", "--cdrom", "?"]),
+    ("cdrom", ["guest", "run", "pc-01", "--cdrom", "?"]),
+    ("file", ["profile", "checks", "add", "desk", "?", "--name", "x.py"]),
+]
+HOSTILE_PATHS = ["x" * 300, "x" * 5000, "$(reboot)", "../../../../../../../etc", "a\nb", "a\x1b[2J", "\udcff", "/dev/null/x", "-"]
+
+
+@pytest.mark.parametrize("field, words", PATHS, ids=["-".join(words[:2]) for _, words in PATHS])
+def test_hostile_paths_are_refused_and_nothing_is_written(
+    line: Line, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line.does_jobs = False
+    before = line.history()
+    for hostile in HOSTILE_PATHS:
+        result = line.run("--json", *words[:-1], words[-1].replace("?", hostile)) if words[-1] == "?" else None
+        result = result or line.run("--json", *(hostile if word == "?" else word for word in words))
+        assert result.exit_code == 2, (hostile, result.stdout, result.stderr)
+        assert json.loads(result.stdout)["error"].get("field") in (field, "file"), result.stdout
+        assert "\x1b" not in result.stderr
+    assert line.history() == before
+    assert line.json("job", "list") == []
+
+
+INSIDE = ["../../etc/passwd", "1/../../x", "a\nb", "a\x1b[2J", "x" * 5000]
+
+
+def test_a_path_inside_a_disk_stays_inside(line: Line) -> None:
+    for hostile in INSIDE:
+        for more in ((), ("--to", "x")):
+            assert line.json("rescue", "files", "lab-a-01.g1", hostile, *more, code=2)["error"]["field"] == "path"
+    assert line.json("rescue", "files", "lab-a-01.g1", "1/home/a b", code=1)["error"]["code"] == "not-found"  # positive control
 
 
 @pytest.mark.parametrize("words", FREE)
-def test_free_text_takes_shell_and_paths_as_text_but_neither_length_nor_control(line: Line, words: list[str]) -> None:
+def test_free_text_takes_shell_and_paths_as_text_but_neither_length_nor_control(line: Line, tmp_path: Path, words: list[str]) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(DISK)
     for text in ("$(reboot);../../x", "%ADDRESS%"):
-        told = line.json(*(word.replace("?", text) for word in words))
+        told = line.json(*(word.replace("?", text).replace("FILE", str(disk)) for word in words))
         assert text in json.dumps(told)
     for text in ("x" * 300, "a\nb", "a\x1b[2J"):
-        assert line.json(*(word.replace("?", text) for word in words), code=2)["error"]["field"]
+        assert line.json(*(word.replace("?", text).replace("FILE", str(disk)) for word in words), code=2)["error"]["field"]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +200,21 @@ def test_free_text_takes_shell_and_paths_as_text_but_neither_length_nor_control(
         ["profile", "set", "desk", "--memory", "1"],
         ["profile", "set", "desk", "--ready-port", "65536"],
         ["host", "set", "x", "--starts-at-once", "0"],
+        ["profile", "set", "desk", "--max-guests", "0"],
+        ["profile", "set", "desk", "--restart-days", "0"],
+        ["profile", "set", "desk", "--drain-seconds", "-1"],
+        ["profile", "set", "desk", "--overlay-cap", "1"],
+        ["profile", "set", "desk", "--start-guests", "99999999999999999999"],
+        ["profile", "preview", "desk", "--lab", "lab-a", "--seat", "0"],
+        ["guest", "restart-old", "--grace", "99999999999999999999"],
+        ["image", "import", "tiny", "x"],
+        ["image", "import", "tiny", "x", "--format", "vmdk"],
+        ["image", "blank", "tiny"],
+        ["admin", "start", "desk", "--boot", "floppy"],
+        ["admin", "start"],
+        ["version", "publish", "tiny"],
+        ["version", "frobnicate"],
+        ["profile", "checks"],
         ["history", "--count", "0"],
         ["terminal", "set", "pc-01", "--mac", "ff:ff:ff:ff:ff:ff"],
         ["terminal", "set", "pc-01", "--mac", "02:4c:56:00:00:01"],

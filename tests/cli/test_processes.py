@@ -127,7 +127,7 @@ def test_a_terminal_is_served_by_two_processes_and_both_survive_their_death(stat
     disk = tmp_path / "disk.raw"
     disk.write_bytes(bytes(1 << 20))
     told(state, "lab", "add", "lab-a", "--network", "10.77.0.0/24")
-    told(state, "image", "add", "tiny", "--file", str(disk), "--format", "raw")
+    told(state, "image", "import", "tiny", str(disk), "--format", "raw")
     told(state, "profile", "add", "desk", "--memory", "64", "--disk", "tiny:virtio")
     told(state, "terminal", "add", "pc-01", "--lab", "lab-a", "--mac", "52:54:00:00:00:01")
     eventually(lambda: served.ask("id=52:54:00:00:00:01&wait=1")["status"] == "ready")
@@ -152,6 +152,47 @@ def test_a_terminal_is_served_by_two_processes_and_both_survive_their_death(stat
     assert served.process.wait(PATIENCE) == 0
     assert not any(alive(pid) for pid in pids)
     assert labvirt(state, "verify").returncode == 3
+
+
+def test_a_teacher_updates_publishes_and_undoes_while_a_class_runs(state: Path, served: Served, tmp_path: Path) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(1 << 20))
+    told(state, "lab", "add", "lab-a", "--network", "10.77.0.0/24")
+    assert told(state, "image", "import", "tiny", str(disk), "--format", "raw")["result"]["version"] == "tiny v1"
+    told(state, "profile", "add", "desk", "--memory", "64", "--disk", "tiny:virtio")
+    told(state, "terminal", "add", "pc-01", "--lab", "lab-a", "--mac", "52:54:00:00:00:01")
+    told(state, "guest", "start", "pc-01")
+    eventually(lambda: told(state, "guest", "show", "pc-01")["ready"])
+
+    refused = labvirt(state, "--json", "admin", "start", "desk")
+    assert refused.returncode == 1
+    assert "refuses" in json.loads(refused.stdout)["error"]["sentence"]
+    told(state, "profile", "set", "desk", "--session-policy", "alongside")
+    opened = told(state, "admin", "start", "desk")
+    assert (opened["state"], opened["result"]) == ("done", {"draft": "tiny.d1", "guest": "lab-a-s01"})
+    (session,) = told(state, "overview")["sessions"]
+    assert (session["name"], session["guest_state"], session["overtaken"]) == ("tiny.d1", "running", False)
+    assert "session tiny.d1: open" in labvirt(state, "host", "show").stdout
+    text = labvirt(state, "admin", "show", "tiny").stdout
+    assert "next: labvirt admin publish tiny.d1" in text
+
+    assert told(state, "admin", "keep", "tiny")["state"] == "kept"
+    eventually(lambda: told(state, "admin", "show", "tiny")["guest"] is None)
+    assert told(state, "admin", "start", "--draft", "tiny.d1")["result"]["draft"] == "tiny.d1"
+    published = labvirt(state, "admin", "publish", "tiny", "--note", "a new printer")
+    assert (published.returncode, published.stdout.splitlines()[0]) == (0, "tiny v2 is published. Seats take it at their next start.")
+    assert "sealing tiny v2" in published.stderr
+    version = told(state, "version", "show", "tiny", "2")
+    assert (version["stage"], version["note"], version["canary"]["green"]) == ("published", "a new printer", True)
+    (old,) = told(state, "guest", "restart-old", "--dry-run")
+    assert old["guest"] == "lab-a-01"
+    assert told(state, "version", "rollback", "tiny")["published"] == 1
+    assert told(state, "version", "test", "tiny", "2")["result"]["green"] == "yes"
+    assert told(state, "guest", "show", "pc-01")["disks"][0]["version"] == 1
+
+    told(state, "admin", "start", "desk")
+    assert told(state, "admin", "discard", "tiny")["state"] == "discarded"
+    assert told(state, "admin", "restore", "tiny.d2")["state"] == "kept"
 
 
 def test_children_end_when_the_supervisor_is_killed(served: Served) -> None:

@@ -24,7 +24,7 @@ from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
 from labvirt.network.authority import FileAuthority
 from tests.contracts.patience import until
 from tests.contracts.private_libvirt import GATEWAY
-from tests.contracts.workshop import WORKSHOPS, Ground, LibvirtWorkshop, states
+from tests.contracts.workshop import WORKSHOPS, WRITER, Ground, LibvirtWorkshop, states
 from tests.system.spice import OK, PERMISSION_DENIED, Viewer
 
 pytestmark = pytest.mark.real
@@ -275,15 +275,6 @@ def test_somebody_pauses_it_with_virsh(shop: LibvirtWorkshop) -> None:
     heard.wait(spec.run, EventKind.RESUMED)
     assert states(driver) == {"lab-a-01": MachineState.RUNNING}
     assert len(heard.of(spec.run, EventKind.RESUMED)) == 1, "the first resuming of a start is no news"
-
-
-WRITER = bytes.fromhex(
-    "31c0 8ed8 8ed0 bc007c"  # ds = ss = 0, a stack
-    "be307c b80043 cd13"  # again: int 13h, 43h: write what the packet at 7c30h says to the disk we came from
-    "66810638 7c80000000"  # 64 KiB further
-    "ebed"  # again
-).ljust(0x30, b"\x90") + bytes.fromhex("1000 4000 0000 0010 0008000000000000")
-"""A boot sector that does nothing but write to its disk, one cluster after the other (BIOS Enhanced Disk Drive, packet of 16 bytes)."""
 
 
 def test_a_full_disk_pauses_it_and_room_lets_it_go_on(shop: LibvirtWorkshop) -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
+import json
 import os
 import queue
 import shutil
@@ -15,10 +17,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labvirt.contracts.hypervisor import EventKind, MachineState, NetworkPort
+from labvirt.contracts.hypervisor import AGENT_SOCKET, OVERLAY_CAP_REASON, EventKind, MachineState, NetworkPort
 from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Nic
@@ -99,6 +102,15 @@ class SerialLine(contextlib.AbstractContextManager["SerialLine"]):
             self._heard += piece
         self._heard = self._heard.partition(words)[2]
 
+    def until(self, words: bytes) -> bytes:
+        """What it says up to these words."""
+        while words not in self._heard:
+            piece = self._link.recv(65536)
+            assert piece, f"it ended after {self._heard!r}"
+            self._heard += piece
+        before, _, self._heard = self._heard.partition(words)
+        return before
+
     def __exit__(self, *error: object) -> None:
         self._link.close()
 
@@ -145,6 +157,63 @@ def test_the_power_button_switches_the_guest_off(lab: TinyWorkshop, stack: conte
     heard.wait(spec.run, EventKind.GUEST_SHUTDOWN)
     assert heard.wait(spec.run, EventKind.ENDED).detail == "it switched itself off"
     assert driver.running() == ()
+
+
+def test_the_agent_of_the_guest_answers_on_its_channel(lab: TinyWorkshop) -> None:
+    driver = lab.new()
+    spec, without = lab.spec(memory_mib=128), lab.spec("lab-a-02", memory_mib=128)
+    driver.start(spec)
+    driver.start(without)
+    driver.pause(without.run)
+    with contextlib.closing(connect_unix(spec.folder / AGENT_SOCKET)) as link:
+        link.settimeout(BOOT_SECONDS)
+        ask(link, "guest-sync", id=7)  # QEMU keeps what is said before anybody listens
+        assert answer(link) == 7
+        ask(link, "guest-exec", path="/bin/sh", arg=["-c", "cat /sys/class/dmi/id/product_serial"], **{"capture-output": True})
+        pid = answer(link)["pid"]
+        status = {"exited": False}
+        while not status["exited"]:
+            ask(link, "guest-exec-status", pid=pid)
+            status = answer(link)
+        assert (status["exitcode"], base64.b64decode(status["out-data"])) == (0, b"lab-a-01\n")
+    with contextlib.closing(connect_unix(without.folder / AGENT_SOCKET)) as link:
+        link.settimeout(1)
+        ask(link, "guest-sync", id=8)
+        with pytest.raises(TimeoutError):
+            answer(link)
+
+
+def ask(link: socket.socket, command: str, **arguments: object) -> None:
+    link.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+
+
+def answer(link: socket.socket) -> Any:
+    heard = b""
+    while not heard.endswith(b"\n"):
+        piece = link.recv(65536)
+        assert piece, f"the channel ended after {heard!r}"
+        heard += piece
+    return json.loads(heard)["return"]
+
+
+def test_a_fast_writer_hardly_overshoots_its_cap(lab: TinyWorkshop) -> None:
+    driver = lab.new()
+    heard = lab.heard(driver)
+    cap = 40 << 20
+    spec = lab.spec(memory_mib=128, overlay_cap_bytes=cap)
+    driver.start(spec)
+    overlay = spec.folder / "overlay-0.qcow2"
+    with SerialLine(spec.folder) as line:
+        line.wake()
+        line.ask("until test -b /dev/vda; do sleep 0.1; done")
+        line.say("exec yes LabVirt | dd of=/dev/vda bs=4M seek=10 count=50 oflag=direct iflag=fullblock")
+        assert heard.wait(spec.run, EventKind.PAUSED).detail == OVERLAY_CAP_REASON
+    size = overlay.stat().st_size
+    print(f"overshoot: {(size - cap) / 1024:.0f} KiB")
+    assert cap < size < cap + (32 << 20)
+    with pytest.raises(HypervisorError, match=OVERLAY_CAP_REASON):
+        driver.resume(spec.run)
+    assert overlay.stat().st_size == size
 
 
 def test_a_full_disk_pauses_the_guest_and_room_lets_it_go_on(ground: Ground, tiny: Path) -> None:

@@ -32,6 +32,14 @@ from tests.contracts.patience import Heard
 from tests.contracts.private_libvirt import private_libvirt
 
 PREFIX = "lvt-guests-"
+WRITER = bytes.fromhex(
+    "31c0 8ed8 8ed0 bc007c"  # ds = ss = 0, a stack
+    "be307c b80043 cd13"  # again: int 13h, 43h: write what the packet at 7c30h says to the disk we came from
+    "66810638 7c80000000"  # 64 KiB further
+    "ebed"  # again
+).ljust(0x30, b"\x90") + bytes.fromhex("1000 4000 0000 0010 0008000000000000")
+"""A boot sector that does nothing but write to its disk, one cluster after the other (BIOS Enhanced Disk Drive, packet of 16 bytes)."""
+
 GUEST_UID = 0x20000000 + 4095 * 4096
 """Of the last block: no lab of a real controller on this machine is likely to have it."""
 
@@ -92,6 +100,18 @@ class Workshop:
         )
         self._specs[run] = replace(spec, **changes)
         return self._specs[run]
+
+    def writer(self, guest: str = "lab-a-01", **changes: Any) -> LaunchSpec:
+        """As `spec`: a machine that writes on its disk (of 64 MiB) from its first moment on."""
+        if not self.base.exists():
+            boot = self.folder / "boot.img"
+            boot.write_bytes(WRITER.ljust(510, b"\0") + b"\x55\xaa" + bytes((64 << 20) - 512))
+            _qemu_img("convert", "-f", "raw", "-O", "qcow2", str(boot), str(self.base))
+            self.base.chmod(0o444)
+        return self.spec(guest, **changes)
+
+    def write(self, driver: Hypervisor, run: RunId, count: int) -> None:
+        """A machine of `writer` writes so much; a real one does so by itself."""
 
     def crash(self, driver: Hypervisor, run: RunId) -> None:
         """Its process is killed by somebody else."""
@@ -156,6 +176,10 @@ class FakeWorkshop(Workshop):
     def _make_overlay(self, path: Path) -> None:
         for file in (self.base, path):
             file.touch()
+
+    def write(self, driver: Hypervisor, run: RunId, count: int) -> None:
+        assert isinstance(driver, FakeHypervisor)
+        driver.happenings.write(run, count)
 
     def crash(self, driver: Hypervisor, run: RunId) -> None:
         assert isinstance(driver, FakeHypervisor)
@@ -236,4 +260,4 @@ def states(driver: Hypervisor) -> dict[str, MachineState]:
     return {status.run.guest: status.state for status in driver.running()}
 
 
-__all__ = ["GUEST_UID", "Ground", "Heard", "RunEvent", "Workshop", "clear_leftovers", "parameters", "states"]
+__all__ = ["GUEST_UID", "WRITER", "Ground", "Heard", "RunEvent", "Workshop", "clear_leftovers", "parameters", "states"]

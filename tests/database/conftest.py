@@ -12,11 +12,14 @@ import pytest
 
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.domain.addresses import AddressPlan, MacAddress
-from labvirt.domain.guest import Guest, GuestState, RunId, StopHow, Wish
+from labvirt.domain.canary import Canary, CanaryStep
+from labvirt.domain.draft import Draft, DraftState
+from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, StopHow, Wish
 from labvirt.domain.host import Host
 from labvirt.domain.image import DiskChoice, Image, Stage, Version
+from labvirt.domain.job import Job, JobError, JobKind, JobState
 from labvirt.domain.lab import Lab, OnLeave
-from labvirt.domain.profile import Bus, Mode, Profile, Protocol, Slot, SlotKind
+from labvirt.domain.profile import Bus, Firmware, Mode, Profile, Protocol, SessionPolicy, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.domain.terminal_class import TerminalClass
 
@@ -34,7 +37,7 @@ LAB = Lab(
     note="é",
 )
 CLASS = TerminalClass(name="rdp", program="xfreerdp", template="/v:%ADDRESS% %X%", defaults=(("X", "a b"),))
-IMAGE = Image(name="tiny", note="n")
+IMAGE = Image(name="tiny", note="n", binned_at=NOW)
 VERSION = Version(
     image="tiny",
     number=1,
@@ -45,6 +48,10 @@ VERSION = Version(
     sha256="0" * 64,
     stage=Stage.DRAFT,
     made_at=NOW,
+    note="n",
+    author="teacher",
+    companions=("uefi-vars.fd", "tpm2.state"),
+    binned_at=NOW,
 )
 PROFILE = Profile(
     name="desk",
@@ -61,6 +68,18 @@ PROFILE = Profile(
     labs=frozenset({"lab-a"}),
     user="student",
     ready_port=3389,
+    lab_positions=(("lab-a", 7),),
+    max_guests=12,
+    start_guests=3,
+    restart_days=4,
+    session_policy=SessionPolicy.DRAIN,
+    drain_seconds=60,
+    overlay_cap_mib=2048,
+    hyperv=True,
+    firmware=Firmware.UEFI,
+    tpm=True,
+    extra=("device=usb-tablet", "rtc=clock=host"),
+    checks=("office.py", "é.py"),
 )
 TERMINAL = Terminal(
     name="pc-01",
@@ -94,6 +113,61 @@ GUEST = Guest(
     started_at=NOW,
     running_at=None,
     failures=2,
+    purpose=Purpose.RESCUE,
+    source="lab-a-01.g2",
+    cdrom="/srv/a b.iso",
+    boot_cdrom=True,
+    due=Due.STOP,
+    due_at=NOW,
+    notice="tiny is being updated: please save your work",
+)
+DRAFT = Draft(
+    name="tiny.d5",
+    image="tiny",
+    parent=1,
+    pointer=1,
+    profile="desk",
+    lab="lab-a",
+    place=1,
+    state=DraftState.OPEN,
+    since=NOW,
+    made_at=NOW,
+    touched_at=NOW,
+    owner="teacher",
+    note="with a writer",
+    guest="lab-a-01",
+    candidate=2,
+    reminded_at=NOW,
+)
+JOB = Job(
+    number=1,
+    kind=JobKind.RESCUE_FILES,
+    subject="lab-a-01.g2",
+    asked_by="é",
+    asked_at=NOW,
+    arguments={"path": "1/home", "target": "/srv/a b"},
+    state=JobState.FAILED,
+    attempts=2,
+    started_at=NOW,
+    ended_at=NOW,
+    step="reading",
+    step_since=NOW,
+    done=1 << 40,
+    total=1 << 41,
+    unit="bytes",
+    cancel=True,
+    result={"bytes": "0"},
+    error=JobError(code="disk", sentence="It is full.", hint="Make room."),
+)
+CANARY = Canary(
+    image="tiny",
+    version=1,
+    profile="desk",
+    at=NOW,
+    seconds=1.23456,
+    steps=(CanaryStep(name="its lease", ok=True, said="10.77.0.1", seconds=0.5), CanaryStep(name="check", ok=False, said="ü")),
+    picture="tiny-v1.png",
+    log="boot\nlogin:",
 )
 
 
@@ -141,5 +215,8 @@ def fill(database: SqliteDatabase) -> None:
         work.terminals.add(TERMINAL)
         work.hosts.add(HOST)
         work.guests.add(GUEST)
+        work.drafts.add(DRAFT)
+        work.jobs.add(JOB)
+        work.canaries.put(CANARY)
         work.strangers.put(stranger(1))
         work.commit()

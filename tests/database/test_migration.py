@@ -33,8 +33,8 @@ import signal
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -52,7 +52,7 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a later LabVirt."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "0002_later.py").write_text(NEXT)
+    (folder / "versions" / "9999_later.py").write_text(NEXT)
     return folder
 
 
@@ -110,22 +110,22 @@ def test_a_missing_database_is_not_made_unless_asked(path: Path) -> None:
 def test_an_older_database_is_migrated_and_a_copy_is_kept(path: Path, database: SqliteDatabase, later: Path) -> None:
     fill(database)
     database.close()
-    migrate.ensure(path, migrations=later, head="0002")
+    migrate.ensure(path, migrations=later, head="9999")
     assert [(row["name"], row["colour"]) for row in labs(path)] == [("lab-a", "green")]
-    kept = path.with_name("labvirt.db.before-0001-changed")
+    kept = path.with_name("labvirt.db.before-0002-changed")
     assert kept.stat().st_mode & 0o777 == 0o600
     old = SqliteDatabase.open(kept)
     with old.read() as work:
         assert work.labs.list() == (LAB,)
     old.close()
-    migrate.ensure(path, migrations=later, head="0002")
+    migrate.ensure(path, migrations=later, head="9999")
 
 
 def test_a_newer_database_is_refused_and_not_touched(path: Path, database: SqliteDatabase, later: Path) -> None:
     fill(database)
     SqliteDatabase.open(path).close()
     database.close()
-    migrate.ensure(path, migrations=later, head="0002")
+    migrate.ensure(path, migrations=later, head="9999")
     before = path.read_bytes()
     with pytest.raises(DatabaseError, match="newer LabVirt") as caught:
         SqliteDatabase.open(path)
@@ -160,7 +160,7 @@ def crash(path: Path, later: Path, how: str) -> int:
 import sys
 from pathlib import Path
 from labvirt.database import migrate
-migrate.ensure(Path({str(path)!r}), create=True, migrations=Path({str(later)!r}), head="0002")
+migrate.ensure(Path({str(path)!r}), create=True, migrations=Path({str(later)!r}), head="9999")
 """
     environment = {"CRASH": how, "PATH": "/usr/bin:/bin"}
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, timeout=60, capture_output=True).returncode
@@ -202,7 +202,7 @@ def test_several_at_once_migrate_once(path: Path, database: SqliteDatabase, late
 
     def one() -> None:
         try:
-            migrate.ensure(path, migrations=later, head="0002")
+            migrate.ensure(path, migrations=later, head="9999")
         except BaseException as error:  # noqa: BLE001 - told by the main thread
             problems.append(error)
 

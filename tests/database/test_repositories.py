@@ -16,10 +16,15 @@ import pytest
 from labvirt.contracts.database import Heartbeat, HistoryEntry
 from labvirt.database.unit_of_work import SqliteDatabase, SqliteUnitOfWork
 from labvirt.domain.addresses import AddressPlan, MacAddress
-from labvirt.domain.guest import RunId
-from labvirt.domain.image import Stage
+from labvirt.domain.draft import DraftState
+from labvirt.domain.guest import GuestState, Purpose, RunId, Wish
+from labvirt.domain.image import DiskChoice, Stage
+from labvirt.domain.job import Job, JobKind, JobState
+from labvirt.domain.profile import Bus, Slot, SlotKind
 from labvirt.errors import AlreadyExists, Conflict, DatabaseError, InUse, NotFound
-from tests.database.conftest import CLASS, GUEST, HOST, IMAGE, LAB, NOW, PROFILE, TERMINAL, VERSION, stranger
+from tests.database.conftest import CANARY, CLASS, DRAFT, GUEST, HOST, IMAGE, JOB, LAB, NOW, PROFILE, TERMINAL, VERSION, stranger
+
+SECOND = replace(VERSION, number=2, file=PurePosixPath("tiny/v2.qcow2"), parent=1, backing=1, binned_at=None)
 
 EVERYTHING: list[tuple[str, Any]] = [
     ("labs", LAB),
@@ -29,6 +34,7 @@ EVERYTHING: list[tuple[str, Any]] = [
     ("images", IMAGE),
     ("hosts", HOST),
     ("guests", GUEST),
+    ("drafts", DRAFT),
 ]
 
 
@@ -46,9 +52,10 @@ def test_values_come_back_as_they_were(filled: SqliteDatabase, repository: str, 
 
 def test_no_field_of_the_samples_is_left_at_its_default() -> None:
     """Else a field that mapping.py forgets would come back right by accident."""
-    excused = {("Lab", "block"), ("Lab", "mac_prefix"), ("Image", "published"), ("Guest", "running_at")}
-    excused |= {("Profile", f) for f in ("firmware", "machine", "clock", "nic", "sound", "video", "mode", "position", "active", "note")}
-    for _, value in EVERYTHING:
+    excused = {("Lab", "block"), ("Lab", "mac_prefix"), ("Image", "published"), ("Image", "previous"), ("Guest", "running_at")}
+    excused |= {("Version", "parent"), ("Version", "backing")}
+    excused |= {("Profile", f) for f in ("machine", "clock", "nic", "sound", "video", "mode", "position", "active", "note")}
+    for value in (*(value for _, value in EVERYTHING), VERSION, JOB, CANARY):
         for field in fields(value):
             if getattr(value, field.name) == field.default:
                 assert (type(value).__name__, field.name) in excused
@@ -59,7 +66,7 @@ def test_every_enumeration_of_a_profile_comes_back(filled: SqliteDatabase) -> No
 
     for kind, field in ((Firmware, "firmware"), (Machine, "machine"), (Clock, "clock"), (Nic, "nic"), (Sound, "sound"), (Video, "video")):
         for value in kind:
-            changed = replace(PROFILE, position=7, active=False, note="n", mode=Mode.ADMINISTRATIVE, **{field: value})  # type: ignore[arg-type]
+            changed = replace(PROFILE, tpm=False, position=7, active=False, note="n", mode=Mode.ADMINISTRATIVE, **{field: value})  # type: ignore[arg-type]
             with filled.write() as work:
                 work.profiles.update(changed)
                 assert work.profiles.one("desk") == changed
@@ -72,7 +79,7 @@ def test_update_and_remove_need_an_existing_thing(filled: SqliteDatabase, reposi
         things.update(value)
         with pytest.raises(AlreadyExists, match=value.name):
             things.add(value)
-        name = "lab-x-01" if repository == "guests" else "nobody"
+        name = {"guests": "lab-x-01", "drafts": "tiny.d9"}.get(repository, "nobody")
         with pytest.raises(NotFound, match=name):
             things.update(replace(value, name=name))
         with pytest.raises(NotFound, match=name):
@@ -179,11 +186,235 @@ def test_the_published_pointer_moves_only_from_where_it_was_seen(filled: SqliteD
             work.images.publish("tiny", 3, expected=2)
         work.commit()
     with filled.read() as work:
-        assert work.images.one("tiny").published == 2
-        assert [v.stage for v in work.images.versions("tiny")] == [Stage.PUBLISHED, Stage.PUBLISHED]
+        assert (work.images.one("tiny").published, work.images.one("tiny").previous) == (2, 1)
+        assert [v.stage for v in work.images.versions("tiny")] == [Stage.RETIRED, Stage.PUBLISHED]
         assert work.images.version("tiny", 2) == replace(
             VERSION, number=2, file=PurePosixPath("tiny/v2.qcow2"), parent=1, stage=Stage.PUBLISHED
         )
+
+
+def test_undo_is_a_way_there_and_back_and_saying_it_twice_changes_nothing(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        work.images.add_version(SECOND)
+        work.images.publish("tiny", 1, expected=None)
+        assert work.images.one("tiny").previous is None
+        work.images.publish("tiny", 2, expected=1)
+        work.images.publish("tiny", 2, expected=2)
+        assert (work.images.one("tiny").published, work.images.one("tiny").previous) == (2, 1)
+        work.images.publish("tiny", 1, expected=2)
+        assert (work.images.one("tiny").published, work.images.one("tiny").previous) == (1, 2)
+        assert [v.stage for v in work.images.versions("tiny")] == [Stage.PUBLISHED, Stage.RETIRED]
+
+
+def test_a_version_is_replaced_by_its_key(filled: SqliteDatabase) -> None:
+    flat = replace(SECOND, file=PurePosixPath("tiny/v2-flat"), backing=None, note="flat", stage=Stage.TESTED, companions=())
+    with filled.write() as work:
+        work.images.add_version(SECOND)
+        assert work.images.version("tiny", 2) == SECOND
+        work.images.update_version(flat)
+        assert work.images.versions("tiny") == (VERSION, flat)
+        with pytest.raises(NotFound, match="tiny:3"):
+            work.images.update_version(replace(flat, number=3))
+        with pytest.raises(AlreadyExists, match="tiny/v1"):
+            work.images.update_version(replace(flat, file=VERSION.file))
+
+
+USERS: list[tuple[str, Callable[[SqliteUnitOfWork], None], Callable[[SqliteUnitOfWork], None]]] = [
+    ("image tiny", lambda w: w.images.publish("tiny", 2, expected=None), lambda w: w.images.update(IMAGE)),
+    (
+        "version tiny v3",
+        lambda w: w.images.add_version(replace(SECOND, number=3, backing=2, file=PurePosixPath("3"))),
+        lambda w: w.images.remove_version("tiny", 3),
+    ),
+    (
+        "profile desk",
+        lambda w: w.profiles.update(replace(PROFILE, slots=(Slot(kind=SlotKind.DISK, bus=Bus.SATA, image="tiny", version=2),))),
+        lambda w: w.profiles.update(PROFILE),
+    ),
+    ("draft tiny.d5", lambda w: w.drafts.update(replace(DRAFT, parent=2)), lambda w: w.drafts.update(DRAFT)),
+    (
+        "guest lab-a-01",
+        lambda w: w.guests.update(replace(GUEST, disks=(DiskChoice(place=0, image="tiny", version=2),))),
+        lambda w: w.guests.update(GUEST),
+    ),
+]
+
+
+@pytest.mark.parametrize("user, use, leave", USERS, ids=[each[0] for each in USERS])
+def test_a_version_goes_when_nobody_needs_it(
+    filled: SqliteDatabase, user: str, use: Callable[[SqliteUnitOfWork], None], leave: Callable[[SqliteUnitOfWork], None]
+) -> None:
+    with filled.write() as work:
+        work.images.add_version(SECOND)
+        use(work)
+        with pytest.raises(InUse, match=f"tiny v2.* is used by the {user}"):
+            work.images.remove_version("tiny", 2)
+        leave(work)
+        work.images.remove_version("tiny", 2)
+        with pytest.raises(NotFound, match="tiny:2"):
+            work.images.remove_version("tiny", 2)
+        work.commit()
+    with filled.read() as work:
+        assert work.images.versions("tiny") == (VERSION,)
+
+
+def test_all_who_need_a_version_are_named(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        with pytest.raises(InUse) as caught:
+            work.images.remove_version("tiny", 1)
+        assert caught.value.by == "the draft tiny.d5, the guest lab-a-01 and the profile desk"
+        for number in range(2, 7):
+            work.images.add_version(replace(SECOND, number=number, file=PurePosixPath(str(number)), backing=1))
+        with pytest.raises(InUse, match="the version tiny v3 and 3 more"):
+            work.images.remove_version("tiny", 1)
+
+
+@pytest.mark.parametrize(
+    "state, wish, purpose, keeps",
+    [
+        (GuestState.STOPPED, Wish.STOPPED, Purpose.SEAT, False),
+        (GuestState.FAILED, Wish.RUNNING, Purpose.SEAT, False),
+        (GuestState.FAILED, Wish.STOPPED, Purpose.ADMIN, False),
+        (GuestState.FAILED, Wish.RUNNING, Purpose.ADMIN, True),
+        (GuestState.RUNNING, Wish.STOPPED, Purpose.SEAT, True),
+        (GuestState.WANTED, Wish.RUNNING, Purpose.SEAT, True),
+    ],
+)
+def test_guests_that_are_off_do_not_keep_a_version(
+    filled: SqliteDatabase, state: GuestState, wish: Wish, purpose: Purpose, keeps: bool
+) -> None:
+    disks = (DiskChoice(place=0, image="tiny", version=2), DiskChoice(place=1, image="tiny", version=1))
+    with filled.write() as work:
+        work.images.add_version(SECOND)
+        work.guests.update(replace(GUEST, state=state, wish=wish, purpose=purpose, disks=disks))
+        if keeps:
+            with pytest.raises(InUse, match="lab-a-01"):
+                work.images.remove_version("tiny", 2)
+        else:
+            work.images.remove_version("tiny", 2)
+            assert work.guests.one("lab-a-01").disks == ()
+
+
+def test_what_only_remembers_a_version_forgets_it(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        work.images.add_version(SECOND)
+        work.images.publish("tiny", 2, expected=None)
+        work.images.publish("tiny", 1, expected=2)
+        work.canaries.put(replace(CANARY, version=2))
+        assert work.images.one("tiny").previous == 2
+        work.images.add_version(replace(SECOND, number=3, parent=2, file=PurePosixPath("3"), backing=None))
+        work.images.remove_version("tiny", 2)
+        assert work.images.one("tiny").previous is None
+        assert work.drafts.one("tiny.d5").candidate is None
+        assert work.canaries.list() == (CANARY,)
+        version = work.images.version("tiny", 3)
+        assert version is not None
+        assert version.parent == 2, "history stays"
+        work.commit()
+
+
+def test_numbers_are_never_used_twice(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        assert work.images.next_number("tiny") == 2
+        work.images.add_version(SECOND)
+        assert work.images.next_number("tiny") == 3
+        work.images.remove_version("tiny", 2)
+        assert work.images.next_number("tiny") == 4
+        assert [work.images.next_number("tiny", "draft") for _ in range(2)] == [6, 7]
+        assert work.images.next_number("other") == 1
+        work.facts.put("last-number:older", "7")  # as the first LabVirt kept it
+        assert work.images.next_number("older") == 8
+        with pytest.raises(KeyError):
+            work.images.next_number("tiny", "song")
+        work.commit()
+    with filled.write() as work:
+        assert work.images.next_number("tiny") == 5
+    with filled.write() as work:  # the one before was left without commit
+        assert work.images.next_number("tiny") == 5
+
+
+def test_one_draft_of_an_image_may_be_open(filled: SqliteDatabase) -> None:
+    second = replace(DRAFT, name="tiny.d6", guest=None)
+    with filled.write() as work:
+        assert work.drafts.open_of("tiny") == DRAFT
+        with pytest.raises(AlreadyExists, match="open draft of the image 'tiny'") as caught:
+            work.drafts.add(second)
+        assert "It is tiny.d5" in caught.value.hint
+        work.drafts.add(replace(second, state=DraftState.KEPT))
+        with pytest.raises(AlreadyExists, match=r"tiny.d6"):
+            work.drafts.add(replace(second, state=DraftState.KEPT))
+        with pytest.raises(AlreadyExists):
+            work.drafts.update(second)
+        work.drafts.update(replace(DRAFT, state=DraftState.PUBLISHING))
+        assert work.drafts.open_of("tiny") is None
+        work.drafts.update(second)
+        assert [each.name for each in work.drafts.of_image("tiny")] == ["tiny.d5", "tiny.d6"]
+        assert work.drafts.of_image("other") == ()
+        with pytest.raises(NotFound, match=r"version .*tiny:7"):
+            work.drafts.update(replace(second, parent=7))
+        with pytest.raises(NotFound, match=r"guest .*lab-x"):
+            work.drafts.update(replace(second, guest="lab-x"))
+        work.guests.remove("lab-a-01")
+        assert work.drafts.one("tiny.d5").guest is None
+
+
+def test_jobs_are_numbered_listed_and_forgotten(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        assert work.jobs.one(1) == JOB
+        fresh = Job(number=0, kind=JobKind.IMPORT, subject="tiny", asked_by="a", asked_at=NOW)
+        assert work.jobs.add(fresh) == replace(fresh, number=2)
+        assert work.jobs.add(replace(fresh, state=JobState.RUNNING)).number == 3
+        assert work.jobs.add(replace(JOB, state=JobState.DONE)).number == 4
+        assert [job.number for job in work.jobs.list()] == [4, 3, 2, 1]
+        assert [job.number for job in work.jobs.list(last=2)] == [4, 3]
+        assert [job.number for job in work.jobs.list(unended=True)] == [3, 2]
+        work.jobs.update(replace(JOB, step="again", error=None))
+        assert work.jobs.one(1) == replace(JOB, step="again", error=None)
+        for act in (lambda: work.jobs.one(9), lambda: work.jobs.update(replace(JOB, number=9)), lambda: work.jobs.say(9, NOW, "x")):
+            with pytest.raises(NotFound, match=r"job .*'9'"):
+                act()
+        work.jobs.say(1, NOW, "ü")
+        work.jobs.trim(1)
+        assert [job.number for job in work.jobs.list()] == [4, 3, 2]
+        assert work.jobs.lines(1) == ()
+        work.jobs.trim(0)
+        assert [job.number for job in work.jobs.list()] == [3, 2]
+
+
+def test_a_jobs_log_is_bounded_and_in_order(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        other = work.jobs.add(JOB).number
+        work.jobs.say(other, NOW, "other")
+        for number in range(1005):
+            work.jobs.say(1, NOW + timedelta(seconds=number), f"line {number}")
+        lines = work.jobs.lines(1)
+        assert (len(lines), lines[0], lines[-1][1]) == (1000, (NOW + timedelta(seconds=5), "line 5"), "line 1004")
+        assert work.jobs.lines(other) == ((NOW, "other"),)
+
+
+def test_the_last_canary_of_a_version_counts(filled: SqliteDatabase) -> None:
+    again = replace(CANARY, steps=CANARY.steps[:1], seconds=2.0)
+    with filled.write() as work:
+        assert work.canaries.get("tiny", 1) == CANARY
+        assert work.canaries.get("tiny", 2) is None
+        work.canaries.put(again)
+        assert work.canaries.list() == (again,)
+        with pytest.raises(NotFound, match=r"version .*tiny:2"):
+            work.canaries.put(replace(CANARY, version=2))
+        work.canaries.remove("tiny", 1)
+        work.canaries.remove("tiny", 1)
+        assert work.canaries.list() == ()
+
+
+def test_a_removed_lab_takes_the_positions_that_name_it(filled: SqliteDatabase) -> None:
+    with filled.write() as work:
+        work.labs.add(replace(LAB, name="b", block=1, network=AddressPlan(IPv4Network("10.78.0.0/24"))))
+        work.profiles.update(replace(PROFILE, lab_positions=(("b", 1), ("lab-a", 7))))
+        assert work.profiles.one("desk").lab_positions == (("b", 1), ("lab-a", 7))
+        work.labs.remove("b")
+        assert work.profiles.one("desk").lab_positions == (("lab-a", 7),)
+        with pytest.raises(NotFound, match=r"lab .*'b'"):
+            work.profiles.update(replace(PROFILE, lab_positions=(("b", 1),)))
 
 
 def test_blocks_are_given_from_the_lowest(filled: SqliteDatabase) -> None:
@@ -242,6 +473,15 @@ def test_facts(database: SqliteDatabase) -> None:
         "UPDATE classes SET program = 'sh'",
         "UPDATE versions SET number = 0",
         "UPDATE images SET published = 9",
+        "UPDATE images SET previous = 9",
+        "UPDATE versions SET backing = 9",
+        "UPDATE guests SET due = NULL",
+        "UPDATE guests SET due = 'later'",
+        "UPDATE guests SET purpose = 'fun'",
+        "UPDATE profiles SET session_policy = 'x'",
+        "UPDATE drafts SET state = 'x'",
+        "UPDATE jobs SET state = 'x'",
+        "UPDATE jobs SET kind = 'x'",
         "DELETE FROM labs",
     ],
 )

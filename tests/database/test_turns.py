@@ -68,6 +68,22 @@ def commits(database: SqliteDatabase) -> list[str]:
     return seen
 
 
+def test_a_thread_that_writes_inside_its_own_writing_is_told_at_once(database: SqliteDatabase) -> None:
+    with database.write() as outer:
+        with pytest.raises(TypeError, match="inside another"), database.write():
+            pass
+        with database.read() as work:
+            assert work.labs.list() == ()
+        outer.labs.add(LAB)
+        outer.commit()
+        with database.write() as second:  # the outer one is over
+            second.facts.put("a", "b")
+            second.commit()
+    with database.write() as work:
+        assert work.labs.one("lab-a") == LAB
+        assert work.facts.get("a") == "b"
+
+
 def fact(name: str) -> Callable[[SqliteUnitOfWork], None]:
     return lambda work: work.facts.put(name, "x")
 
@@ -130,7 +146,7 @@ def test_when_the_shared_commit_fails_everybody_is_told_and_nothing_is_kept(
 
     def points_nowhere(work: SqliteUnitOfWork) -> None:
         """The one constraint that is only looked at when it is committed."""
-        work._store._open().execute("INSERT INTO images VALUES ('img', 7, '')")
+        work._store._open().execute("INSERT INTO images (name, published, note) VALUES ('img', 7, '')")
 
     crowd = Crowd(database)
     with pytest.raises(DatabaseError), database.write() as work:  # noqa: PT012 - who waits with others is what is tried

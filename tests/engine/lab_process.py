@@ -16,7 +16,6 @@ from labvirt.database.unit_of_work import SqliteUnitOfWork
 from labvirt.domain.guest import StopHow
 from labvirt.errors import LabVirtError
 from labvirt.usecases import power
-from labvirt.usecases.ports import Ports
 from tests.engine.simulated import SimLab
 
 SEATS = 5
@@ -57,13 +56,14 @@ def main(state: Path, seed: int) -> None:
     for door, names in (
         (sim.hypervisor, ("start", "stop")),
         (sim.disks, ("create_run", "remove_run")),
+        (sim.kept, ("keep",)),
         (sim.network, ("plug", "unplug", "ensure_lab")),
         (sim.dhcp, ("apply",)),
     ):
         for name in names:
             setattr(door, name, point.around(getattr(door, name)))
     with sim.engine() as engine:
-        ports = Ports(database=sim.database, engine=engine, clock=sim.clock, disks=sim.disks)
+        ports = sim.ports(engine)
         for _ in range(60):
             name = f"lab-a-{dice.randrange(1, SEATS + 1):02d}"
             wish = dice.choice(["start", "start", "fresh", "stop", "kill", "end"])

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""A lab without machines for tests of the engine: real database, the product's fakes for disks and networks, and a hypervisor that can
-be made to misbehave. Its memory is a file, so that guests outlive the process that started them.
+"""A lab without machines for tests of the engine: real database, real disk files, the product's fakes for networks, and a hypervisor that
+can be made to misbehave. Its memory is a file, so that guests outlive the process that started them.
 """
 
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import uuid
 from collections.abc import Callable
@@ -14,7 +15,10 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network
 from pathlib import Path
 
+from labvirt.checks.driver import GuestTrials
+from labvirt.contracts.engine import EngineLink
 from labvirt.contracts.hypervisor import (
+    OVERLAY_CAP_REASON,
     Capability,
     EventKind,
     HypervisorInfo,
@@ -25,7 +29,12 @@ from labvirt.contracts.hypervisor import (
     RunStatus,
 )
 from labvirt.database.unit_of_work import SqliteDatabase
-from labvirt.disks.fake import FakeDisks
+from labvirt.disks.drafts import DraftFiles
+from labvirt.disks.driver import QcowDisks
+from labvirt.disks.kept import KeptFiles
+from labvirt.disks.offline import JailedFiles
+from labvirt.disks.places import Places
+from labvirt.disks.store import VersionStore
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.host import Host, HostLoad
@@ -42,6 +51,8 @@ from labvirt.network.dhcp.fake import FakeDhcp, FakeLookup
 from labvirt.network.fake import FakeNetwork
 from labvirt.system.clock import SystemClock
 from labvirt.system.files import write_atomic
+from labvirt.system.named_locks import NamedLocks
+from labvirt.usecases.ports import Limits, Ports
 
 
 class SimHypervisor:
@@ -62,13 +73,15 @@ class SimHypervisor:
         self.peak = 0
         self.stopped: list[tuple[RunId, StopHow]] = []
         self.granted: list[tuple[RunId, str, int]] = []
+        self.specs: dict[RunId, LaunchSpec] = {}
         self.unknown = False
+        self.able = frozenset(Capability)
 
     def capabilities(self) -> HypervisorInfo:
-        return HypervisorInfo(driver="simulated", version="1", accelerator="fake", capabilities=frozenset(Capability), notice="")
+        return HypervisorInfo(driver="simulated", version="1", accelerator="fake", capabilities=self.able, notice="")
 
     def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
-        return ("simulated", str(spec.run))
+        return ("simulated", str(spec.run), *(str(layer.path) for drive in spec.drives for layer in drive.chain))
 
     def start(self, spec: LaunchSpec) -> RunStatus:
         name = spec.run.guest
@@ -92,6 +105,7 @@ class SimHypervisor:
                     raise HypervisorError(f"{twins} live already")
                 memory[str(spec.run)] = {"uuid": str(spec.uuid), "viewers": 0, "state": "running", "reason": ""}
                 self._save(memory)
+            self.specs[spec.run] = spec
             (spec.folder / "launch.json").write_text(json.dumps({"argv": list(self.command_line(spec))}))
         finally:
             with self._lock:
@@ -131,6 +145,9 @@ class SimHypervisor:
 
     def reset(self, run: RunId) -> None:
         self._tell(RunEvent(run=run, kind=EventKind.RESET))
+
+    def pause(self, run: RunId) -> None:
+        self.change(run, state="paused", reason="it was paused")
 
     def resume(self, run: RunId) -> None:
         self.change(run, state="running", reason="")
@@ -177,6 +194,15 @@ class SimHypervisor:
         with self._lock:
             self._save({**self._load(), str(run): {"uuid": str(uuid.uuid4()), "viewers": 0, "state": "running", "reason": ""}})
 
+    def write(self, run: RunId, size: int, *, place: int = 0, capped: bool = False) -> None:
+        """The guest writes to its overlay; `capped`: a driver that looks at the cap has paused it for that."""
+        overlay = self.specs[run].folder / f"overlay-{place}.qcow2"
+        subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 4k", str(overlay)], check=True, capture_output=True, timeout=60)
+        with overlay.open("ab") as file:
+            file.write(b"x" * size)
+        if capped:
+            self.change(run, state="paused", reason=OVERLAY_CAP_REASON)
+
     def viewer(self, run: RunId, *, there: bool, peer: str = "10.77.0.65") -> None:
         self.change(run, viewers=int(there))
         kind = EventKind.VIEWER_CONNECTED if there else EventKind.VIEWER_LEFT
@@ -194,6 +220,15 @@ class SimHypervisor:
 
     def _save(self, memory: dict[str, dict[str, object]]) -> None:
         write_atomic(self._file, json.dumps(memory))
+
+
+class SimDisks(QcowDisks):
+    """Real files; the free space can be set."""
+
+    free: int | None = None
+
+    def free_mib(self) -> int:
+        return super().free_mib() if self.free is None else self.free
 
 
 class SimMachine:
@@ -241,16 +276,29 @@ class SimLab:
 
     def __init__(self, root: Path, *, settings: EngineSettings | None = None, start_seconds: float = 0.0) -> None:
         self.root = root
-        for folder in ("images", "runs", "fake"):
+        for folder in ("images", "runs", "drafts", "kept", "checks", "canaries", "locks", "fake"):
             (root / folder).mkdir(exist_ok=True)
         self.clock = SystemClock()
         self.database = SqliteDatabase.open(root / "labvirt.db", create=True)
         self.hypervisor = SimHypervisor(root / "fake" / "hypervisor.json", start_seconds=start_seconds)
-        self.disks = FakeDisks(root / "images", root / "runs", root / "fake" / "disks.json")
+        places = Places(images=root / "images", drafts=root / "drafts", runs=root / "runs", kept=root / "kept")
+        self.store = VersionStore(places.images, drafts=places.drafts, runs=places.runs, kept=places.kept)
+        self.disks = SimDisks(places.images, places.runs, places.drafts, places.kept, self.store)
+        self.drafts = DraftFiles(places, self.store)
+        self.kept = KeptFiles(places)
         self.network = FakeNetwork(root / "fake" / "network.json")
         self.dhcp = FakeDhcp(root / "fake" / "dhcp.json", self.clock)
         self.machine = SimMachine()
-        self.settings = settings or EngineSettings(starts_at_once=4, reconcile_seconds=0.3, drain_seconds=5, revoke_seconds=0.1)
+        self.settings = settings or EngineSettings(
+            starts_at_once=4,
+            reconcile_seconds=0.3,
+            drain_seconds=5,
+            revoke_seconds=0.1,
+            keep_overlays=True,
+            chore_seconds=0.3,
+            settle_seconds=0,
+        )
+        self.limits = Limits()
         self.probe: Callable[..., frozenset[object]] = lambda places: frozenset(places)
 
     def world(self) -> World:
@@ -258,6 +306,9 @@ class SimLab:
             database=self.database,
             hypervisor=self.hypervisor,
             disks=self.disks,
+            store=self.store,
+            drafts=self.drafts,
+            kept=self.kept,
             network=self.network,
             dhcp=self.dhcp,
             names=FakeLookup(self.dhcp),
@@ -266,16 +317,35 @@ class SimLab:
             clock=self.clock,
             settings=self.settings,
             probe=self.probe,  # type: ignore[arg-type]
+            images=self.root / "images",
+            runs=self.root / "runs",
         )
 
-    def engine(self) -> RunningEngine:
-        return RunningEngine(Engine(self.world()))
+    def ports(self, engine: EngineLink) -> Ports:
+        """The doors of a use case, with this engine behind them."""
+        return Ports(
+            database=self.database,
+            engine=engine,
+            clock=self.clock,
+            disks=self.disks,
+            store=self.store,
+            drafts=self.drafts,
+            kept=self.kept,
+            offline=JailedFiles(),
+            trials=GuestTrials(self.root / "checks", self.root / "canaries"),
+            locks=NamedLocks(self.root / "locks"),
+            limits=self.limits,
+        )
+
+    def engine(self, *, jobs: bool = False) -> RunningEngine:
+        """With `jobs` it does long works and chores too."""
+        return RunningEngine(Engine(self.world(), self.ports if jobs else None))
 
     def furnish(self, *labs: Lab, kind: Profile | None = None, terminals: int = 0) -> None:
         """Labs, one image, one profile, and terminals at the first seats."""
         source = self.root / "source.raw"
         source.write_bytes(bytes(1 << 20))
-        stored = self.disks.import_version(source, format="raw", image="tiny", number=1)
+        stored = self.store.import_version(source, format="raw", image="tiny", number=1)
         with self.database.write() as work:
             for one in BUILT_IN:
                 if work.classes.get(one.name) is None:

@@ -75,7 +75,12 @@ def test_every_verb_is_answered(open_engine: Open) -> None:
     assert client.leases("lab-a") == ()
     sim.dhcp.ask("lab-a", lab().identity(1).mac)
     assert client.leases("lab-a")[0].address == IPv4Address("10.77.0.129")
-    assert client.command_line("lab-a-01") == ("simulated", "lab-a-01.g1")
+    assert client.command_line("lab-a-01")[:2] == ("simulated", "lab-a-01.g1")
+    shown = client.preview("tiny", "lab-a", 2)
+    assert shown[:3] == ("simulated", "lab-a-02.g1", str(sim.root / "runs" / "lab-a-02.g1" / "overlay-0.qcow2"))
+    assert shown[3].startswith(str(sim.root / "images" / "tiny"))
+    with pytest.raises(NotFound):
+        client.preview("tiny", "lab-x", 2)
     assert len(client.screenshot("lab-a-01")) == 700_004  # longer than a line
     client.reset("lab-a-01")
     assert client.mint_display("lab-a-01", IPv4Address("10.77.0.65")).port == 20001

@@ -57,6 +57,29 @@ def test_the_order_of_a_storm_is_the_order_of_asking_with_labs_taking_turns(sim:
     assert sim.hypervisor.peak == 1
 
 
+def test_a_guest_that_boots_keeps_its_place_until_it_has_its_lease(sim: SimLab) -> None:
+    sim.settings = replace(sim.settings, starts_at_once=1, settle_seconds=3600)
+    place = lab(seats=4)
+    sim.furnish(place)
+    with sim.engine() as engine:
+        until(lambda: sim.dhcp.serving() == {"lab-a"})
+        sim.dhcp.ask("lab-a", place.identity(1).mac)  # what it had from an earlier run does not count
+        before = sim.dhcp.leases("lab-a")
+        for seat in (1, 2, 3):
+            power.start(ports_of(sim, engine), f"lab-a-0{seat}")
+            until(lambda: row(sim, "lab-a-01").ready)
+        threading.Event().wait(1.5)
+        assert sim.hypervisor.order == ["lab-a-01"]
+        until(lambda: row(sim, "lab-a-02").reason == "place 1")
+        while sim.dhcp.leases("lab-a") == before:  # leases end at whole seconds
+            sim.dhcp.ask("lab-a", place.identity(1).mac)
+            threading.Event().wait(0.1)
+        until(lambda: row(sim, "lab-a-02").ready)
+        until(lambda: row(sim, "lab-a-03").reason.startswith("place 1, about "))
+        sim.dhcp.ask("lab-a", place.identity(2).mac)
+        until(lambda: row(sim, "lab-a-03").ready)
+
+
 def test_a_full_host_says_so_and_serves_when_memory_is_back(sim: SimLab) -> None:
     sim.furnish(lab(seats=4), terminals=4)
     need = 64 + GUEST_OVERHEAD_MIB

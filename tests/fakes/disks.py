@@ -1,62 +1,80 @@
 # SPDX-License-Identifier: MIT
-"""A store that only remembers what was imported: enough for use cases that never start anything."""
+"""The real doors to disk files in a folder of the test's own, and one small version to start from. None of them needs root."""
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypedDict
 
-from labvirt.contracts.disks import RunFolder, StoredVersion
-from labvirt.contracts.hypervisor import DiskLayer
-from labvirt.domain.findings import Finding
-from labvirt.domain.guest import RunId
-from labvirt.domain.image import Version
-from labvirt.errors import DiskError
+from labvirt.contracts.images import StoredVersion
+from labvirt.disks.drafts import DraftFiles
+from labvirt.disks.driver import QcowDisks
+from labvirt.disks.kept import KeptFiles
+from labvirt.disks.offline import JailedFiles
+from labvirt.disks.places import Places
+from labvirt.disks.store import VersionStore
+from labvirt.domain.image import Stage, Version
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class MemoryDisks:
-    """Keeps contracts.disks.Disks. `fails` makes the next import fail."""
+class Doors(TypedDict):
+    """As usecases.ports.Ports calls them."""
 
-    def __init__(self) -> None:
-        self.stored: list[str] = []
-        self.fails = False
-        self.bad: set[str] = set()
+    disks: QcowDisks
+    store: VersionStore
+    drafts: DraftFiles
+    kept: KeptFiles
+    offline: JailedFiles
 
-    def import_version(self, source: Path, *, format: str, image: str, number: int) -> StoredVersion:
-        if self.fails:
-            raise DiskError("The disk cannot be written.")
-        data = source.read_bytes()
-        name = f"{image}/v{number}.{format}"
-        assert name not in self.stored, "a number was used twice"
-        self.stored.append(name)
-        return StoredVersion(
-            file=PurePosixPath(name),
-            format=format,
-            size_bytes=len(data),
-            virtual_bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-        )
 
-    def check_version(self, version: Version) -> Finding | None:
-        from labvirt.domain.findings import Severity
+def places(root: Path) -> Places:
+    """The map of config.StatePaths, below `root`."""
+    return Places(images=root / "images", drafts=root / "drafts", runs=root / "runs", kept=root / "kept")
 
-        if version.label not in self.bad:
-            return None
-        return Finding(code="image-damaged", severity=Severity.ERROR, sentence=f"{version.label} is damaged.", fix="labvirt image publish")
 
-    def create_run(
-        self, run: RunId, bases: tuple[tuple[int, Version], ...], *, uid: int | None
-    ) -> tuple[tuple[int, tuple[DiskLayer, ...]], ...]:
-        raise NotImplementedError
+def doors(root: Path) -> Doors:
+    """For `Ports(**doors(tmp_path), ...)`. Calling it again gives what another process would have."""
+    where = places(root)
+    store = VersionStore(where.images, drafts=where.drafts, runs=where.runs, kept=where.kept)
+    return Doors(
+        disks=QcowDisks(where.images, where.runs, where.drafts, where.kept, store),
+        store=store,
+        drafts=DraftFiles(where, store),
+        kept=KeptFiles(where),
+        offline=JailedFiles(),
+    )
 
-    def open_run(self, run: RunId) -> RunFolder | None:
-        return None
 
-    def runs(self) -> tuple[RunFolder, ...]:
-        return ()
+def version_of(stored: StoredVersion, *, image: str = "tiny", number: int = 1, parent: int | None = None) -> Version:
+    """What the database would remember of it."""
+    return Version(
+        image=image,
+        number=number,
+        file=stored.file,
+        format=stored.format,
+        size_bytes=stored.size_bytes,
+        virtual_bytes=stored.virtual_bytes,
+        sha256=stored.sha256,
+        stage=Stage.PUBLISHED,
+        made_at=AT,
+        parent=parent,
+        backing=stored.backing,
+        companions=stored.companions,
+    )
 
-    def remove_run(self, run: RunId) -> None:
-        raise NotImplementedError
 
-    def free_mib(self) -> int:
-        return 1000
+@dataclass(frozen=True)
+class Imported:
+    doors: Doors
+    version: Version
+
+
+def imported(root: Path, content: bytes = b"labvirt " * 8192, *, number: int = 1) -> Imported:
+    """The doors with one version made of a raw disk of these bytes (whole sectors)."""
+    made = doors(root)
+    source = root / f"source-{number}.raw"
+    source.write_bytes(content)
+    return Imported(made, version_of(made["store"].import_version(source, format="raw", image="tiny", number=number), number=number))

@@ -71,6 +71,10 @@ class FakeEngineLink:
         self._ask("command_line", guest)
         return "qemu-system-x86_64", "-name", "a guest", "-m", "64"
 
+    def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
+        self._ask("preview", profile, lab, str(seat))
+        return "qemu-system-x86_64", "-name", "a preview", "-m", "64"
+
     def verify(self) -> tuple[Finding, ...]:
         self._ask("verify")
         return self.findings

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,9 @@ from .tiny_guest import BOOT_SECONDS, DISK_NAMES, DISKS, MAC, RECIPE, SERIAL, UU
 build = recipe_module("build")
 strip = recipe_module("strip")
 
-PACKAGES = {"some-kernel": {"version": "1", "filename": "some-kernel_1_amd64.deb", "sha256": "00"}}
+PACKAGES = {
+    name: {"version": "1", "filename": f"{name}_1_amd64.deb", "sha256": "00"} for name in ("some-kernel", *build.TOOLS, build.AGENT)
+}
 
 
 def recipe(*arguments: str | Path, cache: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -78,8 +81,18 @@ def test_a_damaged_record_of_packages_counts_as_none(tmp_path: Path, text: str) 
     assert build.pinned_packages(tmp_path) is None
 
 
+def test_a_record_of_a_recipe_that_needed_less_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "ask_apt", lambda: {"asked": {}})
+    (tmp_path / "tiny-packages.json").write_text(json.dumps(PACKAGES))
+    assert build.known_packages(tmp_path, refresh=False) == PACKAGES
+    assert build.known_packages(tmp_path, refresh=True) == {"asked": {}}
+    less = {name: package for name, package in PACKAGES.items() if name != build.AGENT}
+    (tmp_path / "tiny-packages.json").write_text(json.dumps(less))
+    assert build.known_packages(tmp_path, refresh=False) == {"asked": {}}
+
+
 def test_the_key_follows_versions() -> None:
-    newer = {"some-kernel": {**PACKAGES["some-kernel"], "version": "2"}}
+    newer = {**PACKAGES, "some-kernel": {**PACKAGES["some-kernel"], "version": "2"}}
     assert build.content_key(PACKAGES) == build.content_key(dict(PACKAGES))
     assert build.content_key(newer) != build.content_key(PACKAGES)
 
@@ -172,6 +185,46 @@ def test_boots_answers_and_is_switched_off(image: Path, tmp_path: Path, bus: str
         guest.execute("system_powerdown")
         guest.process.wait(BOOT_SECONDS)
         assert guest.process.returncode == 0
+
+
+def read_facts(guest: TinyGuest) -> dict[str, Any]:
+    """Its facts, once it has read its disk."""
+    facts: dict[str, Any] = {"disk": False}
+    deadline = time.monotonic() + BOOT_SECONDS
+    while not facts["disk"]:
+        assert time.monotonic() < deadline, "it never finds its disk"
+        facts = json.loads(guest.ask("facts"))
+    return facts
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("bus", ["virtio", "ide"])
+def test_what_it_keeps_survives_a_reboot_and_goes_with_the_disk(image: Path, tmp_path: Path, bus: str) -> None:
+    with TinyGuest(image, tmp_path, bus=bus) as guest:
+        guest.wait_for("LABVIRT GUEST READY")
+        assert read_facts(guest)["kept"] == {}
+        assert guest.ask("kept lesson") == ""
+        assert guest.ask("keep lesson one") == "kept lesson"
+        assert guest.ask('keep colour a "dark" blue\\') == "kept colour"
+        assert guest.ask("keep lesson number two, with more") == "kept lesson"
+        assert guest.ask("keep / x") == "error: nothing was kept"
+        kept = [("colour", "a dark blue"), ("lesson", "number two, with more")]
+        assert list(read_facts(guest)["kept"].items()) == kept
+        guest.serial.send("reboot")
+        guest.wait_for("LABVIRT GUEST READY")
+        assert list(read_facts(guest)["kept"].items()) == kept
+        assert guest.ask("kept lesson") == "number two, with more"
+        assert seen(guest, lambda: strip.read_strip(guest.picture()) is not None)
+    above = tmp_path / "above"
+    above.mkdir()
+    with TinyGuest(tmp_path / "overlay.qcow2", above, bus=bus) as guest:
+        guest.wait_for("LABVIRT GUEST READY")
+        assert list(read_facts(guest)["kept"].items()) == kept
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    with TinyGuest(image, fresh, bus=bus) as guest:
+        guest.wait_for("LABVIRT GUEST READY")
+        assert read_facts(guest)["kept"] == {}, "the control: the image itself keeps nothing"
 
 
 def seen(guest: TinyGuest, judge: Callable[[], bool]) -> bool:

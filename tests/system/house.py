@@ -6,6 +6,7 @@ Everything is looked at from outside (files, /proc, HTTP, serial lines) or throu
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -62,6 +63,12 @@ class Outcome:
         return str(self.json["error"]["sentence"])
 
 
+def ended(command: subprocess.Popen[str], seconds: float = 60.0) -> Outcome:
+    """The outcome of a command that was begun."""
+    stdout, stderr = command.communicate(timeout=seconds)
+    return _outcome(command.returncode, stdout, stderr)
+
+
 def _outcome(code: int, stdout: str, stderr: str) -> Outcome:
     try:
         document = json.loads(stdout) if stdout.strip() else None
@@ -82,6 +89,7 @@ class House:
         self.bridge = ""
         self.served: list[subprocess.Popen[bytes]] = []
         """Each `labvirt serve` that was started here; the last one may run."""
+        self.begun: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> House:
         netns.make(self.namespace)
@@ -89,6 +97,9 @@ class House:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         netns.remove([name for name in netns.names() if re.fullmatch(re.escape(self.namespace) + r"(t\d+)?", name)])
+        for command in self.begun:
+            command.kill()
+            command.communicate(timeout=20)
         for process in self.served:
             process.wait(timeout=20)
 
@@ -111,6 +122,16 @@ class House:
         done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds, env=self._environment())
         return _outcome(done.returncode, done.stdout, done.stderr)
 
+    def begin(self, *words: str) -> subprocess.Popen[str]:
+        """As `program`, while the caller does something else: `ended` gives its outcome. In the controller's namespace, because it may
+        have to do the engine's work while that is away."""
+        argv = ["ip", "netns", "exec", self.namespace, sys.executable, "-m", "labvirt", "--state", str(self.state), "--json", *words]
+        begun = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self._environment()
+        )
+        self.begun.append(begun)
+        return begun
+
     def call(self, *words: str) -> Any:
         """The JSON of a command that must go well."""
         outcome = self.run(*words)
@@ -124,7 +145,7 @@ class House:
         assert begun.code == 0, begun
         lab = self.call("lab", "add", LAB, "--network", NETWORK)
         self.bridge = lab["bridge"]
-        self.call("image", "add", "tiny", "--file", str(image), "--format", "qcow2")
+        self.call("image", "import", "tiny", str(image), "--format", "qcow2")
         made = ("--memory", str(memory), "--disk", "tiny:virtio", "--protocol", "spice", "--ready-port", "7000")
         self.call("profile", "add", "tiny", *made, *profile)
         for seat in range(1, terminals + 1):
@@ -213,6 +234,18 @@ class House:
     def gone(self, pid: int) -> bool:
         return netns.start_ticks(pid) is None
 
+    def kill_all(self) -> None:
+        """As a power cut, but for the page cache: every process of this house is gone."""
+        while pids := [pid for pid in netns.pids(self.namespace) if netns.start_ticks(pid) is not None]:
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, AssertionError):
+                    self.kill(pid)
+
+    def step_of(self, number: int) -> str:
+        """What this job does now."""
+        job = self.call("job", "show", str(number))
+        return str(job["state"] if job["ended"] else job["step"])
+
     # --- terminals and guests
 
     def switch_on(self, count: int) -> list[Terminal]:
@@ -249,15 +282,24 @@ class House:
         found: dict[str, Any] = self.call("guest", "show", guest(seat))
         return found
 
+    def row(self, name: str) -> dict[str, Any]:
+        """Any guest's row, also a special one's."""
+        found: dict[str, Any] = self.call("guest", "show", name)
+        return found
+
     def state_of(self, seat: int) -> str:
         return str(self.guest(seat)["state"])
 
     def facts(self, seat: int, seconds: float = 10.0) -> dict[str, Any]:
         """What the guest says of itself, asked from the controller's namespace."""
+        return self.facts_at(guest_address(seat), seconds)
+
+    def facts_at(self, address: str, seconds: float = 10.0) -> dict[str, Any]:
+        """As `facts`, of whoever has this address."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                with netns.connect(self.namespace, guest_address(seat), 7000, 5.0) as line:
+                with netns.connect(self.namespace, address, 7000, 5.0) as line:
                     heard = b""
                     while piece := line.recv(4096):
                         heard += piece
@@ -270,15 +312,49 @@ class House:
                     raise
                 time.sleep(0.2)
 
+    def records(self, address: str, seconds: float = BOOT_SECONDS) -> dict[str, str]:
+        """What the guest at this address reads on its disk that it was told to keep (images/tiny, `keep`)."""
+
+        def read() -> Any:
+            told = self.facts_at(address, seconds)
+            return told if told["disk"] else None
+
+        return dict(wait_for(read, f"{address} has read its disk", seconds)["kept"])
+
     def all_facts(self) -> dict[str, dict[str, Any]]:
         return {guest(each.seat): self.facts(each.seat) for each in self.terminals}
 
     def run_folder(self, seat: int) -> Path:
-        return self.state / "runs" / str(self.guest(seat)["run"])
+        return self.folder_of(guest(seat))
+
+    def folder_of(self, name: str) -> Path:
+        return self.state / "runs" / str(self.row(name)["run"])
 
     def serial(self, seat: int, *, root: Path = Path("/")) -> Serial:
         """The guest's serial line. `root`: of a process whose mounts are to be used."""
         return Serial(root / self.run_folder(seat).relative_to("/") / "serial.sock")
+
+    def serial_of(self, name: str) -> Serial:
+        """As `serial`, of any guest."""
+        return Serial(self.folder_of(name) / "serial.sock")
+
+    def keep(self, name: str, record: str, text: str) -> None:
+        """This guest, which runs, has a record on its disk. The disk may come a moment after the network."""
+        wait_for(lambda: self._keep(name, record, text), f"{name} keeps {record}", 60.0)
+
+    def _keep(self, name: str, record: str, text: str) -> bool:
+        with self.serial_of(name) as line:
+            line.say(f"keep {record} {text}")
+            while (said := line.read()).startswith("LABVIRT GUEST"):
+                pass
+            return said == f"kept {record}"
+
+    def stop_serving(self) -> None:
+        """The controller has ended as asked; guests run on."""
+        served = self.part("serve")
+        if served:
+            self.kill(served, signal.SIGTERM)
+        wait_for(lambda: not any(self.part(name) for name in ("serve", "engine", "web")), "the controller has ended", 60)
 
     def findings(self) -> list[dict[str, Any]]:
         outcome = self.run("verify")
@@ -354,6 +430,16 @@ def mac(seat: int) -> str:
 
 def guest(seat: int) -> str:
     return f"{LAB}-{seat:02d}"
+
+
+def special(number: int) -> str:
+    """The lab's special guests: admin sessions, canaries, rescued seats."""
+    return f"{LAB}-s{number:02d}"
+
+
+def special_address(number: int) -> str:
+    """docs: N - 18 + k of a /24."""
+    return f"10.78.0.{238 + number}"
 
 
 def guest_address(seat: int) -> str:

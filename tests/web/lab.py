@@ -24,9 +24,9 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from labvirt.contracts.database import Heartbeat
-from labvirt.contracts.disks import Disks
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence
 from labvirt.database.unit_of_work import SqliteDatabase
+from labvirt.disks.uploads import UploadFolder
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Guest, GuestState, RunId, StopHow, Wish
@@ -212,7 +212,21 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
     clock = clock or SystemClock()
     engine = FakeEngine(clock=clock)
     database = SqliteDatabase.open(folder / "labvirt.db", create=True)
-    return Ports(database=database, engine=engine, clock=clock, disks=cast(Disks, None)), engine
+    nobody = cast(Any, None)  # doors that no page goes through
+    ports = Ports(
+        database=database,
+        engine=engine,
+        clock=clock,
+        disks=nobody,
+        store=nobody,
+        drafts=nobody,
+        kept=nobody,
+        offline=nobody,
+        trials=nobody,
+        locks=nobody,
+        uploads=UploadFolder(folder / "uploads"),
+    )
+    return ports, engine
 
 
 def make(folder: Path, *, seats: int = 4, protocol: Protocol = Protocol.SPICE) -> str:

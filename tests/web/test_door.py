@@ -45,7 +45,8 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
         else:
             assert answer.status_code == 401, (endpoint, method)
         assert "secret" not in answer.text
-    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"}
+    sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
+    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending
     assert browser.get("/forgotten/x").text == "secret"
     assert browser.get("/labs").status_code == 200
     assert stranger.get("/events").status_code == 401

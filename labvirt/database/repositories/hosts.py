@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from labvirt.database import mapping, tables
+from labvirt.database import tables
+from labvirt.database.mapping.host import host_of, host_row
 from labvirt.database.repositories.named import NamedRepository
 from labvirt.database.store import Store
 from labvirt.domain.host import Host
@@ -11,4 +12,4 @@ from labvirt.domain.host import Host
 
 class HostRepository(NamedRepository[Host]):
     def __init__(self, store: Store) -> None:
-        super().__init__(store, tables.hosts, mapping.host_row, mapping.host_of)
+        super().__init__(store, tables.hosts, host_row, host_of)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from labvirt.database import mapping, tables
+from labvirt.database import tables
+from labvirt.database.mapping.lab import lab_of, lab_row
 from labvirt.database.repositories.named import NamedRepository
 from labvirt.database.store import Store
 from labvirt.domain.addresses import BLOCKS
@@ -15,7 +16,7 @@ from labvirt.errors import Exhausted
 
 class LabRepository(NamedRepository[Lab]):
     def __init__(self, store: Store) -> None:
-        super().__init__(store, tables.labs, mapping.lab_row, mapping.lab_of)
+        super().__init__(store, tables.labs, lab_row, lab_of)
 
     def next_block(self) -> int:
         """Raises Exhausted('blocks')."""

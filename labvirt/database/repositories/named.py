@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Table
 
 from labvirt.database import statements
-from labvirt.database.mapping import Row
+from labvirt.database.mapping.row import Row
 from labvirt.database.store import Store
 from labvirt.database.tables import NOUNS
 from labvirt.errors import NotFound
@@ -46,7 +46,7 @@ class NamedRepository(Generic[T]):
 
     def update(self, item: T) -> None:
         row = self._to_row(item)
-        if self._store.write(self._table, statements.changing(self._table, tuple(row)), statements.with_old(row)) == 0:
+        if self._store.write(self._table, statements.changing(self._table, tuple(row)), statements.with_old(self._table, row)) == 0:
             raise NotFound(self._noun, row["name"])
         self._put_parts(item, new=False)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from sqlalchemy import Table, delete
 
 from labvirt.database import statements
-from labvirt.database.mapping import Row
+from labvirt.database.mapping.row import Row
 from labvirt.database.store import Store
 
 

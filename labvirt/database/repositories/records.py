@@ -6,7 +6,8 @@ from __future__ import annotations
 from sqlalchemy import delete, select
 
 from labvirt.contracts.database import Heartbeat, HistoryEntry
-from labvirt.database import mapping, statements, tables
+from labvirt.database import statements, tables
+from labvirt.database.mapping.record import entry_of, entry_row, heartbeat_of, heartbeat_row
 from labvirt.database.store import Store
 
 HISTORY_KEPT = 20_000
@@ -19,12 +20,12 @@ class HeartbeatRepository:
 
     def put(self, beat: Heartbeat) -> None:
         """Raises NotFound when there is no such terminal."""
-        row = mapping.heartbeat_row(beat)
+        row = heartbeat_row(beat)
         self._store.write(tables.heartbeats, statements.putting(tables.heartbeats, tuple(row)), row)
 
     def list(self) -> tuple[Heartbeat, ...]:
         """By terminal."""
-        return tuple(self._store.read(mapping.heartbeat_of, row) for row in self._store.find(tables.heartbeats))
+        return tuple(self._store.read(heartbeat_of, row) for row in self._store.find(tables.heartbeats))
 
 
 class HistoryRepository:
@@ -32,7 +33,7 @@ class HistoryRepository:
         self._store = store
 
     def add(self, entry: HistoryEntry) -> None:
-        row = mapping.entry_row(entry)
+        row = entry_row(entry)
         number = self._store.add(tables.history, row)
         if number % 256 == 0:
             self._store.change(delete(tables.history).where(tables.history.c.number <= number - HISTORY_KEPT))
@@ -42,7 +43,7 @@ class HistoryRepository:
         query = select(tables.history).order_by(tables.history.c.number.desc()).limit(count)
         if subject is not None:
             query = query.where(tables.history.c.subject == subject)
-        return tuple(self._store.read(mapping.entry_of, row) for row in self._store.rows(query))
+        return tuple(self._store.read(entry_of, row) for row in self._store.rows(query))
 
 
 class FactRepository:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
-from labvirt.database import mapping, statements, tables
+from labvirt.database import statements, tables
+from labvirt.database.mapping.terminal import stranger_of, stranger_row
 from labvirt.database.store import Store
 from labvirt.domain.terminal import Stranger
 
@@ -29,7 +30,7 @@ class StrangerRepository:
         return next(iter(self._where(code=code)), None)
 
     def put(self, stranger: Stranger) -> None:
-        row = mapping.stranger_row(stranger)
+        row = stranger_row(stranger)
         self._store.write(tables.strangers, statements.putting(tables.strangers, tuple(row)), row)
         surplus = self._store.count(tables.strangers) - KEPT
         if surplus > 0:
@@ -41,4 +42,4 @@ class StrangerRepository:
         self._store.change(delete(tables.strangers).where(_columns.id == id))
 
     def _where(self, **equal: object) -> tuple[Stranger, ...]:
-        return tuple(self._store.read(mapping.stranger_of, row) for row in self._store.find(tables.strangers, **equal))
+        return tuple(self._store.read(stranger_of, row) for row in self._store.find(tables.strangers, **equal))

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from labvirt.database import mapping, tables
+from labvirt.database import tables
+from labvirt.database.mapping.terminal import class_of, class_row, terminal_of, terminal_row
 from labvirt.database.repositories.named import NamedRepository
 from labvirt.database.store import Store
 from labvirt.domain.addresses import MacAddress
@@ -13,7 +14,7 @@ from labvirt.domain.terminal_class import TerminalClass
 
 class TerminalRepository(NamedRepository[Terminal]):
     def __init__(self, store: Store) -> None:
-        super().__init__(store, tables.terminals, mapping.terminal_row, mapping.terminal_of)
+        super().__init__(store, tables.terminals, terminal_row, terminal_of)
 
     def by_mac(self, mac: MacAddress) -> Terminal | None:
         return self._first(mac=str(mac))
@@ -30,4 +31,4 @@ class TerminalRepository(NamedRepository[Terminal]):
 
 class ClassRepository(NamedRepository[TerminalClass]):
     def __init__(self, store: Store) -> None:
-        super().__init__(store, tables.classes, mapping.class_row, mapping.class_of)
+        super().__init__(store, tables.classes, class_row, class_of)

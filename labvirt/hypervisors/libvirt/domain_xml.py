@@ -8,12 +8,14 @@ element knows one certificate folder per host (qemu.conf), and lets everybody in
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labvirt.contracts.hypervisor import DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
+from labvirt.contracts.hypervisor import AGENT_SOCKET, SERIAL_SOCKET, DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
+from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.guest import RunId
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
 from labvirt.errors import InvalidInput
@@ -46,6 +48,10 @@ class Mark:
     run: RunId
     owner: str
     started: str = ""
+    cap_bytes: int | None = None
+    """How far its overlays may grow."""
+    overlays: tuple[str, ...] = ()
+    """libvirt's names of the disks that are written ('vda')."""
 
 
 def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "") -> str:
@@ -58,6 +64,9 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     mark = SubElement(SubElement(domain, "metadata"), f"{{{MARK}}}run", id=str(spec.run), owner=owner)
     if started:
         mark.set("started", started)
+    if spec.overlay_cap_bytes is not None:
+        mark.set("cap", str(spec.overlay_cap_bytes))
+        mark.set("overlays", " ".join(target for drive, target in _targets(spec) if drive.chain and not drive.cdrom))
     SubElement(domain, "genid")  # empty: libvirt draws a new one for each start, and the guest's kernel reseeds itself
     _text(domain, "memory", str(spec.memory_mib), unit="MiB")
     _text(domain, "vcpu", str(spec.cpus))
@@ -70,10 +79,14 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     SubElement(features, "acpi")
     SubElement(features, "apic")
     SubElement(features, "vmport", state="off")
+    if spec.hyperv and accelerator == "kvm":  # TCG has none of this
+        _hyperv(features)
     cpu = SubElement(domain, "cpu", mode="host-passthrough" if accelerator == "kvm" else "maximum")
     # One socket: desktop editions of Windows use no more than two.
     SubElement(cpu, "topology", sockets="1", dies="1", cores=str(spec.cpus), threads="1")
-    SubElement(domain, "clock", offset=str(spec.clock))
+    clock = SubElement(domain, "clock", offset=str(spec.clock))
+    if spec.hyperv and accelerator == "kvm":
+        SubElement(clock, "timer", name="hypervclock", present="yes")
     _text(domain, "on_poweroff", "destroy")
     _text(domain, "on_reboot", "restart")
     _text(domain, "on_crash", "destroy")
@@ -84,8 +97,7 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     if spec.uid is not None:
         label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
         _text(label, "label", f"+{spec.uid}:+{spec.uid}")
-    if spec.spice is not None:
-        _spice(domain, spec.spice, spec.sound)
+    _commandline(domain, [*_extra(spec), *(_spice(spec.spice, spec.sound) if spec.spice is not None else ())])
     ElementTree.indent(domain)
     return ElementTree.tostring(domain, encoding="unicode") + "\n"
 
@@ -94,8 +106,15 @@ def parse_mark(metadata: str) -> Mark | None:
     """The mark in what virDomainGetMetadata gave for the namespace MARK; None if it is not one of ours."""
     try:
         element = ElementTree.fromstring(metadata)  # noqa: S314 - libvirtd parsed and wrote it again; no entities survive
-        return Mark(run=RunId.parse(element.attrib["id"]), owner=element.attrib["owner"], started=element.get("started", ""))
-    except (ElementTree.ParseError, KeyError, InvalidInput):
+        cap = element.get("cap")
+        return Mark(
+            run=RunId.parse(element.attrib["id"]),
+            owner=element.attrib["owner"],
+            started=element.get("started", ""),
+            cap_bytes=None if cap is None else int(cap),
+            overlays=tuple(element.get("overlays", "").split()),
+        )
+    except (ElementTree.ParseError, KeyError, ValueError, InvalidInput):
         return None
 
 
@@ -104,7 +123,11 @@ def vnc_socket(folder: Path) -> Path:
 
 
 def serial_socket(folder: Path) -> Path:
-    return folder / "serial.sock"
+    return folder / SERIAL_SOCKET
+
+
+def agent_socket(folder: Path) -> Path:
+    return folder / AGENT_SOCKET
 
 
 def uefi_variables(folder: Path) -> Path:
@@ -127,13 +150,9 @@ def _os(domain: Element, spec: LaunchSpec) -> None:
 
 
 def _devices(devices: Element, spec: LaunchSpec) -> None:
-    letters: dict[str, int] = {}
     first = next((drive for drive in spec.drives if drive.cdrom == spec.boot_cdrom), None)
-    for drive in spec.drives:
-        prefix = "sd" if _is_scsi(drive) else _TARGETS[drive.bus]
-        number = letters.get(prefix, 0)
-        letters[prefix] = number + 1
-        _drive(devices, drive, f"{prefix}{chr(ord('a') + number)}", boots=drive is first)
+    for drive, target in _targets(spec):
+        _drive(devices, drive, target, boots=drive is first)
     for controller in sorted({_SCSI[drive.bus] for drive in spec.drives if _is_scsi(drive)}):
         SubElement(devices, "controller", type="scsi", index=controller, model="virtio-scsi")
     SubElement(devices, "controller", type="usb", index="0", model="ehci")
@@ -142,6 +161,10 @@ def _devices(devices: Element, spec: LaunchSpec) -> None:
     serial = SubElement(devices, "serial", type="unix")
     SubElement(serial, "source", mode="bind", path=str(serial_socket(spec.folder)))
     SubElement(SubElement(serial, "target", type="isa-serial", port="0"), "model", name="isa-serial")
+    SubElement(devices, "controller", type="virtio-serial", index="0")
+    channel = SubElement(devices, "channel", type="unix")
+    SubElement(channel, "source", mode="bind", path=str(agent_socket(spec.folder)))
+    SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
     SubElement(devices, "input", type="tablet", bus="usb")
     graphics = SubElement(devices, "graphics", type="vnc")
     SubElement(graphics, "listen", type="socket", socket=str(vnc_socket(spec.folder)))
@@ -152,6 +175,23 @@ def _devices(devices: Element, spec: LaunchSpec) -> None:
     SubElement(devices, "memballoon", model="none")
     rng = SubElement(devices, "rng", model="virtio")
     _text(rng, "backend", "/dev/urandom", model="random")
+
+
+def _targets(spec: LaunchSpec) -> Iterator[tuple[Drive, str]]:
+    """Each drive with libvirt's name for it."""
+    letters: dict[str, int] = {}
+    for drive in spec.drives:
+        prefix = "sd" if _is_scsi(drive) else _TARGETS[drive.bus]
+        number = letters.get(prefix, 0)
+        letters[prefix] = number + 1
+        yield drive, f"{prefix}{chr(ord('a') + number)}"
+
+
+def _hyperv(features: Element) -> None:
+    """The same as the driver qemu offers (hypervisors/qemu/command.py)."""
+    hyperv = SubElement(features, "hyperv", mode="custom")
+    for name in ("relaxed", "vapic", "spinlocks", "vpindex", "runtime", "synic", "stimer", "reset", "frequencies", "tlbflush", "ipi"):
+        SubElement(hyperv, name, {"state": "on", **({"retries": "8191"} if name == "spinlocks" else {})})
 
 
 _SCSI = {Bus.SCSI: "0", Bus.VIRTIO: "1"}
@@ -210,27 +250,52 @@ def _port(devices: Element, port: NetworkPort) -> None:
     SubElement(interface, "rom", enabled="no")  # guests boot from their first disk; iPXE would only cost time
 
 
-def _spice(domain: Element, spice: SpiceDisplay, sound: Sound) -> None:
+def _commandline(domain: Element, arguments: list[str]) -> None:
+    if arguments:
+        commandline = SubElement(domain, f"{{{_QEMU}}}commandline")
+        for argument in arguments:
+            SubElement(commandline, f"{{{_QEMU}}}arg", value=argument)
+
+
+def _extra(spec: LaunchSpec) -> Iterator[str]:
+    """Checked further arguments. Of two -cpu QEMU takes the last; -rtc it adds to the first."""
+    for option in ("cpu", "rtc", "global"):
+        for value in values_of(spec.extra, option):
+            yield from (f"-{option}", value)
+    for value in values_of(spec.extra, "device"):
+        model, *properties = value.split(",")
+        yield from _device({"driver": model, **dict(_typed(*each.split("=", 1)) for each in properties)})
+
+
+_TEXTS = frozenset({"id", "bus", "port", "addr", "serial", "intremap", "eim", "disable-legacy"})
+"""Of the properties in extra_arguments.DEVICES: those that are words for QEMU, also when they look like a number or a switch."""
+
+
+def _typed(name: str, value: str) -> tuple[str, object]:
+    """QEMU's other syntax guesses the kind of a value; in JSON it must be right."""
+    if name not in _TEXTS and value.isascii() and value.isdigit():
+        return name, int(value)
+    return name, value == "on" if name not in _TEXTS and value in ("on", "off") else value
+
+
+def _device(device: Mapping[str, object]) -> tuple[str, str]:
+    # As JSON, like libvirt's own: QEMU makes devices in the other syntax first, and they would take libvirt's PCI slots.
+    return "-device", json.dumps(device)
+
+
+def _spice(spice: SpiceDisplay, sound: Sound) -> Iterator[str]:
     """Ticketing is on and there is no password: nobody gets in before `grant_display` sets one."""
     words = [f"addr={spice.address}", f"tls-port={spice.tls_port}", f"x509-dir={_escaped(spice.tls)}"]
     words += ["tls-channel=default", "disable-ticketing=off", "disable-agent-file-xfer=on", "seamless-migration=off"]
-    arguments = ["-spice", ",".join(words)]
+    yield from ("-spice", ",".join(words))
     # libvirt refuses its own elements for agent and sound over SPICE without its own SPICE.
-    # The guest's agent, if it has one: size of the screen, clipboard.
-    arguments += ["-chardev", "spicevmc,id=lv-agent,name=vdagent"]
-    devices: list[dict[str, str]] = [
-        {"driver": "virtio-serial-pci", "id": "lv-channels"},
-        {"driver": "virtserialport", "bus": "lv-channels.0", "chardev": "lv-agent", "name": "com.redhat.spice.0"},
-    ]
+    # The guest's agent, if it has one: size of the screen, clipboard. The controller is libvirt's, made for the other agent's channel.
+    yield from ("-chardev", "spicevmc,id=lv-agent,name=vdagent")
+    yield from _device({"driver": "virtserialport", "bus": "virtio-serial0.0", "chardev": "lv-agent", "name": "com.redhat.spice.0"})
     if sound is not Sound.NONE:
-        arguments += ["-audiodev", "spice,id=lv-sound"]
-        devices += _SPICE_SOUNDS[sound]
-    for device in devices:
-        # As JSON, like libvirt's own: QEMU makes devices in the other syntax first, and they would take libvirt's PCI slots.
-        arguments += ["-device", json.dumps(device)]
-    commandline = SubElement(domain, f"{{{_QEMU}}}commandline")
-    for argument in arguments:
-        SubElement(commandline, f"{{{_QEMU}}}arg", value=argument)
+        yield from ("-audiodev", "spice,id=lv-sound")
+        for device in _SPICE_SOUNDS[sound]:
+            yield from _device(device)
 
 
 def _escaped(path: Path) -> str:

@@ -10,10 +10,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
 
@@ -21,11 +24,22 @@ import libvirt
 import libvirt_qemu
 from PIL import Image, UnidentifiedImageError
 
-from labvirt.contracts.hypervisor import Capability, HypervisorInfo, LaunchSpec, Listener, MachineState, RunEvent, RunStatus
+from labvirt.contracts.hypervisor import (
+    OVERLAY_CAP_REASON,
+    Capability,
+    HypervisorInfo,
+    LaunchSpec,
+    Listener,
+    MachineState,
+    RunEvent,
+    RunStatus,
+)
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
-from labvirt.errors import DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown
+from labvirt.errors import DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown, Unsupported
+from labvirt.hypervisors import media
 from labvirt.hypervisors.libvirt import domain_xml
+from labvirt.hypervisors.libvirt.caps import Caps
 from labvirt.hypervisors.libvirt.connection import Connection, run_of
 from labvirt.hypervisors.libvirt.events import DISK_ERROR, DISK_FULL, STOPPED, Ears
 from labvirt.hypervisors.libvirt.patience import Patience
@@ -36,6 +50,8 @@ from labvirt.hypervisors.libvirt.viewers import viewers_in
 from labvirt.system.files import write_atomic
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 _SOCKET_BYTES = 107
 """Longest path of a Unix socket (sockaddr_un, unix(7)): libvirt and QEMU bind them by their full path."""
@@ -57,6 +73,18 @@ _STATES = {
 }
 
 
+_CAPABILITIES = frozenset(
+    {
+        Capability.DISPLAY_SECRET,
+        Capability.SCREENSHOT,
+        Capability.CONSOLE,
+        Capability.AGENT,
+        Capability.SERIAL,
+        Capability.OVERLAY_CAP,
+    }
+)
+
+
 class LibvirtHypervisor:
     """`uri` is a libvirt on this host, `owner` the controller's id that each domain carries, `accelerator` was probed: 'kvm' or 'tcg'."""
 
@@ -68,7 +96,8 @@ class LibvirtHypervisor:
         self._pauses = Pauses()
         self._patience = Patience()
         self._listeners: tuple[Listener, ...] = ()
-        self._connection = Connection(uri, self._hear_lifecycle, self._ears.monitor)
+        self._caps = Caps(self._hold)
+        self._connection = Connection(uri, self._hear_lifecycle, self._hear_monitor)
 
     def capabilities(self) -> HypervisorInfo:
         with translated("ask the version of", self._uri):
@@ -79,7 +108,8 @@ class LibvirtHypervisor:
             driver="libvirt",
             version=f"libvirt {_version(own)}, QEMU {_version(qemu)}",
             accelerator=self._accelerator,
-            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE}),
+            # No TPM: libvirt keeps its state in a folder of its own, which no version and no draft could carry.
+            capabilities=_CAPABILITIES,
             notice="Guests run without KVM (TCG): slowly, and TCG is no security boundary." if tcg else "",
         )
 
@@ -90,7 +120,10 @@ class LibvirtHypervisor:
         domain = self._find(spec.run)
         if domain is not None:
             return self._status(domain, spec.run, find_pids())
+        if spec.tpm:
+            raise Unsupported("a TPM whose state belongs to the version", "libvirt")
         _check_paths(spec)
+        _check_discs(spec)
         if spec.firmware is Firmware.UEFI:
             self._copy_variables(spec)
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -142,8 +175,21 @@ class LibvirtHypervisor:
         domain = self._one(run)
         self._monitored("reset", run, domain, lambda own: own.reset(0))
 
+    def pause(self, run: RunId) -> None:
+        domain = self._one(run)
+        self._monitored("pause", run, domain, lambda own: own.suspend())
+
     def resume(self, run: RunId) -> None:
         domain = self._one(run)
+        with translated("read the mark of", str(run)):
+            mark = self._mark(domain)
+        if self._is_beyond(run, domain, mark):
+            raise HypervisorError(
+                f"{run} cannot go on: {OVERLAY_CAP_REASON}.",
+                operation="resume",
+                subject=str(run),
+                hint="Stop it: what it wrote is kept for a while (labvirt rescue list). More room, from its next start: overlay_cap_mib.",
+            )
         with self._pauses.watch(run) as paused:
             self._monitored("resume", run, domain, lambda own: own.resume())
             if paused.wait(_PAUSES_AGAIN_SECONDS):
@@ -172,6 +218,7 @@ class LibvirtHypervisor:
 
     def close(self) -> None:
         self._listeners = ()
+        self._caps.close()
         self._ears.close()
         self._connection.close()
 
@@ -234,7 +281,43 @@ class LibvirtHypervisor:
             raise Ended(run)
         self._ears.know(run, viewers, paused=state is MachineState.PAUSED)
         reason = _pause_reason(domain) if state is MachineState.PAUSED else ""
+        if state is MachineState.RUNNING:
+            self._arm(run, domain, mark)
+        if state is MachineState.RUNNING or reason == STOPPED:
+            try:
+                if self._is_beyond(run, domain, mark):
+                    if state is MachineState.RUNNING:  # it grew while nobody listened
+                        self._ears.trouble(run, OVERLAY_CAP_REASON)
+                        self._monitored("pause", run, domain, lambda own: own.suspend())
+                    state, reason = MachineState.PAUSED, OVERLAY_CAP_REASON
+            except Ended:
+                raise
+            except (DriverTimeout, HypervisorError) as error:
+                return replace(known, reason=str(error))
         return replace(known, state=state, reason=reason, viewers=len(viewers))
+
+    def _arm(self, run: RunId, domain: libvirt.virDomain, mark: domain_xml.Mark | None) -> None:
+        """We will be told when an overlay grows beyond the cap; once for each life of this driver and each telling."""
+        if mark is None or mark.cap_bytes is None or not self._caps.arms(run):
+            return
+        cap = mark.cap_bytes
+        for name in mark.overlays:
+            self._monitored("watch", run, domain, partial(_set_threshold, name=name, cap=cap))
+
+    def _is_beyond(self, run: RunId, domain: libvirt.virDomain, mark: domain_xml.Mark | None) -> bool:
+        if mark is None or mark.cap_bytes is None:
+            return False
+        return any(self._monitored("measure", run, domain, partial(_size, name=name)) > mark.cap_bytes for name in mark.overlays)
+
+    def _hold(self, run: RunId) -> None:
+        """Paused because its overlay grows beyond its cap. On a thread of Caps."""
+        try:
+            domain = self._find(run)
+            if domain is not None:
+                self._ears.trouble(run, OVERLAY_CAP_REASON)
+                self._monitored("pause", run, domain, lambda own: own.suspend())
+        except LabVirtError as error:
+            log.warning("%s could not be paused at its cap: %s; the next look will", run, error)
 
     def _command(self, run: RunId, domain: libvirt.virDomain, execute: str, **arguments: object) -> str:
         """One QMP command. Its answer is QEMU's JSON; an error in it is raised by libvirt_qemu's caller here."""
@@ -284,6 +367,9 @@ class LibvirtHypervisor:
             self.stop(run, StopHow.KILL)
 
     def _copy_variables(self, spec: LaunchSpec) -> None:
+        """The machine's UEFI variables are there: those that came with its disk, else fresh ones."""
+        if domain_xml.uefi_variables(spec.folder).is_file():
+            return
         try:
             content = domain_xml.UEFI_VARIABLES.read_bytes()
             # PRIVILEGE: CAP_CHOWN, when `uid` is given; write_atomic gives away only the file it made itself.
@@ -298,7 +384,14 @@ class LibvirtHypervisor:
     def _hear_lifecycle(self, run: RunId, event: int, detail: int) -> None:
         if event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
             self._pauses.paused(run)
+        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
+            self._caps.forget(run)
         self._ears.lifecycle(run, event, detail)
+
+    def _hear_monitor(self, run: RunId, event: str, details: str | None) -> None:
+        if event == "BLOCK_WRITE_THRESHOLD":
+            self._caps.reached(run)
+        self._ears.monitor(run, event, details)
 
     def _tell(self, event: RunEvent) -> None:
         for listener in self._listeners:
@@ -335,13 +428,38 @@ def _pause_reason(domain: libvirt.virDomain) -> str:
     return DISK_FULL if full else DISK_ERROR
 
 
+def _set_threshold(domain: libvirt.virDomain, *, name: str, cap: int) -> None:
+    domain.setBlockThreshold(name, cap, 0)
+
+
+def _size(domain: libvirt.virDomain, *, name: str) -> int:
+    """Size of the overlay's file on the host."""
+    return int(domain.blockInfo(name)[2])  # capacity, allocation, physical
+
+
+def _check_discs(spec: LaunchSpec) -> None:
+    for drive in spec.drives:
+        for layer in drive.chain if drive.cdrom else ():
+            if obstacle := media.obstacle(layer.path, spec.uid, walks=True):
+                raise HypervisorError(
+                    f"{spec.run} cannot be started: {obstacle}.",
+                    operation="start",
+                    subject=str(spec.run),
+                    hint=f"It is to be its CD. Put it where everybody may read it, or use the driver qemu: {layer.path}",
+                )
+
+
 def _check_paths(spec: LaunchSpec) -> None:
-    longest = max(len(os.fsencode(path)) for path in (domain_xml.serial_socket(spec.folder), domain_xml.vnc_socket(spec.folder)))
+    longest = max(len(os.fsencode(path)) for path in _sockets(spec))
     if longest > _SOCKET_BYTES:
         raise HostNotReady(
             f"The path of {spec.run}'s folder is too long for libvirt: its sockets would have {longest} bytes, {_SOCKET_BYTES} fit.",
             hint="Move the state folder to a shorter path, or use the driver qemu, which has no such limit.",
         )
+
+
+def _sockets(spec: LaunchSpec) -> tuple[Path, ...]:
+    return domain_xml.serial_socket(spec.folder), domain_xml.agent_socket(spec.folder), domain_xml.vnc_socket(spec.folder)
 
 
 def _moment(text: str) -> datetime | None:

@@ -76,7 +76,7 @@ class Ears:
             elif event == libvirt.VIR_DOMAIN_EVENT_SUSPENDED:
                 self._paused.add(run)
                 of_disk = detail == libvirt.VIR_DOMAIN_EVENT_SUSPENDED_IOERROR
-                self._say(run, EventKind.PAUSED, self._trouble.get(run, DISK_ERROR) if of_disk else STOPPED)
+                self._say(run, EventKind.PAUSED, self._trouble.get(run, DISK_ERROR if of_disk else STOPPED))
             elif event == libvirt.VIR_DOMAIN_EVENT_RESUMED:
                 self._trouble.pop(run, None)
                 if run in self._paused:  # libvirt starts every domain paused: its first resuming is no news
@@ -84,6 +84,12 @@ class Ears:
                     self._say(run, EventKind.RESUMED)
             elif event == libvirt.VIR_DOMAIN_EVENT_SHUTDOWN and detail == libvirt.VIR_DOMAIN_EVENT_SHUTDOWN_GUEST:
                 self._say(run, EventKind.GUEST_SHUTDOWN)
+
+    def trouble(self, run: RunId, reason: str) -> None:
+        """Its next pause is because of this."""
+        with self._lock:
+            if run in self._runs:
+                self._trouble[run] = reason
 
     def monitor(self, run: RunId, event: str, details: str | None) -> None:
         """One event of QEMU (docs/interop/qemu-qmp-ref)."""

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 
 from labvirt.contracts.hypervisor import Drive, LaunchSpec
+from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
 from labvirt.hypervisors.qemu import layout
 
@@ -21,6 +22,13 @@ QMP_DESCRIPTOR = 3
 which a process exists that nobody can reach.
 """
 TAP_DESCRIPTOR = 4
+
+HYPERV = (
+    "hv_relaxed,hv_vapic,hv_spinlocks=0x1fff,hv_vpindex,hv_runtime,hv_synic,hv_time,hv_stimer,hv_frequencies,hv_reset,hv_tlbflush,hv_ipi"
+)
+"""What Windows is offered under KVM (docs/system/i386/hyperv.rst): all that every processor and each kernel from 5.0 on has. KVM makes
+these; under TCG they are left out: QEMU ignores some without a word and refuses to start with the others.
+"""
 
 _NICS = {Nic.VIRTIO: "virtio-net-pci", Nic.E1000: "e1000", Nic.RTL8139: "rtl8139"}
 _VIDEOS = {Video.STD: "VGA", Video.VIRTIO: "virtio-vga", Video.QXL: "qxl-vga"}
@@ -56,17 +64,50 @@ def _options(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
     yield "-chardev", _join("socket", id="qmp", fd=QMP_DESCRIPTOR, server="on", wait="off")
     yield "-mon", "chardev=qmp,mode=control"
     # No logfile: QEMU would let a guest fill the disk through it.
-    yield "-chardev", _join("socket", id="serial", path=f"{layout.GUEST}/{layout.SERIAL_SOCKET}", server="on", wait="off")
+    yield "-chardev", _socket("serial", layout.SERIAL_SOCKET)
     yield "-serial", "chardev:serial"
+    yield from _channels(spec)
+    if spec.tpm:
+        yield "-chardev", _join("socket", id="tpm", fd=tpm_descriptor(spec))
+        yield "-tpmdev", "emulator,id=tpm0,chardev=tpm"
+        yield "-device", "tpm-crb,tpmdev=tpm0"
+    # Last: what they need is there by now. `cpu` and `rtc` are part of the options above.
+    for option in ("device", "global"):
+        for value in values_of(spec.extra, option):
+            yield f"-{option}", value
+
+
+def tpm_descriptor(spec: LaunchSpec) -> int:
+    """The line to the emulator of the TPM, connected before both processes exist."""
+    return TAP_DESCRIPTOR + (spec.port is not None)
+
+
+def _channels(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
+    """The lines to agents inside of the guest: qemu-guest-agent, and SPICE's (size of the screen, clipboard) where there is SPICE."""
+    yield "-device", "virtio-serial-pci,id=channels"
+    yield "-chardev", _socket("agent", layout.AGENT_SOCKET)
+    yield "-device", "virtserialport,bus=channels.0,chardev=agent,name=org.qemu.guest_agent.0"
+    if spec.spice is not None:
+        yield "-chardev", "spicevmc,id=vdagent,name=vdagent"
+        yield "-device", "virtserialport,bus=channels.0,chardev=vdagent,name=com.redhat.spice.0"
+
+
+def _socket(name: str, file: str) -> str:
+    return _join("socket", id=name, path=f"{layout.GUEST}/{file}", server="on", wait="off")
+
+
+def _processor(spec: LaunchSpec, accelerator: str) -> str:
+    chosen = values_of(spec.extra, "cpu") or ("host" if accelerator == "kvm" else "max",)
+    return ",".join((*chosen, *((HYPERV,) if spec.hyperv and accelerator == "kvm" else ())))
 
 
 def _machine(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
     flash = {"pflash0": "uefi-code", "pflash1": "uefi-vars"} if spec.firmware is Firmware.UEFI else {}
     yield "-machine", _join(spec.machine.value, accel=accelerator, vmport="off", **flash)
-    yield "-cpu", "host" if accelerator == "kvm" else "max"
+    yield "-cpu", _processor(spec, accelerator)
     yield "-smp", _join(str(spec.cpus), sockets=1, cores=spec.cpus, threads=1)
     yield "-m", _join(size=f"{spec.memory_mib}M")
-    yield "-rtc", _join(base=spec.clock.value)
+    yield "-rtc", ",".join((_join(base=spec.clock.value), *values_of(spec.extra, "rtc")))
     yield "-smbios", _join(type=1, manufacturer="LabVirt", product=spec.machine.value, serial=spec.serial, uuid=spec.uuid)
     # A guest that puts itself to sleep looks broken to whoever sits there: neither S3 nor S4 is offered.
     chip = "ICH9-LPC" if spec.machine is Machine.Q35 else "PIIX4_PM"
@@ -84,8 +125,8 @@ def _file(node: str, path: str, *, writable: bool, format_: str, backing: str | 
     flags: dict[str, object] = {"read-only": not writable, "auto-read-only": False}
     if writable:
         flags["discard"] = "unmap"  # what the guest frees is room on the host again
-    yield "-blockdev", json.dumps({"driver": "file", "node-name": f"{node}-file", "filename": path, **flags})
-    top: dict[str, object] = {"driver": format_, "node-name": node, "file": f"{node}-file", **flags}
+    yield "-blockdev", json.dumps({"driver": "file", "node-name": layout.file_node(node), "filename": path, **flags})
+    top: dict[str, object] = {"driver": format_, "node-name": node, "file": layout.file_node(node), **flags}
     if format_ == "qcow2":
         top["backing"] = backing
     yield "-blockdev", json.dumps(top)
@@ -156,10 +197,6 @@ def _displays(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
             }
         ),
     )
-    # The guest's agent, if it has one: size of the screen, clipboard.
-    yield "-device", "virtio-serial-pci,id=channels"
-    yield "-chardev", "spicevmc,id=agent,name=vdagent"
-    yield "-device", "virtserialport,bus=channels.0,chardev=agent,name=com.redhat.spice.0"
 
 
 def _sound(spec: LaunchSpec) -> Iterator[tuple[str, str]]:

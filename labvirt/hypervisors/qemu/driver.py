@@ -12,7 +12,7 @@ import logging
 import secrets
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from labvirt.contracts.hypervisor import (
     RunStatus,
 )
 from labvirt.domain.guest import RunId, StopHow
+from labvirt.domain.profile import Firmware
 from labvirt.errors import (
     DriverError,
     DriverTimeout,
@@ -33,7 +34,8 @@ from labvirt.errors import (
     OperationInProgress,
     OutcomeUnknown,
 )
-from labvirt.hypervisors.qemu import accelerator, command, layout, sandbox
+from labvirt.hypervisors import media
+from labvirt.hypervisors.qemu import accelerator, command, layout, sandbox, tpm
 from labvirt.hypervisors.qemu.launch import end_all, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.roster import Roster
@@ -59,6 +61,18 @@ PICTURE_LIMIT = 64 << 20
 """Bytes of a screenshot: more than any screen of ours makes as PNG."""
 
 
+_CAPABILITIES = frozenset(
+    {
+        Capability.DISPLAY_SECRET,
+        Capability.SCREENSHOT,
+        Capability.CONSOLE,
+        Capability.AGENT,
+        Capability.SERIAL,
+        Capability.OVERLAY_CAP,
+    }
+)
+
+
 class QemuHypervisor:
     """All runs whose folders lie in `runs`.
 
@@ -81,6 +95,7 @@ class QemuHypervisor:
         self._roster = Roster(runs, self._loop)
         self._lock = threading.Lock()
         self._starting: set[RunId] = set()
+        self._swept: set[RunId] = set()
         self._accelerator: accelerator.Accelerator | None = None
 
     def capabilities(self) -> HypervisorInfo:
@@ -90,7 +105,7 @@ class QemuHypervisor:
             driver="qemu",
             version=version,
             accelerator=chosen.name,
-            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE}),
+            capabilities=_CAPABILITIES | ({Capability.TPM} if tpm.is_able() else frozenset()),
             notice=chosen.notice,
         )
 
@@ -143,8 +158,20 @@ class QemuHypervisor:
                 continue
             if session is not None:
                 sessions.append(session)
+            else:
+                self._sweep(run)
         answers = self._loop.call(_ask(sessions), timeout=ANSWER_SECONDS * 3, subject="The monitor thread")
         return tuple(sorted((*answers, *unproven), key=lambda status: status.run))
+
+    def _sweep(self, run: RunId) -> None:
+        """The emulator of a TPM whose QEMU failed in the moment in which the engine was killed is ended; looked at once."""
+        if run in self._swept or not (self._runs / str(run) / layout.TPM_LOG).exists():
+            return
+        self._swept.add(run)
+        try:
+            tpm.end(self._runs / str(run))
+        except DriverTimeout as error:
+            log.warning("%s: %s", run, error)
 
     def stop(self, run: RunId, how: StopHow) -> None:
         if how is StopHow.KILL:
@@ -152,6 +179,10 @@ class QemuHypervisor:
             return
         session = self._roster.adopt(run)
         if session is None:
+            with self._lock:
+                starting = run in self._starting
+            if not starting:
+                tpm.end(self._runs / str(run))
             return
         if how is StopHow.SHUTDOWN:
             self._execute(session, "system_powerdown")
@@ -166,12 +197,14 @@ class QemuHypervisor:
     def reset(self, run: RunId) -> None:
         self._execute(self._one(run), "system_reset")
 
+    def pause(self, run: RunId) -> None:
+        self._execute(self._one(run), "stop")
+
     def resume(self, run: RunId) -> None:
         session = self._one(run)
 
         async def go_on() -> str | None:
-            session.forget_stop()
-            await session.execute("cont", deadline_seconds=COMMAND_SECONDS)
+            await session.go_on(deadline_seconds=COMMAND_SECONDS)
             return await session.wait_stopped(RESUME_SECONDS)
 
         reason = self._loop.call(go_on(), timeout=COMMAND_SECONDS * 2, subject=run.guest)
@@ -267,6 +300,7 @@ class QemuHypervisor:
             if run in self._starting:
                 raise OperationInProgress(run.guest, "it is being started")
             self._starting.add(run)
+            self._swept.discard(run)
         try:
             yield
         finally:
@@ -292,12 +326,32 @@ def _versions() -> str:
 
 def _check(spec: LaunchSpec) -> None:
     """What QEMU would say less clearly. Raises HypervisorError."""
-    for place in range(len(spec.drives)):
+    name = spec.run.guest
+
+    def refused(why: str, hint: str) -> HypervisorError:
+        return HypervisorError(f"{name} cannot be started: {why}.", operation="start", subject=name, hint=hint)
+
+    for place, drive in enumerate(spec.drives):
         for layer in layout.chain(spec, place):
-            if not layer.host.is_file():
-                raise HypervisorError(
-                    f"{spec.run.guest} cannot be started: its disk file {layer.host.name} is missing.",
-                    operation="start",
-                    subject=spec.run.guest,
-                    hint=f"It should be {layer.host}. Choose another version of the image.",
-                )
+            if drive.cdrom:
+                # Mounted into the sandbox by its own name: the folders above it do not matter.
+                if obstacle := media.obstacle(layer.host, spec.uid, walks=False):
+                    raise refused(obstacle, f"It is to be its CD. Let everybody read it: chmod a+r {layer.host}")
+            elif not layer.host.is_file():
+                hint = f"It should be {layer.host}. Choose another version of the image."
+                raise refused(f"its disk file {layer.host.name} is missing", hint)
+    if spec.firmware is Firmware.UEFI:
+        _check_variables(spec, refused)
+    if spec.tpm and not tpm.is_able():
+        raise refused("there is no program here that makes a TPM", "apt-get install --no-install-recommends swtpm")
+
+
+def _check_variables(spec: LaunchSpec, refused: Callable[[str, str], HypervisorError]) -> None:
+    try:
+        wanted = layout.UEFI_VARIABLES_TEMPLATE.stat().st_size
+    except OSError:
+        raise refused("the UEFI firmware is missing on this host", "apt-get install --no-install-recommends ovmf") from None
+    own = spec.folder / layout.UEFI_VARIABLES
+    if own.exists() and own.stat().st_size != wanted:
+        why = f"its UEFI variables are a file of {own.stat().st_size} bytes, and this firmware needs {wanted}"
+        raise refused(why, f"Remove it, and the machine begins with fresh ones: {own}")

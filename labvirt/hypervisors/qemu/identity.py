@@ -37,8 +37,8 @@ def prove_peer(folder: Path, connection: socket.socket) -> ProcessIdentity | Non
 
 
 def find(folder: Path) -> tuple[ProcessIdentity, ...]:
-    """Every process that was started for the run in `folder`: QEMU, and bubblewrap which waits for it.
+    """Every process that was started for the run in `folder`: QEMU, the emulator of its TPM, and bubblewrap which waits for them.
 
-    They have the run's log as their output. For starts that were interrupted; slow, because it looks at every process.
+    They have the run's logs as their output. For starts that were interrupted; slow, because it looks at every process.
     """
-    return writers_of(folder / layout.LOG)
+    return (*writers_of(folder / layout.LOG), *writers_of(folder / layout.TPM_LOG))

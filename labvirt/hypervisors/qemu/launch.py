@@ -20,10 +20,11 @@ from pathlib import Path
 from labvirt.contracts.hypervisor import LaunchSpec
 from labvirt.domain.profile import Firmware
 from labvirt.errors import DriverTimeout, HypervisorError
-from labvirt.hypervisors.qemu import identity, layout
+from labvirt.hypervisors.qemu import identity, layout, tpm
 from labvirt.hypervisors.qemu.record import LaunchRecord
 from labvirt.hypervisors.qemu.session import last_words
-from labvirt.system.files import write_atomic
+from labvirt.system import privileges
+from labvirt.system.files import read_tail, write_atomic
 from labvirt.system.machine import boot_id
 from labvirt.system.process import send_signal, spawn_detached, wait_end
 from labvirt.system.sockets import connect_unix, listen_unix
@@ -59,9 +60,15 @@ def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack) -> soc
             tap = open_tap(str(spec.port.tap))
             descriptors.callback(os.close, tap)
             passed.append(tap)
+        line = None
+        if spec.tpm:
+            ours, line = (descriptors.enter_context(end) for end in tpm.prepare(spec))
+            passed.append(ours.fileno())
         greeting = connect_unix(spec.folder / layout.QMP_SOCKET)
         try:
             spawn_detached(argv, log=spec.folder / layout.LOG, descriptors=passed)
+            if line is not None:
+                tpm.begin(spec, line, root=privileges.is_root())
         except BaseException:
             greeting.close()
             raise
@@ -74,12 +81,20 @@ def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack) -> soc
 
 def _prepare(spec: LaunchSpec, argv: Sequence[str]) -> None:
     """Everything that must lie in the folder before QEMU begins. Raises OSError."""
-    for leftover in (layout.VNC_SOCKET, layout.SERIAL_SOCKET, layout.LOG):
+    for leftover in (layout.VNC_SOCKET, layout.SERIAL_SOCKET, layout.AGENT_SOCKET, layout.LOG):
         (spec.folder / leftover).unlink(missing_ok=True)
-    if spec.firmware is Firmware.UEFI:
+    if spec.firmware is Firmware.UEFI and not (spec.folder / layout.UEFI_VARIABLES).is_file():
         template = layout.UEFI_VARIABLES_TEMPLATE.read_bytes()
         write_atomic(spec.folder / layout.UEFI_VARIABLES, template, owner=spec.uid)
-    record = LaunchRecord(run=str(spec.run), argv=tuple(argv), uuid=spec.uuid, uid=spec.uid, boot_id=boot_id())
+    record = LaunchRecord(
+        run=str(spec.run),
+        argv=tuple(argv),
+        uuid=spec.uuid,
+        uid=spec.uid,
+        boot_id=boot_id(),
+        overlay_cap_bytes=spec.overlay_cap_bytes,
+        overlays=tuple(layout.overlays(spec)),
+    )
     record.write(spec.folder)
 
 
@@ -102,12 +117,18 @@ def _await_greeting(spec: LaunchSpec, connection: socket.socket, seconds: float)
             piece = b""
         if not piece:
             raise HypervisorError(
-                f"QEMU refused to run {name}: {last_words(spec.folder)}",
+                f"QEMU refused to run {name}: {last_words(spec.folder)}{_tpm_words(spec)}",
                 operation="start",
                 subject=name,
                 hint=f"Its whole log: {spec.folder / layout.LOG}",
             )
         heard += piece
+
+
+def _tpm_words(spec: LaunchSpec) -> str:
+    """What the emulator of the TPM said last, where QEMU's trouble may be its."""
+    lines = [line.strip() for line in read_tail(spec.folder / layout.TPM_LOG, 600).splitlines() if line.strip()] if spec.tpm else []
+    return f" (its TPM: {lines[-1][:200]})" if lines else ""
 
 
 def _reason(spec: LaunchSpec, error: OSError) -> str:

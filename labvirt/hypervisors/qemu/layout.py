@@ -11,17 +11,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from labvirt.contracts.hypervisor import LaunchSpec
+from labvirt.contracts.hypervisor import AGENT_SOCKET, SERIAL_SOCKET, TPM_STATE, UEFI_VARIABLES, LaunchSpec
+
+__all__ = ["AGENT_SOCKET", "SERIAL_SOCKET", "TPM_STATE", "UEFI_VARIABLES"]
 
 GUEST = "/run/guest"
+TPM_INSIDE = f"/run/{TPM_STATE}"
+"""Where the emulator of the TPM finds the only file that it sees."""
 
 QMP_SOCKET = "qmp.sock"
 VNC_SOCKET = "vnc.sock"
-SERIAL_SOCKET = "serial.sock"
 LOG = "qemu.log"
+TPM_LOG = "tpm.log"
 RECORD = "launch.json"
 TLS = "tls"
-UEFI_VARIABLES = "uefi-vars.fd"
 
 UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 UEFI_VARIABLES_TEMPLATE = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
@@ -37,6 +40,18 @@ class Layer:
     inside: str
     format: str
     writable: bool
+
+
+def overlays(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
+    """QEMU's node for the file of each overlay, and that file's name in the run's folder."""
+    for place, drive in enumerate(spec.drives):
+        if drive.chain and not drive.cdrom:
+            yield file_node(f"drive{place}-0"), drive.chain[0].path.name
+
+
+def file_node(node: str) -> str:
+    """The node of the file below a format's node."""
+    return f"{node}-file"
 
 
 def chain(spec: LaunchSpec, place: int) -> tuple[Layer, ...]:

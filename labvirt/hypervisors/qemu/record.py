@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from labvirt.hypervisors.qemu import layout
+from labvirt.hypervisors.qemu.cap import OverlayCap
 from labvirt.system.files import read_bounded, write_atomic
 
 _LIMIT = 1 << 20
@@ -19,13 +20,20 @@ _LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaunchRecord:
-    """`argv` holds no secret. `uid` None: the engine's own user."""
+    """`argv` holds no secret. `uid` None: the engine's own user. `overlays` are QEMU's nodes with their files' names."""
 
     run: str
     argv: tuple[str, ...]
     uuid: uuid.UUID
     uid: int | None
     boot_id: str
+    overlay_cap_bytes: int | None = None
+    overlays: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def cap(self) -> OverlayCap | None:
+        """How much it may write; None when nobody said."""
+        return None if self.overlay_cap_bytes is None else OverlayCap(limit_bytes=self.overlay_cap_bytes, overlays=self.overlays)
 
     def write(self, folder: Path) -> None:
         """It lies in the run's folder, whole, before the process begins. Raises OSError."""
@@ -43,6 +51,9 @@ def read(folder: Path) -> LaunchRecord | None:
             uuid=uuid.UUID(found["uuid"]),
             uid=found["uid"],
             boot_id=str(found["boot_id"]),
+            # Runs of an older LabVirt, which are adopted too, have no cap.
+            overlay_cap_bytes=None if found.get("overlay_cap_bytes") is None else int(found["overlay_cap_bytes"]),
+            overlays=tuple((str(node), str(name)) for node, name in found.get("overlays", ())),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

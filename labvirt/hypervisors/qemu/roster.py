@@ -15,7 +15,7 @@ from pathlib import Path
 from labvirt.contracts.hypervisor import Listener, RunEvent
 from labvirt.domain.guest import RunId
 from labvirt.errors import DriverError, DriverTimeout, InvalidInput
-from labvirt.hypervisors.qemu import identity, layout
+from labvirt.hypervisors.qemu import identity, layout, record
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.session import Session
 from labvirt.system.process import is_alive
@@ -80,8 +80,10 @@ class Roster:
                 hint="It may be starting; kill it if it stays so.",
             )
 
+        launched = record.read(folder)
+
         async def begin() -> Session:
-            session = Session(run, folder, process, self._tell)
+            session = Session(run, folder, process, self._tell, cap=None if launched is None else launched.cap)
             session.begin()
             return session
 

@@ -13,7 +13,7 @@ waited for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from labvirt.contracts.hypervisor import LaunchSpec
 from labvirt.hypervisors.qemu import layout
@@ -22,15 +22,24 @@ from labvirt.system import privileges
 
 def prefix(spec: LaunchSpec, *, root: bool, kvm: bool, kvm_group: int | None = None) -> tuple[str, ...]:
     """What stands before QEMU's own argv. `kvm_group` is the group that may open /dev/kvm when others may not."""
+    return _around(_files(spec, kvm=kvm), root=root, uid=spec.uid, groups=() if kvm_group is None else (kvm_group,))
+
+
+def tpm_prefix(spec: LaunchSpec, *, root: bool) -> tuple[str, ...]:
+    """What stands before the argv of the TPM's emulator: it sees /usr and the file of its state, and no network."""
+    state = ("--bind", str(spec.folder / layout.TPM_STATE), layout.TPM_INSIDE)
+    return _around(("--unshare-net", *_system(), *state, "--remount-ro", "/"), root=root, uid=spec.uid)
+
+
+def _around(files: Iterable[str], *, root: bool, uid: int | None, groups: tuple[int, ...] = ()) -> tuple[str, ...]:
     if root:
-        groups = () if kvm_group is None else (kvm_group,)
-        # PRIVILEGE: root, for the mounts and for becoming the guest's user; both are over before QEMU begins.
-        inner = privileges.as_user(spec.uid, groups=groups) if spec.uid is not None else privileges.no_rights_as_root()
-        return "bwrap", *_namespaces(), *_files(spec, kvm=kvm), "--", *inner
+        # PRIVILEGE: root, for the mounts and for becoming the guest's user; both are over before the program begins.
+        inner = privileges.as_user(uid, groups=groups) if uid is not None else privileges.no_rights_as_root()
+        return "bwrap", *_namespaces(), *files, "--", *inner
     # bubblewrap refuses to be started with capabilities by somebody who is not root: the engine's ambient ones go
     # first.
     outer = privileges.without_inherited_rights()
-    return *outer, "bwrap", "--unshare-user", *_namespaces(), *_files(spec, kvm=kvm), "--"
+    return *outer, "bwrap", "--unshare-user", *_namespaces(), *files, "--"
 
 
 def _namespaces() -> tuple[str, ...]:
@@ -40,7 +49,7 @@ def _namespaces() -> tuple[str, ...]:
     )
 
 
-def _files(spec: LaunchSpec, *, kvm: bool) -> Iterator[str]:
+def _system() -> Iterator[str]:
     yield from ("--ro-bind", "/usr", "/usr")
     for name in ("bin", "sbin", "lib", "lib64"):
         yield from ("--symlink", f"usr/{name}", f"/{name}")
@@ -48,6 +57,10 @@ def _files(spec: LaunchSpec, *, kvm: bool) -> Iterator[str]:
         yield from ("--perms", "0755", "--dir", folder)
     yield from ("--ro-bind-try", "/etc/localtime", "/etc/localtime")  # for a clock that shows local time
     yield from ("--proc", "/proc", "--dev", "/dev")
+
+
+def _files(spec: LaunchSpec, *, kvm: bool) -> Iterator[str]:
+    yield from _system()
     if kvm:
         yield from ("--dev-bind", "/dev/kvm", "/dev/kvm")
     yield from ("--bind", str(spec.folder), layout.GUEST)

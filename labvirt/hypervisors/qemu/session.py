@@ -20,10 +20,11 @@ from pathlib import Path
 
 from qemu.qmp import EventListener, ExecInterruptedError, ExecuteError, QMPClient, QMPError, Runstate, StateError
 
-from labvirt.contracts.hypervisor import EventKind, MachineState, RunEvent, RunStatus
+from labvirt.contracts.hypervisor import OVERLAY_CAP_REASON, EventKind, MachineState, RunEvent, RunStatus
 from labvirt.domain.guest import RunId
 from labvirt.errors import DriverTimeout, HypervisorError, OutcomeUnknown
-from labvirt.hypervisors.qemu import layout
+from labvirt.hypervisors.qemu import layout, tpm
+from labvirt.hypervisors.qemu.cap import OverlayCap
 from labvirt.hypervisors.qemu.identity import prove_peer
 from labvirt.hypervisors.qemu.viewers import Viewers
 from labvirt.system.files import read_tail
@@ -53,14 +54,19 @@ _STATES = {
 
 
 class Session:
-    """The run `run`, proven to be `process`. `tell` is called with each event, and must not raise."""
+    """The run `run`, proven to be `process`. `tell` is called with each event, and must not raise. With a `cap` it is stopped when it
+    has written more."""
 
-    def __init__(self, run: RunId, folder: Path, process: ProcessIdentity, tell: Callable[[RunEvent], None]) -> None:
+    def __init__(
+        self, run: RunId, folder: Path, process: ProcessIdentity, tell: Callable[[RunEvent], None], *, cap: OverlayCap | None = None
+    ) -> None:
         self.run = run
         self.process = process
         self.ended = asyncio.Event()
         self._folder = folder
         self._tell = tell
+        self._cap = cap
+        self._armed = False
         self._ready = asyncio.Event()
         self._stopped = asyncio.Event()
         self._apart = asyncio.Event()
@@ -141,6 +147,18 @@ class Session:
         except (ExecInterruptedError, StateError) as error:
             raise self._broken(command, asked) from error
 
+    async def go_on(self, *, deadline_seconds: float) -> None:
+        """It is told to go on. Raises HypervisorError while it has written more than it may, and what `execute` raises."""
+        if self._cap is not None and self._cap.is_beyond(self._folder):
+            raise HypervisorError(
+                f"{self.run.guest} cannot go on: {OVERLAY_CAP_REASON} ({self._cap.limit_bytes >> 20} MiB).",
+                operation="resume",
+                subject=self.run.guest,
+                hint="Stop it: what it wrote is kept for a while (labvirt rescue list). More room, from its next start: overlay_cap_mib.",
+            )
+        self._stopped.clear()
+        await self.execute("cont", deadline_seconds=deadline_seconds)
+
     async def _look_again(self) -> None:
         """Look, over the next connection too if the present one is just breaking."""
         while True:
@@ -160,9 +178,6 @@ class Session:
     async def told(self) -> None:
         """The end has been told."""
         await self.ended.wait()
-
-    def forget_stop(self) -> None:
-        self._stopped.clear()
 
     def _broken(self, command: str, asked: bool) -> HypervisorError | OutcomeUnknown:
         if not asked or self.ended.is_set():
@@ -216,7 +231,8 @@ class Session:
                 connection.close()
                 raise
             self._apart.clear()
-            hearing = self._do(self._listen(events))
+            self._armed = False
+            hearing = self._do(self._listen(client, events))
             try:
                 await self._look(client)
                 self._client = client
@@ -225,15 +241,15 @@ class Session:
                     await client.runstate_changed()
             finally:
                 while not events.empty():  # what it said last
-                    self._hear(await events.get())
+                    self._hear(client, await events.get())
                 hearing.cancel()
         finally:
             with contextlib.suppress(QMPError, OSError, EOFError):
                 await client.disconnect()
 
-    async def _listen(self, events: EventListener) -> None:
+    async def _listen(self, client: QMPClient, events: EventListener) -> None:
         async for event in events:
-            self._hear(event)
+            self._hear(client, event)
 
     async def _look(self, client: QMPClient) -> None:
         """Ask for everything that events would have told."""
@@ -245,17 +261,44 @@ class Session:
         state, reason = _STATES.get(status, (MachineState.RUNNING, ""))
         if status == "io-error" and (self._reason == DISK_FULL or await _is_full(client)):
             reason = DISK_FULL
+        if status == "paused" and self._is_beyond():
+            reason = OVERLAY_CAP_REASON
         self._state, self._reason = state, reason
+        await self._mind_cap(client)
         with contextlib.suppress(ExecuteError):  # this run has no SPICE
             self._viewers.compare(await client.execute("query-spice"))
 
-    def _hear(self, message: Mapping[str, object]) -> None:
+    def _is_beyond(self) -> bool:
+        return self._cap is not None and self._cap.is_beyond(self._folder)
+
+    async def _mind_cap(self, client: QMPClient) -> None:
+        """It is stopped if it has written more than it may, and else it will be told."""
+        if self._cap is None:
+            return
+        if not self._armed:
+            # First the threshold and then the look: what is written in between is seen by one of them.
+            for arguments in self._cap.thresholds():
+                await client.execute("block-set-write-threshold", arguments)
+            self._armed = True
+        if self._state is MachineState.RUNNING and self._is_beyond():
+            await client.execute("stop")
+            self._state, self._reason = MachineState.PAUSED, OVERLAY_CAP_REASON
+
+    async def _hold(self, client: QMPClient) -> None:
+        """Stopped because its overlay grows beyond its cap."""
+        try:
+            await client.execute("stop")
+        except QMPError as error:
+            log.warning("%s: could not be stopped at its cap: %s; the next look will", self.run, error)
+
+    def _hear(self, client: QMPClient, message: Mapping[str, object]) -> None:
         data = message.get("data")
         data = data if isinstance(data, Mapping) else {}
         match message.get("event"):
             case "STOP":
                 if self._state is not MachineState.PAUSED:
-                    self._state, self._reason = MachineState.PAUSED, self._reason or "it was stopped"
+                    known = self._reason or (OVERLAY_CAP_REASON if self._is_beyond() else "it was stopped")
+                    self._state, self._reason = MachineState.PAUSED, known
                 self._stopped.set()
                 self._say(EventKind.PAUSED, self._reason)
             case "RESUME":
@@ -263,6 +306,10 @@ class Session:
                 self._say(EventKind.RESUMED)
             case "BLOCK_IO_ERROR" if data.get("action") == "stop":
                 self._reason = DISK_FULL if data.get("nospace") else "its disk could not be written"
+            case "BLOCK_WRITE_THRESHOLD":
+                self._armed = False  # each is told once
+                self._reason = OVERLAY_CAP_REASON
+                self._do(self._hold(client))
             case "GUEST_PANICKED":
                 self._reason = "its system crashed"
             case "SHUTDOWN":
@@ -289,6 +336,11 @@ class Session:
                 await self._apart.wait()
         keeper.cancel()
         await asyncio.wait((keeper,))
+        # Who hears of the end takes the run's files: nobody may write to them any more.
+        try:
+            await asyncio.to_thread(tpm.await_end, self._folder)
+        except DriverTimeout as error:
+            log.warning("%s: %s", self.run, error)
         self.ended.set()
         self._say(EventKind.ENDED, self._last_words or last_words(self._folder))
 

@@ -94,6 +94,7 @@ def fields(answer: Answer) -> dict[str, object]:
         "waits_for": answer.waits_for,
         "expect_seconds": answer.expect_seconds,
         "retry_seconds": answer.retry_seconds,
+        "notice": answer.notice,
         "enrolment_code": answer.enrolment_code,
     }
     if answer.viewer is not None:

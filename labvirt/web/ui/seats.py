@@ -13,10 +13,10 @@ from datetime import datetime
 from labvirt.contracts.engine import Presence
 from labvirt.domain.answer import Status
 from labvirt.domain.findings import Finding
-from labvirt.domain.guest import Guest, GuestState, StopHow, Wish
+from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.lease import Lease
 from labvirt.domain.terminal import Stranger
-from labvirt.usecases.inspect import LabView, Overview, SeatView
+from labvirt.usecases.inspect import LabView, Overview, SeatView, SpecialView
 from labvirt.web.ui.screens import shows
 
 SILENT_KIOSK_SECONDS = 30
@@ -78,12 +78,13 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabPart:
-    """`counts` are (tone, number, words), only those that occur."""
+    """`counts` are (tone, number, words), only those that occur; `specials` is a sentence for each guest that belongs to no seat."""
 
     name: str
     network: str
     seats: tuple[Seat, ...]
     counts: tuple[tuple[str, int, str], ...]
+    specials: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,15 @@ def _lab(view: LabView, now: datetime, engine: bool) -> LabPart:
         network=str(view.lab.network.network),
         seats=seats,
         counts=tuple((tone, tones[tone], COUNTED[tone]) for tone in TONES if tones[tone]),
+        specials=tuple(_special(special) for special in view.specials),
     )
+
+
+def _special(view: SpecialView) -> str:
+    what = {Purpose.ADMIN: "admin session", Purpose.CANARY: "canary", Purpose.RESCUE: "rescue"}.get(view.guest.purpose, "guest")
+    disks = f", {view.versions}" if view.versions else ""
+    why = f": {view.guest.reason}" if view.guest.reason else ""
+    return f"{view.guest.name}: {what} {view.subject}{disks}, {LOOKS[view.guest.state][2]} for {age(view.seconds)}{why}"
 
 
 def _seat(view: SeatView, lab: LabView, now: datetime, engine: bool) -> Seat:
@@ -160,7 +169,7 @@ def _seat(view: SeatView, lab: LabView, now: datetime, engine: bool) -> Seat:
         guest_address=_address(view.identity.address, view.guest_lease, lab, now, alive) if view.identity else None,
         terminal_address=_address(view.terminal_address, view.terminal_lease, lab, now, False) if view.terminal_address else None,
         seen=tuple(_seen(view, now, engine)),
-        disks=", ".join(f"{disk.image} v{disk.version}" for disk in guest.disks) if guest and alive else "",
+        disks=view.versions if alive else "",
         picture=engine and guest is not None and shows(guest),
     )
 
@@ -192,6 +201,8 @@ def _waits(view: SeatView) -> str:
         return f"Why: {reason or 'nobody said'}{again}"
     if guest.wish is Wish.STOPPED:
         return f"To be stopped: {_stop(guest)}"
+    if guest.due_at is not None:
+        return f"Told: {guest.notice}"
     return f"Why: {reason}" if reason else ""
 
 

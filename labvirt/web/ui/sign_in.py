@@ -56,11 +56,16 @@ class SignIns:
 
     def valid_header(self, cookie_header: str) -> bool:
         """The same for a whole Cookie header (native routes)."""
-        try:
-            morsel = SimpleCookie(cookie_header).get(COOKIE)
-        except CookieError:
-            return False
-        return morsel is not None and self.valid(morsel.value)
+        return self.valid(_cookie(cookie_header))
+
+    def who(self, value: str | None) -> str | None:
+        """How this sign-in is called where it is written down who did something; None when it is not valid. No secret: it buys nothing."""
+        name = self._name(value)
+        return f"browser {name[:6]}" if name is not None and name not in self._ended else None
+
+    def who_header(self, cookie_header: str) -> str | None:
+        """The same for a whole Cookie header (native routes)."""
+        return self.who(_cookie(cookie_header))
 
     def end(self, value: str | None) -> None:
         """This cookie buys nothing any more, whoever has a copy."""
@@ -82,3 +87,11 @@ class SignIns:
             return self._signer.unsign(value, max_age=LIFE_SECONDS).decode()
         except (BadSignature, UnicodeDecodeError):
             return None
+
+
+def _cookie(cookie_header: str) -> str | None:
+    try:
+        morsel = SimpleCookie(cookie_header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel is not None else None

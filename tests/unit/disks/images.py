@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Disk images made by hand for tests: good ones, and the corpus of hostile ones. Byte by byte, so that no tool refuses to make them."""
+"""Disk images made by hand for tests: good ones, and the corpus of hostile ones. Byte by byte, so that no tool refuses to make them.
+
+More of the hostile ones, those that only qemu-img can judge, are in hostile.py.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,15 @@ import json
 import os
 import socket
 import struct
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from labvirt.contracts.disks import StoredVersion
+from labvirt.contracts.images import StoredVersion
+from labvirt.disks import overlay
+from labvirt.disks.store import VersionStore
 from labvirt.domain.image import Stage, Version
 
 CANARY = b"CANARY-4f1d9a-this-must-never-be-seen"
@@ -198,4 +204,43 @@ def version_of(stored: StoredVersion, *, image: str = "tiny", number: int = 1) -
         sha256=stored.sha256,
         stage=Stage.PUBLISHED,
         made_at=datetime(2026, 1, 1, tzinfo=UTC),
+        backing=stored.backing,
+        companions=stored.companions,
+    )
+
+
+def store_in(folder: Path, **more: int) -> VersionStore:
+    """A store in `folder` laid out like a state folder."""
+    return VersionStore(folder / "images", drafts=folder / "drafts", runs=folder / "runs", kept=folder / "kept", **more)
+
+
+def draft_in(folder: Path, base: Version, name: str, *writes: str) -> Path:
+    """A draft over the version in the store of `folder`, with what these commands of qemu-io write."""
+    path = folder / "drafts" / name / "disk.qcow2"
+    path.parent.mkdir(parents=True)
+    file = folder / "images" / base.file
+    overlay.create(path, base=file, base_format=base.format, virtual_bytes=base.virtual_bytes, uid=None)
+    if writes:
+        program("qemu-io", "-f", "qcow2", *(word for each in writes for word in ("-c", each)), str(path))
+    return path
+
+
+def source_in(folder: Path, *, name: str = "source", size: str = "64M", writes: tuple[str, ...] = ("write -P 7 1M 3M",)) -> Path:
+    """A qcow2 file as somebody brings it."""
+    path = folder / name
+    program("qemu-img", "create", "-q", "-f", "qcow2", str(path), size)
+    program("qemu-io", "-f", "qcow2", *(word for each in writes for word in ("-c", each)), str(path))
+    return path
+
+
+def program(*argv: str) -> str:
+    return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def left_in(folder: Path) -> list[str]:
+    """What lies in the store beside locks and its memory: none of it may be there after a failure."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if path.is_file() and not path.name.endswith(".lock") and path.name != ".proven.json"
     )

@@ -8,30 +8,31 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.disks import manifest
 from labvirt.disks.conversion import Bounds, convert
-from labvirt.disks.driver import QcowDisks
 from labvirt.disks.manifest import Manifest
 from labvirt.disks.staging import clean, staging
+from labvirt.disks.store import VersionStore
 from labvirt.errors import DriverTimeout, Exhausted, ImageDamaged, LabVirtError
-from tests.unit.disks.images import MIB, version_of
+from tests.unit.disks.images import MIB, program, store_in, version_of
 
 ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def disks(tmp_path: Path) -> QcowDisks:
-    return QcowDisks(tmp_path / "images", tmp_path / "runs")
+def disks(tmp_path: Path) -> VersionStore:
+    return store_in(tmp_path)
 
 
 def make_source(path: Path, format: str, *options: str) -> None:
-    run("qemu-img", "create", "-q", "-f", format, *options, str(path), "64M")
-    run("qemu-io", "-f", format, "-c", "write -P 7 1M 3M", "-c", "write -P 9 50M 1M", str(path))
+    program("qemu-img", "create", "-q", "-f", format, *options, str(path), "64M")
+    program("qemu-io", "-f", format, "-c", "write -P 7 1M 3M", "-c", "write -P 9 50M 1M", str(path))
 
 
 @pytest.mark.real
@@ -48,18 +49,18 @@ def make_source(path: Path, format: str, *options: str) -> None:
         ("zstd", "qcow2", ("-o", "compression_type=zstd")),
     ],
 )
-def test_the_content_is_that_of_the_source(tmp_path: Path, disks: QcowDisks, kind: str, format: str, options: tuple[str, ...]) -> None:
+def test_the_content_is_that_of_the_source(tmp_path: Path, disks: VersionStore, kind: str, format: str, options: tuple[str, ...]) -> None:
     source = tmp_path / "source"
     make_source(source, format, *options)
     if kind in ("compressed", "zstd"):
-        run("qemu-img", "convert", "-c", "-f", "qcow2", "-O", "qcow2", *options, str(source), str(tmp_path / "packed"))
+        program("qemu-img", "convert", "-c", "-f", "qcow2", "-O", "qcow2", *options, str(source), str(tmp_path / "packed"))
         source = tmp_path / "packed"
     before = source.read_bytes()
     stored = disks.import_version(source, format=format, image="tiny", number=1)
     made = tmp_path / "images" / stored.file
-    assert "identical" in run("qemu-img", "compare", "-f", format, "-F", "qcow2", str(source), str(made))
+    assert "identical" in program("qemu-img", "compare", "-f", format, "-F", "qcow2", str(source), str(made))
     assert source.read_bytes() == before
-    assert stored.sha256 == run("sha256sum", str(made)).split()[0]
+    assert stored.sha256 == program("sha256sum", str(made)).split()[0]
     entry = manifest.parse((made.parent / manifest.FILE_NAME).read_bytes())
     assert (entry.sha256, entry.image, entry.number) == (stored.sha256, "tiny", 1)
     assert sorted(path.name for path in (tmp_path / "images" / ".stage").iterdir()) == ["entrance.lock"]
@@ -68,10 +69,10 @@ def test_the_content_is_that_of_the_source(tmp_path: Path, disks: QcowDisks, kin
 KILLED_AT = """
 import os, signal, sys
 from pathlib import Path
-from labvirt.disks.driver import QcowDisks
+from labvirt.disks.store import VersionStore
 
 point, folder = int(sys.argv[1]), Path(sys.argv[2])
-disks = QcowDisks(folder / "images", folder / "runs")
+disks = VersionStore(folder / "images", drafts=folder / "drafts", runs=folder / "runs", kept=folder / "kept")
 seen = 0
 
 def count(event, arguments):
@@ -108,12 +109,12 @@ def test_killed_at_any_point_leaves_a_whole_version_or_none(tmp_path: Path) -> N
         outcomes["whole" if made else "none"] += 1
         for version in made:
             entry = manifest.parse((version / manifest.FILE_NAME).read_bytes())
-            assert run("sha256sum", str(version / "disk.qcow2")).split()[0] == entry.sha256
+            assert program("sha256sum", str(version / "disk.qcow2")).split()[0] == entry.sha256
             assert (version / "disk.qcow2").stat().st_mode & 0o777 == 0o444
         # The next one goes through and clears away what was left.
-        disks = QcowDisks(images, folder / "runs")
+        disks = store_in(folder)
         stored = disks.import_version(folder / "source", format="qcow2", image="tiny", number=1)
-        assert disks.check_version(version_of(stored)) is None
+        assert disks.check(version_of(stored)) is None
         assert [path.name for path in (images / ".stage").iterdir()] == ["entrance.lock"]
         assert len(list(images.glob("tiny/*"))) == 1
         if done.returncode == 0:
@@ -139,7 +140,7 @@ def test_a_stage_that_is_in_use_is_not_cleaned(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_a_version_that_is_in_the_way_and_damaged_is_not_taken(tmp_path: Path, disks: QcowDisks) -> None:
+def test_a_version_that_is_in_the_way_and_damaged_is_not_taken(tmp_path: Path, disks: VersionStore) -> None:
     make_source(tmp_path / "source", "qcow2")
     stored = disks.import_version(tmp_path / "source", format="qcow2", image="tiny", number=1)
     file = tmp_path / "images" / stored.file
@@ -156,18 +157,18 @@ def test_a_version_that_is_in_the_way_and_damaged_is_not_taken(tmp_path: Path, d
 
 @pytest.mark.real
 @pytest.mark.parametrize("damage", ["gone", "empty", "text", "list", "of-another"])
-def test_a_manifest_that_is_not_the_files_is_noticed(tmp_path: Path, disks: QcowDisks, damage: str) -> None:
+def test_a_manifest_that_is_not_the_files_is_noticed(tmp_path: Path, disks: VersionStore, damage: str) -> None:
     make_source(tmp_path / "source", "qcow2")
     stored = disks.import_version(tmp_path / "source", format="qcow2", image="tiny", number=1)
     version = version_of(stored)
-    assert disks.check_version(version) is None
+    assert disks.check(version) is None
     file = (tmp_path / "images" / stored.file).parent / manifest.FILE_NAME
     text = file.read_text()
     file.unlink()
     if damage != "gone":
         other = text.replace(stored.sha256, "0" * 64)
         file.write_text({"empty": "", "text": "hello", "list": "[[" * 100000, "of-another": other}[damage])
-    finding = disks.check_version(version)
+    finding = disks.check(version)
     assert finding is not None
     assert finding.code == ("image-unreadable" if damage == "gone" else "image-manifest")
     assert "tiny v1" in finding.sentence
@@ -177,21 +178,27 @@ def test_a_manifest_is_read_back_and_nothing_else_is() -> None:
     entry = Manifest(image="tiny", number=1, format="qcow2", size_bytes=5, virtual_bytes=512, sha256="a" * 64, head_sha256="b" * 64)
     text = manifest.render(entry)
     assert manifest.parse(text) == entry
-    for wrong in ("", "{}", "null", "[]", text.replace('"schema": 1', '"schema": 2'), text.replace("512", '"512"'), text[:-3]):
+    for wrong in ("", "{}", "null", "[]", text.replace('"schema": 2', '"schema": 3'), text.replace("512", '"512"'), text[:-3]):
         with pytest.raises(ImageDamaged):
             manifest.parse(wrong)
     assert set(asdict(entry)) < set(json.loads(text))
+    old = {"schema": 1, **{name: value for name, value in asdict(entry).items() if name not in ("backing", "companions", "origin")}}
+    assert manifest.parse(json.dumps(old)) == entry
+    layer = replace(entry, backing="../v1-0123456789ab/disk.qcow2", companions={"uefi-vars.fd": "c" * 64})
+    assert manifest.parse(manifest.render(layer)) == layer
+    for wrong in ({"backing": 5}, {"companions": {"uefi-vars.fd": "short"}}, {"companions": ["uefi-vars.fd"]}, {"more": 1}):
+        with pytest.raises(ImageDamaged):
+            manifest.parse(json.dumps({**json.loads(text), **wrong}))
 
 
 ON_A_FULL_DISK = """
 import json, sys
 from pathlib import Path
-from labvirt.disks.driver import QcowDisks
-from labvirt.domain.guest import RunId
+from labvirt.disks.store import VersionStore
 from labvirt.errors import Exhausted
 
 place, source = Path(sys.argv[1]), Path(sys.argv[2])
-disks = QcowDisks(place / "images", place / "runs")
+disks = VersionStore(place / "images", drafts=place / "drafts", runs=place / "runs", kept=place / "kept")
 def left():
     return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file() and not path.name.endswith(".lock"))
 try:
@@ -220,38 +227,6 @@ def test_a_full_disk_is_said_and_nothing_is_left(tmp_path: Path) -> None:
     assert len(seen[200][1]) == 2
 
 
-RUNS_ON_A_FULL_DISK = """
-import json, sys
-from pathlib import Path, PurePosixPath
-from labvirt.disks.runs import Base, RunFolders
-from labvirt.domain.guest import RunId
-from labvirt.errors import Exhausted
-
-place = Path(sys.argv[1])
-runs = RunFolders(place / "runs")
-base = Base(place=0, path=Path("/images/disk.qcow2"), format="qcow2", virtual_bytes=1 << 30)
-made, said = 0, ""
-for number in range(1, 1000):
-    try:
-        runs.create(RunId("lab-a-01", number), [base, Base(place=1, path=base.path, format="qcow2", virtual_bytes=1 << 30)], uid=None)
-        made += 1
-    except Exhausted as error:
-        said = error.resource
-        break
-folders = [len(list(path.iterdir())) for path in (place / "runs").iterdir()]
-print(json.dumps([said, made, made == len(folders), set(folders) == {2}]))
-"""
-
-
-@pytest.mark.real
-def test_no_room_for_an_overlay_is_said_and_its_folder_is_gone(tmp_path: Path) -> None:
-    said, made, all_kept, all_whole = on_small_disk(tmp_path, "256k", RUNS_ON_A_FULL_DISK)
-    assert said == "disk"
-    assert made > 2
-    assert all_kept
-    assert all_whole
-
-
 def on_small_disk(tmp_path: Path, size: str, script: str, *arguments: str) -> list[object]:
     """Runs the script with a tmpfs of `size` in a mount namespace that ends with it."""
     place = tmp_path / "small"
@@ -265,12 +240,12 @@ def on_small_disk(tmp_path: Path, size: str, script: str, *arguments: str) -> li
 
 
 @pytest.mark.real
-def test_a_disk_of_much_promise_and_little_content_costs_little(tmp_path: Path, disks: QcowDisks) -> None:
+def test_a_disk_of_much_promise_and_little_content_costs_little(tmp_path: Path, disks: VersionStore) -> None:
     source = tmp_path / "sparse.qcow2"
-    run("qemu-img", "create", "-q", "-f", "qcow2", str(source), "3T")
+    program("qemu-img", "create", "-q", "-f", "qcow2", str(source), "3T")
     stored = disks.import_version(source, format="qcow2", image="tiny", number=1)
     assert stored.size_bytes < 8 * MIB
-    run("qemu-img", "create", "-q", "-f", "qcow2", str(source), "5T")
+    program("qemu-img", "create", "-q", "-f", "qcow2", str(source), "5T")
     with pytest.raises(ImageDamaged, match="5120 GiB"):
         disks.import_version(source, format="qcow2", image="tiny", number=2)
 
@@ -280,15 +255,12 @@ def test_qemu_img_has_bounds(tmp_path: Path) -> None:
     source, out = tmp_path / "source.raw", tmp_path / "out"
     source.write_bytes(os.urandom(4 * MIB))
     out.mkdir()
-    convert(source, out / "good", source_format="raw", name="disk", bounds=Bounds())
+    chain = (DiskLayer(path=source, format="raw"),)
+    convert(chain, out / "good", name="disk", bounds=Bounds())
     with pytest.raises(Exhausted):
-        convert(source, out / "big", source_format="raw", name="disk", bounds=Bounds(file_bytes=MIB))
+        convert(chain, out / "big", name="disk", bounds=Bounds(file_bytes=MIB))
     with pytest.raises(LabVirtError):
-        convert(source, out / "poor", source_format="raw", name="disk", bounds=Bounds(address_bytes=8 * MIB))
+        convert(chain, out / "poor", name="disk", bounds=Bounds(address_bytes=8 * MIB))
     with pytest.raises(DriverTimeout):
-        convert(source, out / "late", source_format="raw", name="disk", bounds=Bounds(seconds=0))
+        convert(chain, out / "late", name="disk", bounds=Bounds(seconds=0))
     assert [path.name for path in out.iterdir()] == ["good"]
-
-
-def run(*argv: str) -> str:
-    return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=60).stdout

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labvirt.domain import actions as act
-from labvirt.domain.addresses import AddressPlan
+from labvirt.domain.addresses import LAST_SEAT, AddressPlan
 from labvirt.domain.guest import Guest, GuestState, RunId, StopHow, Wish
 from labvirt.domain.lab import Lab, OnLeave
+from labvirt.domain.living import BUTTON_PRESSES, CONFIRM_SECONDS, RESUMES
 from labvirt.domain.observed import Memory, Observation, ObservedPorts, ObservedRun, RunState
-from labvirt.domain.plan import BUTTON_PRESSES, CONFIRM_SECONDS, RESUMES, Limits, Plan, plan
+from labvirt.domain.plan import Limits, Plan, plan
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 LAB = Lab(name="lab", block=0, network=AddressPlan(IPv4Network("10.77.0.0/24")), max_instances=60)
@@ -63,7 +64,7 @@ def codes(planned: Plan) -> set[str]:
 
 
 def takes_away(planned: Plan) -> list[act.Action]:
-    return [action for action in planned.actions if isinstance(action, act.Stop | act.RemoveRun | act.Unplug)]
+    return [action for action in planned.actions if isinstance(action, act.Stop | act.RemoveRun | act.KeepRun | act.Unplug)]
 
 
 # --- missing evidence
@@ -328,6 +329,9 @@ def test_taps_go_when_their_guest_is_off_and_filters_come_back() -> None:
 def test_the_tap_of_a_living_guest_without_a_row_is_not_called_a_stray() -> None:
     ports = ObservedPorts(taps=frozenset({LAB.plan.tap(7)}), filtered=frozenset())
     assert codes(look([running()], [RunId("lab-01", 1), RunId("lab-07", 1)], ports=ports)) == {"run-without-row", "port-missing"}
+    special = ObservedPorts(taps=frozenset({LAB.plan.tap(LAST_SEAT + 1)}), filtered=frozenset())
+    assert "tap-without-guest" not in codes(look([running()], [RunId("lab-01", 1), RunId("lab-s01", 1)], ports=special))
+    assert "tap-without-guest" in codes(look([running()], [RunId("lab-01", 1), RunId("lab-s02", 1)], ports=special))
 
 
 # --- random worlds
@@ -361,7 +365,7 @@ class World:
         return planned
 
     def do(self, action: act.Action, seen: Observation) -> None:
-        if isinstance(action, act.Quarantine | act.Resume | act.Replug | act.Unplug | act.RemoveRun):
+        if isinstance(action, act.Quarantine | act.Resume | act.Replug | act.Unplug | act.RemoveRun | act.KeepRun | act.Pause):
             return
         row = self.rows[action.guest]
         if row.generation != action.generation:

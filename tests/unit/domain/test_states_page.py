@@ -20,7 +20,7 @@ WORDS = {
     "starting": "It is being made; the reason says which step, or what it waits for.",
     "running": "It runs and is ready.",
     "connected": "It runs, and a viewer is seen (display event or flow table).",
-    "paused": "QEMU stopped it because the disk is full; it goes on by itself when there is room again.",
+    "paused": "The host's disk is full (it goes on by itself when there is room again), or it has written as much as it may.",
     "silent": "Its process lives and does not answer. Nothing is done to it without a person's word.",
     "stopping": "It was told to stop; the reason says how.",
     "stopped": "It is off. Its terminal's next question wants it again.",
@@ -49,9 +49,13 @@ RULES = """\
 | a run lives that is newer than the row, not wanted; or without a row | left running, reported |
 | the process is gone, nobody wished it | started again after 10, 20, 40 s; `failed` after the fourth time in a row |
 | the guest switched itself off | `stopped`, until its terminal asks again |
-| the viewer has been away for the lab's grace time | kept, replaced by a fresh run, or stopped: the lab's policy |
+| the viewer has been away for the lab's grace time | kept, replaced by a fresh run, or stopped: the lab's policy (seats only) |
+| the time has come that was told to whoever sits there | stopped, or replaced by a fresh run; many at once if many were told |
+| a seat runs for longer than its profile's `restart_days`, nobody looks | replaced by a fresh run, three at a time |
 | paused (disk full) and there is room again | resumed, at most five times in a row |
-| a folder or TAP whose row proves that it is over | removed |
+| paused because it has written as much as its profile allows | left so and said, until somebody gives it a fresh run |
+| a folder or TAP whose row proves that it is over | removed; what a seat or a rescued seat had written is kept for `rescue_hours` |
+| the disk is low | what was kept goes, the oldest first |
 | a folder or TAP that nobody can account for | left, reported |
 | the database or the hypervisor cannot be read | nothing |
 

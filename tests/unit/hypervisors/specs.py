@@ -54,6 +54,10 @@ SPECS = {
         port=NetworkPort(tap=InterfaceName("lvt001007"), mac=MacAddress(0x024C56001007), model=Nic.E1000),
         spice=None,
         video=Video.VIRTIO,
+        overlay_cap_bytes=8 << 30,
+        hyperv=True,
+        tpm=True,
+        extra=("rtc=driftfix=slew", "global=kvm-pit.lost_tick_policy=discard"),
     ),
     "old": replace(
         DESKTOP,
@@ -82,5 +86,8 @@ SPECS = {
         sound=Sound.NONE,
         video=Video.STD,
         uid=None,
+        hyperv=True,
+        tpm=True,
+        extra=("cpu=qemu64,+ssse3", "device=usb-kbd,port=2"),
     ),
 }

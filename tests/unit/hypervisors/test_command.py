@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from labvirt.hypervisors.qemu import command, sandbox
+from labvirt.hypervisors.qemu import command, sandbox, tpm
 from tests.unit.hypervisors.specs import DESKTOP, SPECS
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -36,6 +36,7 @@ def test_the_command_line_is_the_golden_one(name: str) -> None:
 @pytest.mark.parametrize("root", [True, False], ids=["root", "user"])
 def test_the_sandbox_is_the_golden_one(root: bool) -> None:
     _compare(f"sandbox-{'root' if root else 'user'}", sandbox.prefix(SPECS["windows"], root=root, kvm=True, kvm_group=104))
+    _compare(f"tpm-{'root' if root else 'user'}", tpm.command_line(SPECS["windows"], root=root))
     _compare(f"sandbox-spice-{'root' if root else 'user'}", sandbox.prefix(DESKTOP, root=root, kvm=False))
 
 

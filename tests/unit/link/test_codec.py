@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import inspect
 import typing
+from dataclasses import replace
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
@@ -16,7 +17,7 @@ from labvirt import errors
 from labvirt.contracts.engine import Change, DisplayTicket, EngineLink, EngineStatus, Presence
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.findings import Finding, Severity
-from labvirt.domain.guest import Guest, GuestState, RunId, StopHow, Wish
+from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, StopHow, Wish
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.lease import Lease
 from labvirt.errors import InvalidInput, LabVirtError
@@ -38,6 +39,16 @@ GUEST = Guest(
     stop_how=StopHow.KILL,
     asked_at=T0,
 )
+SESSION = replace(
+    GUEST,
+    purpose=Purpose.ADMIN,
+    source="tiny.d5",
+    cdrom="/srv/ü b.iso",
+    boot_cdrom=True,
+    due=Due.FRESH,
+    due_at=T0,
+    notice='tiny is being "updated"',
+)
 VALUES = [
     (
         EngineStatus,
@@ -54,6 +65,8 @@ VALUES = [
         ),
     ),
     (Change, Change(guest=GUEST, presence=Presence(guest="lab-07", display=True, flow=False, peer="10.0.0.1", since=T0))),
+    (Guest, SESSION),
+    (Guest, replace(SESSION, purpose=Purpose.RESCUE, source="lab-07.g2", cdrom="", boot_cdrom=False, due=None, due_at=None, notice="")),
     (DisplayTicket, DisplayTicket(guest="a", address=IPv4Address("10.0.0.1"), port=20001, secret="s", expires_seconds=30)),
     (
         tuple[Lease, ...],
@@ -112,6 +125,8 @@ def test_an_error_of_a_newer_engine_keeps_its_words() -> None:
         (IPv4Address, "10.0.0.999"),
         (IPv4Address, 5),
         (GuestState, "dancing"),
+        (Purpose, "fun"),
+        (Due | None, "later"),
         (datetime, "yesterday"),
         (bytes, "!!"),
         (RunId, {"guest": "../x", "generation": 1}),

@@ -56,7 +56,8 @@ def test_explain_names_rule_profile_disks_and_command_line(site: Site) -> None:
     assert [(verdict.profile, verdict.taken) for verdict in told.verdicts] == [("desk", True), ("other", False)]
     assert told.profile is not None
     assert told.profile.name == "desk"
-    assert [(disk.now, disk.next and disk.next.version) for disk in told.disks] == [(None, 1)]
+    assert [(disk.now and disk.now.version, disk.next and disk.next.version) for disk in told.disks] == [(1, 1)]
+    assert told.versions == "tiny v1"
     assert str(told.identity.mac) == "02:4c:56:00:00:01"
     assert told.host is not None
     assert told.host.name == "here"

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from labvirt.domain.addresses import MacAddress
-from labvirt.domain.guest import GuestState, StopHow, Wish
-from labvirt.errors import Conflict, EngineAway, GuestNotReady, NotFound
-from labvirt.usecases import asking, labs, power, profiles, terminals
+from labvirt.domain.guest import GuestState, Purpose, StopHow, Wish
+from labvirt.domain.image import DiskChoice
+from labvirt.errors import Conflict, EngineAway, GuestNotReady, InvalidInput, NotFound
+from labvirt.usecases import asking, labs, power, profiles, specials, terminals
 from tests.unit.usecases.conftest import Site
 
 
@@ -94,3 +97,38 @@ def test_a_persons_start_forgets_the_failures_and_a_terminals_question_does_not(
     assert power.start(site.ports, "pc-01").failures == 0
     site.move(GuestState.RUNNING, failures=2)
     assert power.start(site.ports, "pc-01").failures == 2  # nothing happens to one that lives
+
+
+def test_a_disc_is_in_the_drive_until_the_next_fresh_run(site: Site, tmp_path: Path) -> None:
+    disc = tmp_path / "debian.iso"
+    disc.write_bytes(b"disc")
+    guest = power.run_with_cdrom(site.ports, "pc-01", disc, boot=True)
+    assert (guest.cdrom, guest.boot_cdrom, guest.state) == (str(disc), True, GuestState.WANTED)
+    living = site.move(GuestState.RUNNING)
+    assert power.start(site.ports, "pc-01") == living
+    after = power.run_with_cdrom(site.ports, "lab-a-01", str(disc))
+    assert (after.generation, after.boot_cdrom) == (living.generation + 1, False)
+    fresh = power.fresh(site.ports, "pc-01")
+    assert (fresh.cdrom, fresh.boot_cdrom) == ("", False)
+    for wrong in (tmp_path, tmp_path / "absent.iso", tmp_path / "a\nb"):
+        with pytest.raises(InvalidInput, match="cdrom"):
+            power.run_with_cdrom(site.ports, "pc-01", wrong)
+
+
+def test_special_guests_are_stopped_and_reset_by_name_and_not_started(site: Site) -> None:
+    with site.ports.database.write() as work:
+        specials.take(
+            site.ports, work, "lab-a", purpose=Purpose.CANARY, profile="desk", disks=(DiskChoice(place=0, image="tiny", version=1),)
+        )
+        work.commit()
+    name = "lab-a-s01"
+    site.move(GuestState.RUNNING, name=name)
+    power.start(site.ports, "pc-01")
+    assert power.one(site.ports, name).purpose is Purpose.CANARY
+    power.reset(site.ports, name)
+    assert ("reset", name) in site.engine.asked
+    for verb in (power.start, power.fresh):
+        with pytest.raises(InvalidInput, match="special guest"):
+            verb(site.ports, name)
+    assert [guest.name for guest in power.stop_lab(site.ports, "lab-a")] == ["lab-a-01"]
+    assert power.stop(site.ports, name, StopHow.KILL).wish is Wish.STOPPED

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import pytest
 
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.guest import GuestState
 from labvirt.domain.profile import Bus, Profile, Slot, SlotKind
-from labvirt.errors import AlreadyExists, Conflict, DiskError, Exhausted, InUse, InvalidInput, NotAllowed, NotFound
-from labvirt.usecases import asking, classes, enrol, hosts, images, labs, power, profiles, setup, terminals
+from labvirt.errors import AlreadyExists, Conflict, Exhausted, InUse, InvalidInput, NotAllowed, NotFound
+from labvirt.usecases import asking, classes, enrol, hosts, labs, power, profiles, setup, terminals
 from tests.unit.usecases.conftest import MAC, OWN, Site
 
 OTHER = MacAddress.parse("52:54:00:00:00:02")
@@ -217,31 +216,6 @@ def test_profiles_are_cloned_inactive_and_go_when_nobody_runs_them(site: Site) -
     terminals.remove(ports, "pc-01")
     with pytest.raises(InUse, match="desk-2"):
         labs.remove(ports, "lab-a")
-
-
-def test_versions_are_numbered_published_and_never_twice(site: Site, tmp_path: Path) -> None:
-    ports, source = site.ports, tmp_path / "next.qcow2"
-    source.write_bytes(b"next")
-    draft = images.add(ports, "tiny", source, format="qcow2", publish=False)
-    assert draft.number == 2
-    assert images.one(ports, "tiny").image.published == 1
-    images.publish(ports, "tiny", 2)
-    images.publish(ports, "tiny", 1)
-    assert images.one(ports, "tiny").image.published == 1
-    with pytest.raises(NotFound, match="tiny:9"):
-        images.publish(ports, "tiny", 9)
-    site.disks.fails = True
-    with pytest.raises(DiskError):
-        images.add(ports, "tiny", source, format="qcow2")
-    site.disks.fails = False
-    assert images.add(ports, "tiny", source, format="raw").number == 4
-    assert [v.number for v in images.one(ports, "tiny").versions] == [1, 2, 4]
-    for wrong in ({"format": "vmdk"}, {"source": tmp_path / "absent"}, {"name": "../x"}):
-        with pytest.raises(InvalidInput):
-            images.add(ports, **{"name": "tiny", "source": source, "format": "qcow2", **wrong})  # type: ignore[arg-type]
-    assert images.check(ports) == ()
-    site.disks.bad.add("tiny v2")
-    assert [finding.code for finding in images.check(ports, "tiny")] == ["image-damaged"]
 
 
 def test_hosts_have_bounds(site: Site) -> None:

@@ -63,6 +63,8 @@ DESKTOP = replace(
     spice=SpiceDisplay(address=IPv4Address("10.77.0.1"), tls_port=20007, tls=FOLDER / "tls"),
     video=Video.QXL,
     sound=Sound.HDA,
+    overlay_cap_bytes=4 << 30,
+    hyperv=True,
 )
 OLD = replace(
     SMALL,
@@ -76,6 +78,7 @@ OLD = replace(
     sound=Sound.AC97,
     boot_cdrom=True,
     uid=None,
+    extra=("cpu=qemu64,+ssse3", "device=usb-kbd,port=2", "rtc=driftfix=slew", "global=PIIX4_PM.disable_s3=0"),
 )
 SPECS = {"small": SMALL, "desktop": DESKTOP, "old": OLD}
 
@@ -169,7 +172,7 @@ def test_a_hostile_path_stays_a_path(judge: libvirt.virConnect, name: str) -> No
     root = parsed(text)
     assert [source.get("file") for source in root.iter("source") if source.get("file")] == [str(layer.path), str(BASE.path)]
     arguments = [element.get("value") or "" for element in root.iter("{http://libvirt.org/schemas/domain/qemu/1.0}arg")]
-    assert [word for word in arguments if word.startswith("-")] == ["-spice", "-chardev", "-audiodev", *["-device"] * 4]
+    assert [word for word in arguments if word.startswith("-")] == ["-spice", "-chardev", "-device", "-audiodev", "-device", "-device"]
     options = dict(pair.split("=", 1) for pair in arguments[1].replace(",,", "\0").split(","))
     assert options["x509-dir"].replace("\0", ",") == str(folder / "tls")
     assert (options["addr"], options["disable-ticketing"]) == ("10.77.0.1", "off")

@@ -12,10 +12,23 @@ first_line /run/lease; ADDRESS=$LINE
 first_line /sys/class/dmi/id/product_serial; SERIAL=$LINE
 first_line /sys/class/dmi/id/product_uuid; UUID=$LINE
 
+# What was kept last: KEPT is its name and text; KEPT_JSON is all of it, in the order in which it was kept.
+kept_facts() {
+    KEPT= KEPT_JSON=
+    [ -r /run/kept ] || return 0
+    while read -r name text; do
+        KEPT="$name: $text" KEPT_JSON="$KEPT_JSON,\"$name\":\"$text\""
+    done < /run/kept
+    KEPT_JSON=${KEPT_JSON#,}
+}
+
 facts_json() {
+    kept_facts
+    disk=false
+    [ -e /run/kept ] && disk=true
     read -r uptime _ < /proc/uptime
     first_line /proc/sys/kernel/random/boot_id
-    printf '{"name":"%s","mac":"%s","address":"%s","serial":"%s","uuid":"%s","uptime":%s,"boot_id":"%s","random":"%s"}\n' \
+    printf '{"name":"%s","mac":"%s","address":"%s","serial":"%s","uuid":"%s","uptime":%s,"boot_id":"%s","random":"%s","disk":%s,"kept":{%s}}\n' \
         "$NAME" "$MAC" "$ADDRESS" "$SERIAL" "$UUID" "$uptime" "$LINE" \
-        "$(hexdump -n 16 -e '16/1 "%02x"' /dev/urandom)"
+        "$(hexdump -n 16 -e '16/1 "%02x"' /dev/urandom)" "$disk" "$KEPT_JSON"
 }

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""Works that nobody asks for, by the clock: garbage collection (which asks for scrubbing and flattening when they are due), and looking
+after admin sessions. Long ones become jobs; nothing long is done here.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime, timedelta
+
+from labvirt.domain.findings import Finding
+from labvirt.errors import LabVirtError
+from labvirt.usecases import garbage, sessions
+from labvirt.usecases.ports import Ports
+
+log = logging.getLogger(__name__)
+
+GARBAGE_EVERY = timedelta(hours=1)
+BY = "labvirt"
+"""Who asks for what nobody asks for."""
+_COLLECTED = "garbage-asked-at"
+
+
+class Chores:
+    """One thread. A chore that fails is tried again the next time."""
+
+    def __init__(self, ports: Ports, every_seconds: float) -> None:
+        self._ports = ports
+        self._every = every_seconds
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._reminders: tuple[Finding, ...] = ()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+        self._thread.start()
+
+    def close(self, seconds: float) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Admin sessions in which nothing has happened for long."""
+        return self._reminders
+
+    def do(self) -> None:
+        """Everything that is due now. Raises LabVirtError."""
+        now = self._ports.clock.now()
+        sessions.mend(self._ports)
+        self._reminders = sessions.remind(self._ports, now)
+        if self._garbage_is_due(now):
+            garbage.collect(self._ports, by=BY)
+
+    def _garbage_is_due(self, now: datetime) -> bool:
+        """Says so once an hour; a clock that was put back does not make it wait."""
+        with self._ports.database.read() as work:
+            told = work.facts.get(_COLLECTED)
+        last = datetime.fromisoformat(told) if told else None
+        if last is not None and last <= now < last + GARBAGE_EVERY:
+            return False
+        with self._ports.database.write() as work:
+            work.facts.put(_COLLECTED, now.isoformat())
+            work.commit()
+        return True
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self.do()
+            except LabVirtError as error:
+                log.warning("a chore could not be done: %s", error)
+            except Exception:  # a mistake in one chore must not end all of them
+                log.exception("a chore met a mistake of the program")
+            self._over.wait(self._every)
