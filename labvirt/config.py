@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     ticket_seconds: int = Field(30, ge=5, le=60, description="Life of a display secret.")
     reconcile_seconds: float = Field(5.0, gt=0, le=60, description="The slow loop: how often reality is compared without being asked.")
     start_timeout_seconds: int = Field(120, ge=5, description="A guest that is not ready by then has failed.")
-    jobs_at_once: int = Field(2, ge=1, le=16, description="Long works (imports, publishes) done at the same time; others wait in order.")
+    jobs_at_once: int = Field(4, ge=1, le=16, description="Long works (imports, publishes) done at the same time; others wait in order.")
     canary_seconds: int = Field(180, ge=10, description="A canary that has not got its lease and its port by then is red.")
     layers: int = Field(4, ge=1, le=8, description="Files a version may stand on; a deeper one is flattened in the background.")
     bin_days: float = Field(7, ge=0, description="Deleted images, versions and drafts stay in the recycle bin for so long.")

@@ -38,6 +38,7 @@ def demo(wish: DemoWish) -> int:
 def doctor(state: Path) -> tuple[Finding, ...]:
     """Findings about this host and state folder; changes nothing."""
     from labvirt.doctor.checks import run
+    from labvirt.doctor.storage import DiskFolders
 
     settings, paths = settings_of(state), paths_of(state)
 
@@ -52,6 +53,9 @@ def doctor(state: Path) -> tuple[Finding, ...]:
     return run(
         hypervisor=settings.hypervisor,
         state=state,
+        folders=DiskFolders(
+            images=paths.images, drafts=paths.drafts, runs=paths.runs, kept=paths.kept, budget_mib=settings.rescue_budget_mib
+        ),
         machine=LocalMachine(paths.runs),
         driver=driver,
         database=lambda: open_database(state),

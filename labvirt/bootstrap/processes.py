@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+DATABASE_BYTES = 8 << 20
+"""SQLite's log has 4 MiB before it is begun anew (PRAGMA wal_autocheckpoint), or more while somebody reads."""
+
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -88,6 +91,18 @@ def _shown(each: socket.socket) -> str:
     return f"unix:{name}" if isinstance(name, str) else f"http://{name[0]}:{name[1]}/"
 
 
+def keep_room(database: Path) -> None:
+    """As long as the engine runs, the database can be written on a disk that guests have filled: what makes room needs rows itself. Its log
+    (sqlite.org/wal.html: begun anew from its start, and not shortened) has the space."""
+    from labvirt.system.reserve import keep_for
+
+    try:
+        if not keep_for(database.with_name(f"{database.name}-wal"), DATABASE_BYTES, leaving=DATABASE_BYTES):
+            log.warning("no space is kept for the database: the disk of %s is full", database.parent)
+    except OSError as error:
+        log.warning("no space is kept for the database: %s", error)
+
+
 def engine(state: Path) -> int:
     """The engine runs until SIGTERM; guests live on. Raises HostNotReady, DatabaseError, Conflict (another engine
     works here).
@@ -105,6 +120,7 @@ def engine(state: Path) -> int:
         database = open_database(state)
         with database.read() as work:
             hosts = work.hosts.list()
+        keep_room(paths.database)
         make_folders(paths)
         drivers, storage = drivers_of(settings, paths, database), storage_of(settings, paths)
         world = World(

@@ -154,7 +154,7 @@ def start_session(
 
 
 def _published(job: Job) -> list[str]:
-    image, number = job.result.get("image", ""), job.result.get("version", "")
+    image, number = job.result.get("image", ""), job.result.get("number", "")
     return [f"{image} v{number} is published. Seats take it at their next start.", f"Undo: labvirt version rollback {image}"]
 
 

@@ -85,9 +85,11 @@ def _left(session: Session, job: Job, *, here: bool) -> None:
 
 
 class _Doer:
-    """Does the job in a thread of this process while no engine answers; also when the engine goes away in the middle."""
+    """Does the job in a thread of this process while no engine answers; also when the engine goes away in the middle, unless it comes
+    back soon: most jobs need one for something, and `labvirt serve` starts a fallen engine again."""
 
     LOOK_SECONDS = 1.0
+    BACK_SECONDS = 20.0
 
     def __init__(self, ports: Ports, number: int) -> None:
         self._ports = ports
@@ -113,9 +115,12 @@ class _Doer:
             raise self._problem
 
     def _go(self) -> None:
+        clock, seen = self._ports.clock, float("-inf")
         try:
             while not self._leave.is_set():
-                if self._engine_is_away():
+                if not self._engine_is_away():
+                    seen = clock.monotonic()
+                elif clock.monotonic() - seen >= self.BACK_SECONDS:
                     self.is_busy = True
                     done = jobs.run(self._ports, self._number, stopping=self._leave.is_set)
                     self.is_busy = False

@@ -154,7 +154,7 @@ def rollback_version(session: Session, /, image: str) -> None:
 
 
 def _tried(job: Job) -> list[str]:
-    image, number = job.result.get("image", ""), job.result.get("version", "")
+    image, number = job.result.get("image", ""), job.result.get("number", "")
     if job.result.get("green") == "no":
         return [f"The canary of {job.subject} is red: {job.result.get('why', '')}.", f"See it: labvirt version show {image} {number}"]
     return [f"The canary of {job.subject} is green.", f"Publish it: labvirt version publish {image} {number}"]

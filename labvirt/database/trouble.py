@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from sqlalchemy import exc
 from labvirt.errors import DatabaseError, LabVirtError
 
 BUSY_SECONDS = 5.0
+
+NEEDED_BYTES = 64 << 10
 
 
 @contextmanager
@@ -31,16 +34,29 @@ def explained(path: Path, error: Exception) -> DatabaseError:
     text = str(getattr(error, "orig", None) or error).lower()
     if "locked" in text or "busy" in text or isinstance(error, exc.TimeoutError):
         return busy(path)
+    if "full" in text or (("disk i/o" in text or "unable to open" in text) and _is_full(path.parent)):
+        return lasting(
+            "There is no room on the disk for the database.",
+            hint=f"Make room on the disk of {path.parent}, then try again: labvirt image gc while labvirt serve runs, "
+            f"or remove what is not needed (df -h and df -i show what is full).",
+        )
     if "malformed" in text or "not a database" in text or "disk i/o" in text or "corrupt" in text:
         return damaged(path, text)
-    if "full" in text:
-        return lasting("There is no room on the disk for the database.", hint=f"Make room on the disk of {path.parent}.")
     if "readonly" in text or "read-only" in text or "unable to open" in text or "permission" in text:
         return lasting(
             f"The database {path} cannot be opened for writing.",
             hint=f"Run this as the owner of {path.parent} (ls -ld {path.parent}).",
         )
     return lasting(f"The database refused: {text}.", hint=f"Run: labvirt doctor --state {path.parent}")
+
+
+def _is_full(folder: Path) -> bool:
+    """Where its files beside the database cannot be made, SQLite only says that there was an error (SQLITE_IOERR_SHMSIZE: it needs 32 KiB)."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < NEEDED_BYTES or (found.f_files > 0 and found.f_favail == 0)
 
 
 def busy(path: Path) -> DatabaseError:

@@ -28,8 +28,8 @@ def need(folder: Path, amount: int, name: str) -> None:
     if amount > left:
         raise Exhausted(
             "disk",
-            f"There is no space for {name}: it needs {-(-amount >> 20)} MiB, and {max(0, left) >> 20} MiB are free.",
-            hint="Remove what is not needed (df -h shows what is full), or: labvirt image gc",
+            f"There is no space for {name}: it needs about {-(-amount >> 20)} MiB, and {max(0, left) >> 20} MiB are free.",
+            hint="Make room, then try again: labvirt image gc, or remove what is not needed (df -h shows what is full).",
         )
 
 
@@ -43,12 +43,17 @@ def copy(source: int, target: Path, *, name: str, progress: Progress = silent, s
         if share and clone(source, output):
             progress(found.st_size, found.st_size)
             return True
-        need(target.parent, min(found.st_blocks * 512, found.st_size), name)
+        need(target.parent, data_bytes(found), name)
         _copy_data(source, output, found.st_size, target.parent, name, progress)
         os.ftruncate(output, found.st_size)
         return False
     finally:
         os.close(output)
+
+
+def data_bytes(found: os.stat_result) -> int:
+    """Bytes that a copy of this file occupies at most: holes are left out."""
+    return min(found.st_blocks * 512, found.st_size)
 
 
 def _copy_data(source: int, output: int, size: int, folder: Path, name: str, progress: Progress) -> None:

@@ -9,20 +9,20 @@ from contextlib import contextmanager
 
 from labvirt.errors import DiskError, Exhausted, LabVirtError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def disk_full(subject: str) -> Exhausted:
     return Exhausted(
         "disk",
         f"There is no space left for {subject}.",
-        hint="Remove what is not needed (df -h and df -i show what is full), then try again.",
+        hint="Make room, then try again: labvirt image gc, or remove what is not needed (df -h and df -i show what is full).",
     )
 
 
 def translate(error: OSError, operation: str, subject: str) -> LabVirtError:
     """`operation` reads after 'cannot': 'make the overlay of'."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return disk_full(subject)
     return DiskError(
         f"Cannot {operation} {subject}: {error.strerror or error}.",

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from labvirt.contracts.hypervisor import DiskLayer
@@ -18,7 +19,7 @@ from labvirt.disks.qcow2_header import render_blank
 from labvirt.disks.shelf import shelve
 from labvirt.disks.staging import staging
 from labvirt.domain.names import check_name
-from labvirt.errors import InvalidInput
+from labvirt.errors import DiskError, InvalidInput
 
 
 def import_version(root: Path, source: Path, *, format: str, image: str, number: int, largest: int, progress: Progress) -> StoredVersion:
@@ -30,10 +31,13 @@ def import_version(root: Path, source: Path, *, format: str, image: str, number:
         with translated("import", name):
             facts = _inspect(descriptor, format, name, largest)  # before gigabytes are copied
             root.mkdir(parents=True, exist_ok=True)
-            copying.need(root, 0, name)  # a full disk is said before anything is made
+            made_bytes = estimated((DiskLayer(path=source, format=format),), name)
+            copying.need(root, made_bytes, name)  # a full disk is said before anything is made
             steps = Steps(progress, facts.size_bytes, facts.size_bytes, facts.size_bytes // 4)
             with staging(root) as stage:
                 copy = stage / "source"
+                if not copying.can_share(descriptor, stage):  # before gigabytes are copied
+                    copying.need(root, made_bytes + copying.data_bytes(os.fstat(descriptor)), name)
                 copying.copy(descriptor, copy, name=name, progress=steps.next())
                 facts = _inspect_again(copy, format, name, largest)
                 if format == "qcow2":
@@ -69,6 +73,15 @@ def blank_version(root: Path, *, virtual_bytes: int, image: str, number: int, la
                     file.write(content)
                 file.truncate(empty.length_bytes)
             return shelve(root, made, image=image, number=number, largest=largest)
+
+
+def estimated(chain: Sequence[DiskLayer], name: str) -> int:
+    """Bytes that a conversion will need, as far as can be said of files that were not looked through yet; 0 when nothing can: what is
+    wrong with them is said later, in better words. Raises DriverTimeout, HostNotReady."""
+    try:
+        return conversion.measure(chain, name=name)
+    except DiskError:
+        return 0
 
 
 def check_label(image: str, number: int) -> None:

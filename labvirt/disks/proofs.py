@@ -8,6 +8,7 @@ by anybody, root included, makes the next launch read the file again.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from labvirt.contracts.images import Progress, silent
 from labvirt.disks import health
 from labvirt.disks.digest import Steps, sha256_of
-from labvirt.disks.failure import translated
+from labvirt.disks.failure import FULL, translated
 from labvirt.disks.inspection import open_regular
 from labvirt.disks.places import Places, folder_name
 from labvirt.domain.image import Version
@@ -24,6 +25,8 @@ from labvirt.errors import ImageDamaged, InvalidInput
 from labvirt.system import locks
 from labvirt.system.files import private_folder, read_bounded, write_atomic
 from labvirt.system.machine import boot_id
+
+log = logging.getLogger(__name__)
 
 _MOST = 4096
 """Proofs that are remembered; the oldest are forgotten."""
@@ -133,8 +136,19 @@ class Proofs:
             before = dict(files)
             yield files
             if files != before:
-                kept = dict(list(files.items())[-_MOST:])
-                write_atomic(self._memory, json.dumps({"boot": boot_id(), "files": kept}, indent=1))
+                self._keep(dict(list(files.items())[-_MOST:]), lost=bool(before.keys() - files.keys()))
+
+    def _keep(self, files: dict[str, object], *, lost: bool) -> None:
+        """On a full disk nothing new is remembered, and what was read is read again next time; but what is not proven any more (`lost`) is
+        never remembered."""
+        try:
+            write_atomic(self._memory, json.dumps({"boot": boot_id(), "files": files}, indent=1))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            log.warning("what was proven is not remembered: %s", error.strerror)
+            if lost:
+                self._memory.unlink(missing_ok=True)
 
     def _lock_of(self, file: PurePosixPath) -> Path:
         return private_folder(self._places.images / ".proving") / f"{file.parts[0]}.{file.parent.name}.lock"

@@ -17,7 +17,7 @@ from labvirt.contracts.images import Progress, SealMethod, StoredVersion
 from labvirt.disks import conversion, copying, gathering
 from labvirt.disks.digest import Steps, sha256_of
 from labvirt.disks.failure import translated
-from labvirt.disks.importing import check_label, largest_file
+from labvirt.disks.importing import check_label, estimated, largest_file
 from labvirt.disks.inspection import Facts, inspect, open_regular
 from labvirt.disks.jail import Bounds
 from labvirt.disks.places import DISK, Places, layer_name
@@ -69,6 +69,7 @@ def seal(
             steps = Steps(progress, size, size // 4, *(version.size_bytes for version in chain), size)
             if not image_locks.keep_writers_out(descriptor) or image_locks.in_use(descriptor):
                 raise InUse("draft", draft, "a process that has it open")
+            _room(places, stage, descriptor, draft, chain, method, largest)
             copying.copy(descriptor, stage / "draft", name=draft, progress=steps.next())
             origin = _origin(places, stage / "draft", draft, chain[0], method, steps.next())
             known = made_before(root, chain[0].image, number, origin)
@@ -95,6 +96,19 @@ def seal(
             )
     finally:
         os.close(descriptor)
+
+
+def _room(
+    places: Places, stage: Path, descriptor: int, draft: str, chain: tuple[Version, ...], method: SealMethod | None, largest: int
+) -> None:
+    """Before gigabytes are copied: there is space for the copy, and for a complete file where one is made of it."""
+    path = places.drafts / draft / DISK
+    copied = 0 if copying.can_share(descriptor, stage) else copying.data_bytes(os.fstat(descriptor))
+    made = 0
+    if method is SealMethod.FLATTEN:
+        _accepted(places, path, draft, chain[0], largest)
+        made = estimated((DiskLayer(path=path, format="qcow2"), *places.layers(chain)), draft)
+    copying.need(places.images, copied + made, draft)
 
 
 def _origin(places: Places, copy: Path, draft: str, parent: Version, method: SealMethod | None, progress: Progress) -> str:

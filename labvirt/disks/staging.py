@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labvirt.system import locks
-from labvirt.system.files import private_folder, remove_tree
+from labvirt.system.files import private_folder, remove_tree, sync_folder
 
 STAGE = ".stage"
 
@@ -35,6 +35,17 @@ def staging(root: Path) -> Iterator[Path]:
         finally:
             remove_tree(folder)
             _lock_of(folder).unlink(missing_ok=True)
+
+
+def put_away(root: Path, folder: Path) -> None:
+    """`folder`, on the file system of `root`, is gone: out of sight by one rename. What is left of it when we are killed, the next work
+    removes. Nothing is made for it: a full disk must not keep anybody from making room. Raises OSError."""
+    stage = private_folder(root / STAGE)
+    with _entrance(stage):  # nobody cleans meanwhile
+        away = stage / secrets.token_hex(8)
+        folder.rename(away)
+        sync_folder(folder.parent)
+        remove_tree(away)
 
 
 def clean(root: Path) -> tuple[str, ...]:

@@ -16,11 +16,10 @@ from labvirt.disks.failure import translated
 from labvirt.disks.inspection import LARGEST_VIRTUAL
 from labvirt.disks.places import Places, is_version_file
 from labvirt.disks.proofs import Proofs
-from labvirt.disks.staging import staging
+from labvirt.disks.staging import put_away
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.image import Version
 from labvirt.errors import ImageDamaged, InUse, InvalidInput
-from labvirt.system.files import sync_folder
 
 
 class VersionStore:
@@ -89,10 +88,7 @@ class VersionStore:
         with translated("remove", str(file.parent)):
             if folder.is_symlink() or not folder.is_dir():
                 return
-            # Out of sight by one rename; what is left of it in the stage when we are killed, the next work removes.
-            with staging(self._places.images) as stage:
-                folder.rename(stage / "removed")
-                sync_folder(folder.parent)
+            put_away(self._places.images, folder)
             self._proofs.forget(file)
             with contextlib.suppress(OSError):  # other versions are in it
                 folder.parent.rmdir()

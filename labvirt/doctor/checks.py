@@ -12,6 +12,7 @@ from labvirt.contracts.hypervisor import Hypervisor
 from labvirt.contracts.images import ImageStore
 from labvirt.doctor import machine as machine_checks
 from labvirt.doctor import programs, site
+from labvirt.doctor import storage as storage_checks
 from labvirt.domain.findings import Finding, Severity
 from labvirt.errors import LabVirtError
 
@@ -20,6 +21,7 @@ def run(
     *,
     hypervisor: str,
     state: Path,
+    folders: storage_checks.DiskFolders,
     machine: Machine,
     driver: Callable[[], Hypervisor],
     database: Callable[[], Database],
@@ -32,8 +34,11 @@ def run(
         *machine_checks.rights(hypervisor),
         *machine_checks.capacity(machine),
         *accelerator(driver),
+        *storage_checks.fuse(),
         *site.state_folder(state, hypervisor),
     ]
+    if state.is_dir():
+        findings += storage_checks.storage(folders, machine)
     if (state / "labvirt.db").exists():
         try:
             findings += site.contents(database(), store())

@@ -80,6 +80,11 @@ class Version:
         return f"{self.image} v{self.number}"
 
 
+def version_words(image: str, number: int) -> dict[str, str]:
+    """How every job's result names a version: `image`, `number`, and `version`, its label for people."""
+    return {"image": image, "number": str(number), "version": f"{image} v{number}"}
+
+
 def chain_of(version: Version, versions: Iterable[Version]) -> tuple[Version, ...]:
     """The version and those whose files its file stands on, the top one first: what QEMU must be given. Pure.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from labvirt.domain.guest import Guest, GuestState, RunId, Wish
+from labvirt.domain.guest import Guest, GuestState, Purpose, RunId, Wish
 from labvirt.domain.kept import Kept
 from labvirt.domain.remains import ended_how, keeps
 from labvirt.engine.world import World
@@ -44,23 +44,28 @@ class Keeping:
             log.info("%s: %d bytes that it had written are kept", run, kept.used_bytes)
 
     def before_start(self, name: str, generation: int) -> None:
-        """What the run before this start has written is kept while its row still says what that run was made of. A failure is logged and
-        stops nobody: the folder stays, and is kept or removed later. Raises DatabaseError."""
+        """What the run before this start has written is kept while its row still says what that run was made of; the folder of an admin
+        session's dead run is gone, so that its draft can be written again. A failure is logged and stops nobody: the folder stays, and is
+        kept or removed later. Raises DatabaseError."""
         world = self._world
-        if not world.settings.keep_overlays:
-            return
         with world.database.read() as work:
             row = work.guests.get(name)
-        if row is None or row.run is None or row.generation != generation or row.wish is not Wish.RUNNING or not keeps(row):
+        if row is None or row.run is None or row.generation != generation or row.wish is not Wish.RUNNING:
+            return
+        wanted = world.settings.keep_overlays and keeps(row)
+        if not wanted and row.purpose is not Purpose.ADMIN:
             return
         if row.state not in (GuestState.WANTED, GuestState.STARTING):
             return
         try:
             if world.disks.open_run(row.run) is None or lives(world, row.run):
                 return
-            self.keep(row, row.run, ended_how(row, row.run))
+            if wanted:
+                self.keep(row, row.run, ended_how(row, row.run))
+            else:
+                world.disks.remove_run(row.run)
         except LabVirtError as error:
-            log.warning("%s: what it had written could not be kept: %s", row.run, error)
+            log.warning("%s: what it had written could not be %s: %s", row.run, "kept" if wanted else "put back", error)
 
     def crowded(self) -> bool:
         """Is the disk so low that something kept should go now?"""

@@ -31,7 +31,7 @@ class EngineSettings:
     drain_seconds: float = 20.0
     """Operations that are going on when the engine is told to stop may take so long to end."""
     workers: int = 16
-    jobs_at_once: int = 2
+    jobs_at_once: int = 4
     chore_seconds: float = 60.0
     """How often it is looked whether a chore (garbage collection, scrubbing, flattening, reminders) is due."""
     keep_overlays: bool = False

@@ -19,8 +19,9 @@ from labvirt.contracts.trials import TrialGuest
 from labvirt.domain.addresses import SEATS_PER_BLOCK
 from labvirt.domain.canary import Canary, CanaryStep
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow
-from labvirt.domain.image import DiskChoice, Stage, Version
+from labvirt.domain.image import DiskChoice, Stage, Version, version_words
 from labvirt.domain.lab import Lab, SeatIdentity
+from labvirt.domain.lease import Lease
 from labvirt.domain.names import one_line
 from labvirt.domain.placement import disks_of
 from labvirt.domain.profile import Profile, Protocol, SlotKind
@@ -43,7 +44,7 @@ def do_canary(ports: Ports, task: Task) -> Mapping[str, str]:
     if version is None:
         raise NotFound("version", f"{words['image']}:{words['number']}")
     found = trial(ports, task, version, profile=words["profile"], lab=words["lab"])
-    return {"image": version.image, "version": str(version.number), "green": "yes" if found.green else "no", "why": found.why_red}
+    return {**version_words(version.image, version.number), "green": "yes" if found.green else "no", "why": found.why_red}
 
 
 def trial(ports: Ports, task: Task, version: Version, *, profile: str, lab: str) -> Canary:
@@ -52,6 +53,7 @@ def trial(ports: Ports, task: Task, version: Version, *, profile: str, lab: str)
     At most `limits.canary_seconds`. Raises NotFound (profile, lab), Conflict (the profile's other disks), Exhausted (16 special guests
     run), Cancelled, Interrupted, DatabaseError.
     """
+    leases = frozenset(ports.engine.leases(lab))
     with ports.database.write() as work:
         chosen, place = work.profiles.one(profile), work.labs.one(lab)
         task_name = f"job-{task.job.number}"
@@ -63,7 +65,7 @@ def trial(ports: Ports, task: Task, version: Version, *, profile: str, lab: str)
         )
         work.commit()
     ports.poke()
-    looked = _Trial(ports=ports, task=task, version=version, profile=chosen, lab=place, guest=guest.name, source=task_name)
+    looked = _Trial(ports=ports, task=task, version=version, profile=chosen, lab=place, guest=guest.name, source=task_name, leases=leases)
     try:
         looked.all()
     finally:
@@ -95,6 +97,8 @@ class _Trial:
     lab: Lab
     guest: str
     source: str
+    leases: frozenset[Lease]
+    """What had been given out before: its number was used by others, whose leases prove nothing."""
     steps: list[CanaryStep] = field(default_factory=list)
     picture: bytes = b""
     log: str = ""
@@ -160,7 +164,8 @@ class _Trial:
 
     def _leased(self, identity: SeatIdentity) -> tuple[bool | None, str]:
         now = self.ports.clock.now()
-        own = [each for each in self.ports.engine.leases(self.lab.name) if each.mac == identity.mac and each.valid(now)]
+        given = self.ports.engine.leases(self.lab.name)
+        own = [each for each in given if each.mac == identity.mac and each.valid(now) and each not in self.leases]
         if any(each.address == identity.address for each in own):
             return True, f"{identity.address} for {identity.mac}"
         return self._living(f"it has {own[0].address}, not {identity.address}" if own else f"{identity.mac} has asked for none")

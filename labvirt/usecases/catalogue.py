@@ -12,6 +12,7 @@ from labvirt.contracts.images import StoreEntry
 from labvirt.domain.canary import Canary
 from labvirt.domain.dependencies import Dependent, Everybody, dependents_of
 from labvirt.domain.draft import Draft
+from labvirt.domain.findings import Severity
 from labvirt.domain.image import Image, Version, chain_of
 from labvirt.domain.kept import Kept
 from labvirt.errors import DiskError, ImageDamaged, NotFound
@@ -101,6 +102,19 @@ def everybody(
 def damage_fact(image: str, number: int) -> str:
     """Name of the fact that holds what the last scrub found wrong with it."""
     return f"damaged:{image}:{number}"
+
+
+def must_be_whole(ports: Ports, version: Version) -> None:
+    """Raises ImageDamaged when its file is not what it should be, or a scrub found damage that nobody has mended. Reads no gigabytes."""
+    finding = ports.store.check(version)
+    with ports.database.read() as work:
+        damage = work.facts.get(damage_fact(version.image, version.number)) or ""
+    if finding is not None and finding.severity is Severity.ERROR:
+        damage = finding.sentence
+    if damage:
+        raise ImageDamaged(
+            damage, operation="use", subject=version.label, hint=f"Choose another version: labvirt version list {version.image}"
+        )
 
 
 def _view(work: UnitOfWork, image: Image, entries: Mapping[PurePosixPath, StoreEntry], kept: tuple[Kept, ...]) -> ImageView:

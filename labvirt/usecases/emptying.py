@@ -16,8 +16,9 @@ from labvirt.domain.guest import RunId
 from labvirt.domain.image import Image, Version
 from labvirt.domain.rubbish import Rubbish, RubbishKind
 from labvirt.usecases import catalogue
+from labvirt.usecases.jobs import ALL
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rubbish import DRAFT, ORPHANS, PICTURE
+from labvirt.usecases.rubbish import DRAFT, ORPHANS, PICTURE, coming, user_of_kept
 
 
 def take(ports: Ports, rubbish: Rubbish) -> bool:
@@ -39,7 +40,7 @@ def take(ports: Ports, rubbish: Rubbish) -> bool:
                 return False
         ports.drafts.remove(name)
     elif rubbish.kind is RubbishKind.KEPT:
-        ports.kept.remove(RunId.parse(name))
+        return _kept(ports, name)
     elif rubbish.kind is RubbishKind.CANARY:
         ports.trials.remove_picture(name)
     elif ports.uploads is not None:
@@ -99,10 +100,20 @@ def _draft(ports: Ports, name: str) -> bool:
 
 def _file(ports: Ports, name: str) -> bool:
     file = PurePosixPath(name)
-    with ports.database.read() as work:
+    with ports.database.write() as work:  # held until it is gone: nobody begins a work meanwhile that would take this file up
         if any(version.file == file for image in work.images.list() for version in work.images.versions(image.name)):
             return False
-    ports.store.remove(file)
+        if coming(work, work.jobs.list(unended=True, last=ALL), name):
+            return False
+        ports.store.remove(file)
+    return True
+
+
+def _kept(ports: Ports, name: str) -> bool:
+    with ports.database.write() as work:  # held until it is gone: nobody starts from it meanwhile
+        if user_of_kept(work, name):
+            return False
+        ports.kept.remove(RunId.parse(name))
     return True
 
 

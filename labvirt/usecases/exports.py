@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from labvirt.domain.image import chain_of
+from labvirt.domain.image import chain_of, version_words
 from labvirt.domain.job import Job, JobKind
 from labvirt.errors import Conflict, DiskError, InvalidInput, NotFound
 from labvirt.usecases import jobs
@@ -107,4 +107,4 @@ def _said(ports: Ports, number: int) -> str:
 
 
 def _result(name: str, number: int, target: Path, sha256: str) -> dict[str, str]:
-    return {"version": f"{name} v{number}", "target": str(target), "size_bytes": str(target.stat().st_size), "sha256": sha256}
+    return {**version_words(name, number), "target": str(target), "size_bytes": str(target.stat().st_size), "sha256": sha256}

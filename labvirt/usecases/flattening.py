@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from labvirt.contracts.database import UnitOfWork
-from labvirt.domain.image import Version, chain_of
+from labvirt.domain.image import Version, chain_of, version_words
 from labvirt.domain.job import Job, JobKind
 from labvirt.errors import ImageDamaged, NotFound
 from labvirt.usecases import jobs
@@ -56,7 +56,7 @@ def do_flatten(ports: Ports, task: Task) -> Mapping[str, str]:
     if version is None:
         raise NotFound("version", f"{name}:{number}")
     if version.backing is None:
-        return {"version": version.label, "sha256": version.sha256, "changed": "no"}
+        return {**version_words(name, number), "sha256": version.sha256, "changed": "no"}
     task.step("writing a complete file", total=version.virtual_bytes, unit="bytes")
     stored = ports.store.flatten(chain_of(version, versions), progress=task.progress)
     with task.shield(), ports.database.write() as work:
@@ -77,4 +77,4 @@ def do_flatten(ports: Ports, task: Task) -> Mapping[str, str]:
             )
             ports.note(work, name, f"version {number} is complete by itself now")
             work.commit()
-    return {"version": version.label, "sha256": stored.sha256, "changed": "yes" if swapped else "no"}
+    return {**version_words(name, number), "sha256": stored.sha256, "changed": "yes" if swapped else "no"}

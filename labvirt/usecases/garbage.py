@@ -66,8 +66,8 @@ def do_garbage(ports: Ports, task: Task) -> Mapping[str, str]:
     refused: set[tuple[RubbishKind, str]] = set()
     while True:  # what stood on something that went may go in the next round
         task.step("taking what nobody needs" + (f" ({removed} so far)" if removed else ""))
-        now = ports.clock.now()
-        due = [each for each in plan(ports) if each.is_due(now) and (each.kind, each.name) not in refused]
+        found, now = plan(ports), ports.clock.now()  # in this order: what goes for lack of space goes "now"
+        due = [each for each in found if each.is_due(now) and (each.kind, each.name) not in refused]
         if not due:
             break
         for each in due:

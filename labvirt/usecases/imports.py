@@ -16,7 +16,7 @@ from pathlib import Path
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.contracts.images import StoredVersion
-from labvirt.domain.image import Image, Stage, Version
+from labvirt.domain.image import Image, Stage, Version, version_words
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import check_name, one_line
 from labvirt.errors import Conflict, DiskError, InvalidInput, LabVirtError, NotFound
@@ -210,7 +210,7 @@ def _made(ports: Ports, name: str, number: int) -> Version | None:
 
 
 def _result(version: Version) -> dict[str, str]:
-    return {"version": version.label, "image": version.image, "number": str(version.number), "sha256": version.sha256}
+    return {**version_words(version.image, version.number), "sha256": version.sha256}
 
 
 def _source(ports: Ports, upload: str, path: str) -> Path:

@@ -208,5 +208,5 @@ def _mistake() -> JobError:
     return JobError(
         code="error",
         sentence="A mistake of the program (the log has it).",
-        hint="Please report it with the last lines of logs/engine.log, or of what the command printed.",
+        hint="Please report it with the last lines of logs/engine.log (or logs/command.log, if the command line did it).",
     )

@@ -16,9 +16,9 @@ from labvirt.contracts.images import SealMethod, StoredVersion
 from labvirt.domain.canary import Canary
 from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.guest import Guest, Purpose, StopHow, Wish
-from labvirt.domain.image import Stage, Version, chain_of
+from labvirt.domain.image import Stage, Version, chain_of, version_words
 from labvirt.errors import Conflict, InUse, LabVirtError
-from labvirt.usecases import canaries, flattening, specials
+from labvirt.usecases import canaries, catalogue, flattening, specials
 from labvirt.usecases.draining import clock_time
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.task import Task
@@ -201,6 +201,7 @@ def _published(
     ports: Ports, task: Task, name: str, version: Version, green: Canary | None, override: str, *, force: bool
 ) -> Mapping[str, str]:
     task.step(f"publishing {version.label}")
+    catalogue.must_be_whole(ports, version)  # it may have been sealed, and tried, long ago
     with task.shield(), ports.database.write() as work:
         draft = work.drafts.one(name)
         image = work.images.one(draft.image)
@@ -232,7 +233,7 @@ def _annotate(work: UnitOfWork, version: Version, note: str) -> None:
 
 
 def _result(draft: Draft, number: int) -> Mapping[str, str]:
-    return {"draft": draft.name, "image": draft.image, "version": str(number)}
+    return {"draft": draft.name, **version_words(draft.image, number)}
 
 
 def _keep(ports: Ports, name: str) -> None:

@@ -17,7 +17,7 @@ from labvirt.domain.kept import Kept
 from labvirt.errors import Conflict, InUse, InvalidInput, NotFound
 from labvirt.usecases import jobs, specials
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rubbish import is_rescuing
+from labvirt.usecases.rubbish import is_rescuing, user_of_kept
 from labvirt.usecases.task import Task
 
 
@@ -110,12 +110,8 @@ def forget(ports: Ports, run: str, *, by: str) -> Kept:
     """What the run had written is gone for good. Raises NotFound, InUse (a guest was started from it, or a job reads it)."""
     kept = one(ports, run).kept
     with ports.database.write() as work:  # the lock is held until the file is gone: nobody starts from it meanwhile
-        living = next((each for each in work.guests.list() if is_rescuing(each) and each.source == str(kept.run)), None)
-        if living is not None:
-            raise InUse("run", str(kept.run), f"the guest {living.name}")
-        reading = [j for j in work.jobs.list(unended=True, last=jobs.ALL) if j.kind is JobKind.RESCUE_FILES and j.subject == str(kept.run)]
-        if reading:
-            raise InUse("run", str(kept.run), f"the job {reading[0].number}")
+        if user := user_of_kept(work, str(kept.run)):
+            raise InUse("run", str(kept.run), user)
         ports.kept.remove(kept.run)
         ports.note(work, kept.run.guest, f"what {kept.run} had written was thrown away by {by}")
         work.commit()

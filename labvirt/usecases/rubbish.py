@@ -145,7 +145,7 @@ def _files(ports: Ports, work: UnitOfWork, seen: Look, marks: Mapping[str, datet
             kind, waits = RubbishKind.CANARY, ""
         else:
             users = (seen.references or {}).get(PurePosixPath(name), ())
-            kind, waits = RubbishKind.VERSION_FILE, seen.problem or ", ".join(users) or _coming(work, jobs, name)
+            kind, waits = RubbishKind.VERSION_FILE, seen.problem or ", ".join(users) or coming(work, jobs, name)
         yield Rubbish(
             kind=kind,
             name=name.removeprefix(DRAFT).removeprefix(PICTURE),
@@ -161,7 +161,7 @@ def _session(jobs: tuple[Job, ...], image: str) -> str:
     return f"the job {busy.number}" if busy else ""
 
 
-def _coming(work: UnitOfWork, jobs: tuple[Job, ...], file: str) -> str:
+def coming(work: UnitOfWork, jobs: tuple[Job, ...], file: str) -> str:
     """Is somebody about to write the row of this version folder?"""
     match = _FILE.match(file)
     if match is None:
@@ -178,7 +178,7 @@ def _coming(work: UnitOfWork, jobs: tuple[Job, ...], file: str) -> str:
 
 def _kept(ports: Ports, work: UnitOfWork, seen: Look) -> Iterator[Rubbish]:
     now, hours = ports.clock.now(), ports.limits.rescue_hours
-    rescued = {guest.source for guest in work.guests.list() if is_rescuing(guest)}
+    rescued = _rescued(work)
     for kept in to_forget(seen.kept, now, hours=hours, budget_bytes=ports.limits.rescue_budget_mib << 20):
         yield Rubbish(
             kind=RubbishKind.KEPT,
@@ -186,7 +186,7 @@ def _kept(ports: Ports, work: UnitOfWork, seen: Look) -> Iterator[Rubbish]:
             since=kept.ended_at,
             goes_at=min(now, kept.ended_at + timedelta(hours=hours)),
             used_bytes=kept.used_bytes,
-            waits_for="the guest that was started from it" if str(kept.run) in rescued else _reading(work, str(kept.run)),
+            waits_for=f"the guest {rescued[str(kept.run)]}" if str(kept.run) in rescued else _reading(work, str(kept.run)),
         )
 
 
@@ -194,6 +194,17 @@ def is_rescuing(guest: Guest) -> bool:
     """Does it stand on a kept overlay, or is it about to?"""
     over = guest.wish is Wish.STOPPED and guest.state in (GuestState.STOPPED, GuestState.FAILED)
     return guest.purpose is Purpose.RESCUE and not over
+
+
+def user_of_kept(work: UnitOfWork, run: str) -> str:
+    """Who needs what this run has written, now; empty: nobody."""
+    guest = _rescued(work).get(run)
+    return f"the guest {guest}" if guest is not None else _reading(work, run)
+
+
+def _rescued(work: UnitOfWork) -> Mapping[str, str]:
+    """Run -> the guest that was started from it."""
+    return {guest.source: guest.name for guest in work.guests.list() if is_rescuing(guest)}
 
 
 def _reading(work: UnitOfWork, run: str) -> str:

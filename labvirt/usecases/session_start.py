@@ -23,7 +23,7 @@ from labvirt.domain.names import one_line
 from labvirt.domain.placement import disks_of
 from labvirt.domain.profile import Profile, SessionPolicy, SlotKind
 from labvirt.errors import Conflict, HypervisorError, InvalidInput, LabVirtError
-from labvirt.usecases import draining, jobs, specials
+from labvirt.usecases import catalogue, draining, jobs, specials
 from labvirt.usecases.draining import MANY_JOBS
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.task import Task
@@ -114,16 +114,28 @@ def do_session(ports: Ports, task: Task) -> Mapping[str, str]:
     guest = known.name if known is not None and known.source == asked.draft and not specials.is_off(known) else None
     if guest is None:  # else it was opened before this job's process died
         if asked.profile.session_policy is SessionPolicy.DRAIN:
+            _could_be_opened(ports, asked)
             draining.drain(ports, task, asked.image, asked.profile.drain_seconds)
         guest = _open(ports, task, asked)
         ports.poke()
     try:
         _until_it_runs(ports, task, asked, guest)
-    except LabVirtError as error:
-        if error.code in ("cancelled", "hypervisor", "conflict"):
-            _give_up(ports, asked, guest)
+    except LabVirtError:  # whatever it was: a session that nobody has must not hold the class up
+        _give_up(ports, asked, guest)
         raise
     return {"draft": asked.draft, "guest": guest}
+
+
+def _could_be_opened(ports: Ports, asked: _Opening) -> None:
+    """Nobody is told to leave for a session that cannot be. Raises what opening it would raise now."""
+    with ports.database.read() as work:
+        image, row = work.images.one(asked.image), work.drafts.get(asked.draft)
+        chain = chain_of(_base(work, image) if row is None else _parent(work, row), work.images.versions(asked.image))
+        _nobody_updates(work, image, besides=row, job=0)
+        _others(work, asked.profile, asked.place)
+        specials.free(ports, work, asked.lab)
+    for version in chain:
+        catalogue.must_be_whole(ports, version)
 
 
 def _open(ports: Ports, task: Task, asked: _Opening) -> str:
@@ -280,6 +292,12 @@ def _resumed(ports: Ports, work: UnitOfWork, name: str | None) -> Draft | None:
         raise Conflict(f"The guest of {draft.name}, {draft.guest}, is still being shut down.", hint="Wait a moment, then try again.")
     if draft.state is not DraftState.OPEN:
         draft.moved(DraftState.OPEN, ports.clock.now())  # says why not
+    publishing = [job for job in work.jobs.list(unended=True, last=MANY_JOBS) if job.kind is JobKind.PUBLISH and job.subject == draft.name]
+    if publishing:
+        raise Conflict(
+            f"{draft.name} is being published by {publishing[0].asked_by} (job {publishing[0].number}).",
+            hint=f"Wait, or call it off: labvirt job cancel {publishing[0].number}",
+        )
     if not any(each.name == draft.name for each in ports.drafts.list()):
         raise Conflict(f"The file of the draft {draft.name} is gone.", hint=f"Begin a new session: labvirt admin start {draft.profile}")
     return draft

@@ -37,7 +37,7 @@ def take(
     commits, and pokes the engine. Raises Exhausted('seats') when all sixteen are taken, NotFound (lab)."""
     place = work.labs.one(lab) if isinstance(lab, str) else lab
     now = ports.clock.now()
-    seat, old = _free(work, place)
+    seat, old = free(ports, work, place)
     name = place.guest_name(seat)
     if old is None:
         fresh = Guest(
@@ -89,15 +89,22 @@ def is_off(guest: Guest) -> bool:
     return guest.wish is Wish.STOPPED and guest.state in OFF
 
 
-def _free(work: UnitOfWork, lab: Lab) -> tuple[int, Guest | None]:
+def free(ports: Ports, work: UnitOfWork, lab: Lab) -> tuple[int, Guest | None]:
+    """The number that `take` would take, and who had it. One whose last run's folder was not cleared away yet comes last: what lies there
+    is kept or removed by what its row says. Raises Exhausted('seats')."""
     # A session whose guest was shut down from inside keeps its number: its draft is open, and says where it is.
     held = {draft.guest for draft in work.drafts.list() if draft.state is DraftState.OPEN}
-    taken = []
+    taken, littered = [], []
     for seat in range(LAST_SEAT + 1, SEATS_PER_BLOCK):
         guest = work.guests.get(lab.guest_name(seat))
-        if guest is None or (is_off(guest) and guest.name not in held):
+        if guest is not None and (not is_off(guest) or guest.name in held):
+            taken.append(guest)
+        elif guest is not None and guest.run is not None and ports.disks.open_run(guest.run) is not None:
+            littered.append((seat, guest))
+        else:
             return seat, guest
-        taken.append(guest)
+    if littered:
+        return littered[0]
     kinds = sorted({str(guest.purpose) for guest in taken})
     raise Exhausted(
         "seats",

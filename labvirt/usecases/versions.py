@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 from labvirt.contracts.database import UnitOfWork
-from labvirt.domain.findings import Severity
 from labvirt.domain.image import Image, Stage, Version
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import one_line
-from labvirt.errors import Conflict, ImageDamaged, InvalidInput, NotFound
+from labvirt.errors import Conflict, InvalidInput, NotFound
 from labvirt.usecases import catalogue, flattening, jobs
 from labvirt.usecases.catalogue import VersionView as VersionView
 from labvirt.usecases.ports import Ports
@@ -42,7 +41,7 @@ def publish(ports: Ports, image: str, number: int, *, by: str, override: str = "
         version = one_version(work, image, number)
         if work.images.one(image).published == number:
             return work.images.one(image)
-    _whole(ports, version)
+    catalogue.must_be_whole(ports, version)
     with ports.database.write() as work:
         now, version = work.images.one(image), one_version(work, image, number)
         if now.published == number:
@@ -67,7 +66,7 @@ def rollback(ports: Ports, image: str, *, by: str) -> Image:
     with ports.database.read() as work:
         before = work.images.one(image)
         version = _previous(work, before)
-    _whole(ports, version)
+    catalogue.must_be_whole(ports, version)
     with ports.database.write() as work:
         now = work.images.one(image)
         if (now.published, now.previous) != (before.published, before.previous):
@@ -125,19 +124,6 @@ def _doubt(work: UnitOfWork, version: Version) -> str:
     if version.stage is Stage.TESTED and canary is None:
         return ""
     return f"its canary was red ({canary.why_red})" if canary is not None else "it was never tested"
-
-
-def _whole(ports: Ports, version: Version) -> None:
-    """Raises ImageDamaged when its file is not what it should be, or a scrub found damage that nobody has mended."""
-    finding = ports.store.check(version)
-    with ports.database.read() as work:
-        damage = work.facts.get(catalogue.damage_fact(version.image, version.number)) or ""
-    if finding is not None and finding.severity is Severity.ERROR:
-        damage = finding.sentence
-    if damage:
-        raise ImageDamaged(
-            damage, operation="publish", subject=version.label, hint=f"Choose another version: labvirt version list {version.image}"
-        )
 
 
 def _not_binned(image: Image, version: Version) -> None:

@@ -52,6 +52,26 @@ def _port(repeat: int, quick: bool) -> list[Record]:
     return port.measure(repeat)
 
 
+def _publish_file(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import publish_file
+
+    if quick:
+        return publish_file.measure(64, 8, repeat, warm_up=0)
+    return publish_file.measure(2048, 50, repeat, warm_up=1)
+
+
+def _chain(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import chain_depth
+
+    return chain_depth.measure((1, 4) if quick else (1, 2, 4, 8), repeat, warm_up=0 if quick else 1)
+
+
+def _publish(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import publish_job
+
+    return publish_job.measure(repeat, warm_up=0 if quick else 1)
+
+
 BENCHMARKS = (
     Benchmark(
         id="A1",
@@ -74,18 +94,40 @@ BENCHMARKS = (
         quick=2,
         run=_storm,
     ),
-    Benchmark(id="A5-overlay", about="(with A5-run) an overlay in process beside qemu-img create -b", repeat=200, quick=20, run=_overlay),
+    Benchmark(
+        id="A5-overlay", about="(with A5-run, A5-first) an overlay in process beside qemu-img create -b", repeat=200, quick=20, run=_overlay
+    ),
     Benchmark(id="A5-plug", about="(with A5-unplug) a TAP with filters beside ip commands", repeat=100, quick=10, run=_port),
+    Benchmark(
+        id="P1",
+        about="a 2 GiB image (quick: 64 MiB) with 50 MiB (8 MiB) changed becomes a version: layer, reflink, flatten, beside qemu-img",
+        repeat=5,
+        quick=1,
+        run=_publish_file,
+    ),
+    Benchmark(
+        id="P3",
+        about="versions of 1, 2, 4 and 8 layers (quick: 1 and 4): making a run, starting a guest, reading 64 MiB",
+        repeat=5,
+        quick=1,
+        run=_chain,
+    ),
+    Benchmark(
+        id="P4", about="publishing an admin session's draft with its canary, the whole job, by steps", repeat=5, quick=1, run=_publish
+    ),
 )
+
+MEASURED_BY = {"A2": "A1", "P2": "A5-overlay"}
+"""Names that another benchmark stands for."""
 
 
 def chosen(only: list[str]) -> tuple[Benchmark, ...]:
-    """Those whose id is one of `only` or begins with it ('A5'), all without. 'A2' means A1, which measures it. Raises ValueError."""
+    """Those whose id is one of `only` or begins with it ('A5'), all without; or what stands for it (MEASURED_BY). Raises ValueError."""
     if not only:
         return BENCHMARKS
     found = []
     for wanted in only:
-        name = "A1" if wanted.upper() == "A2" else wanted
+        name = MEASURED_BY.get(wanted.upper(), wanted)
         matching = [each for each in BENCHMARKS if each.id.lower().startswith(name.lower())]
         if not matching:
             raise ValueError(f"there is no benchmark {wanted}; known: {', '.join(each.id for each in BENCHMARKS)}")

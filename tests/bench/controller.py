@@ -66,6 +66,11 @@ class Controller:
         self._started = started
         self._ports = ports
 
+    @property
+    def ports(self) -> Ports:
+        """For what has no HTTP door: sessions, versions."""
+        return self._ports
+
     def guests(self) -> tuple[Guest, ...]:
         return power.guests(self._ports)
 

@@ -57,6 +57,19 @@ def listen(path: Path, *, timeout: float) -> Answered:
         return Answered(pong=pong, address=address)
 
 
+def tell(path: Path, words: str, answer: str, *, timeout: float) -> None:
+    """The guest was told these words and has answered with a line that begins so. Raises TimeoutError with what it said."""
+    deadline, heard = time.monotonic() + timeout, b""
+    with _connect(path, deadline) as line:
+        line.sendall(words.encode("ascii") + b"\n")
+        while not re.search(rb"^" + re.escape(answer.encode("ascii")) + rb".*\n", heard, re.MULTILINE):
+            line.settimeout(max(0.001, deadline - time.monotonic()))
+            piece = line.recv(65536)
+            heard += piece.replace(b"\r", b"")
+            if not piece:
+                raise TimeoutError(f"{path.parent.name} has closed its serial line; it said {heard[-200:]!r}")
+
+
 def _connect(path: Path, deadline: float) -> socket.socket:
     while True:
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -7,11 +7,14 @@ import json
 import math
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from labvirt.domain.job import Job, JobKind
 from tests.bench.catalogue import BENCHMARKS, chosen
+from tests.bench.publish_job import steps_of
 from tests.bench.record import record, render
 from tests.bench.rounds import interleave
 from tests.bench.summary import percentile, ratio, summarise
@@ -35,6 +38,7 @@ def test_list_names_every_benchmark_and_an_unknown_one_is_wrong_use() -> None:
 def test_only_takes_an_id_or_its_beginning() -> None:
     assert [each.id for each in chosen(["a5"])] == ["A5-overlay", "A5-plug"]
     assert [each.id for each in chosen(["A2", "A1", "A4"])] == ["A1", "A4"]
+    assert [each.id for each in chosen(["p2", "P4"])] == ["A5-overlay", "P4"]
     assert chosen([]) == BENCHMARKS
 
 
@@ -80,8 +84,35 @@ def test_flows_take_turns_and_the_warm_up_is_thrown_away() -> None:
 def test_a_record_shows_both_numbers_of_its_ratio_to_people_and_programs() -> None:
     one = record("X", "a thing", "ms", {"ours": [2.0, 2.0], "plain": [5.0]}, notes=["small"])
     told = json.loads(json.dumps(one.as_json()))
+    assert told["name"] == "LabVirt"
     assert told["ours"] == {"median": 2.0, "p99": 2.0, "n": 2}
     assert told["baselines"] == [{"name": "plain", "median": 5.0, "p99": 5.0, "n": 1, "ratio": 2.5}]
     lines = render([one]).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert [cell.strip() for cell in lines[3].split("|")[4:9]] == ["plain", "5", "5", "1", "2.5"]
+
+
+def test_what_is_compared_has_a_name_of_its_own() -> None:
+    one = record("X", "a thing", "ms", {"1 layer": [2.0], "8 layers": [5.0]}, ours="1 layer")
+    assert [[cell.strip() for cell in line.split("|")[4:6]] for line in render([one]).splitlines()[2:]] == [
+        ["1 layer", "2"],
+        ["8 layers", "5"],
+    ]
+
+
+def test_a_publish_is_split_by_the_lines_of_its_job() -> None:
+    def at(seconds: float) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+
+    job = Job(number=1, kind=JobKind.PUBLISH, subject="tiny.d1", asked_by="x", asked_at=at(0), started_at=at(1), ended_at=at(30))
+    log = (
+        (at(2), "beginning"),
+        (at(3), "shutting down lab-s01"),
+        (at(4), "switching lab-s01 off: it did not follow its power button"),
+        (at(8), "sealing tiny v2"),
+        (at(9), "canary lab-s02: it starts"),
+        (at(11), "ok: it starts (lab-s02, 192 MiB, 1 CPU), 2.0 s"),
+        (at(11), "canary lab-s02: it gets its lease"),
+        (at(29), "publishing tiny v2"),
+    )
+    assert steps_of(job, log) == {"beginning": 3, "down": 5, "seal": 1, "starts": 2, "lease": 18, "pointer": 1}

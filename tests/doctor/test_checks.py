@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,36 @@ def codes(findings) -> set[str]:
     return {finding.code for finding in findings if finding.severity is not Severity.OK}
 
 
+NEEDED = ("qemu-system-x86_64", "qemu-img", "bwrap", "setpriv", "prlimit", "dnsmasq", "nft")
+USEFUL = ("7zz", "e2fsck", "blkid", "qemu-storage-daemon", "swtpm")
+
+
 def test_missing_programs_are_named_with_their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "SEARCH_PATH", str(tmp_path))
-    found = programs.programs("qemu")
-    assert {finding.subject for finding in found} >= {"qemu-system-x86_64", "qemu-img", "bwrap", "setpriv", "dnsmasq", "nft"}
-    assert next(finding for finding in found if finding.subject == "bwrap").fix == "apt-get install bubblewrap"
-    for name in ("qemu-system-x86_64", "qemu-img", "bwrap", "setpriv", "dnsmasq", "nft"):
+    found = {finding.subject: finding for finding in programs.programs("qemu")}
+    assert {name for name, finding in found.items() if finding.code == "program-missing"} == {*NEEDED, *USEFUL}
+    assert found["bwrap"].fix == "apt-get install bubblewrap"
+    assert {found[name].severity for name in NEEDED} == {Severity.ERROR}
+    assert {found[name].severity for name in USEFUL} == {Severity.WARNING}
+    assert "swtpm" not in {finding.subject for finding in programs.programs("fake")}
+    for name in (*NEEDED, *USEFUL):
         (tmp_path / name).touch(mode=0o755)
     assert codes(programs.programs("qemu")) <= {"module-missing"}
     assert codes(programs.programs("fake")) == set()
+
+
+def test_what_only_a_part_needs_says_which_part_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "SEARCH_PATH", str(tmp_path))
+    found = {finding.subject: finding for finding in programs.programs("qemu")}
+    assert found["7zz"].fix.endswith(" 7zip")
+    assert all("labvirt rescue files" in found[name].sentence for name in ("7zz", "e2fsck", "blkid", "qemu-storage-daemon"))
+    assert "TPM" in found["swtpm"].sentence
+    assert "pytest" not in found
+    found_anew = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pytest" else found_anew(name))
+    found = {finding.subject: finding for finding in programs.programs("qemu")}
+    assert found["pytest"].severity is Severity.WARNING
+    assert "pip install" in found["pytest"].fix
 
 
 def test_little_memory_and_disk_are_warned_of() -> None:

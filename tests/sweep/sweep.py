@@ -31,6 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BEYOND = 3
 """So many calls beyond the last that fired must not fire before a verb counts as swept: threads make the count waver."""
 
+RECOVERY_CALLS = 300
+"""About so many durable calls a recovery makes; in a sample some recoveries die too."""
+
 
 @dataclass
 class Tally:
@@ -73,9 +76,9 @@ class Process:
         )
         self.count = int(str(self._answer()["count"]))
 
-    def ask(self, number: int, *, sync: bool = False) -> dict[str, object]:
+    def ask(self, number: int, *, sync: bool = False, second: int = 0) -> dict[str, object]:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{'sync ' if sync else ''}{number}\n")
+        self._process.stdin.write(f"{'sync ' if sync else f'deep {second} ' if second else ''}{number}\n")
         self._process.stdin.flush()
         return self._answer()
 
@@ -141,8 +144,9 @@ def sample(verbs: list[str], base: Path, workers: int, seed: int, seconds: float
                     process = processes.get(verb) or processes.setdefault(verb, Process(verb, base))
                     tallies[verb].calls = process.count
                     sync = dice.random() < 0.15
+                    second = dice.randint(1, RECOVERY_CALLS) if dice.random() < 0.3 else 0
                     most = max(1, process.count // 6 if sync else process.count)
-                    tallies[verb].add(process.ask(dice.randint(1, most), sync=sync), sync=sync)
+                    tallies[verb].add(process.ask(dice.randint(1, most), sync=sync, second=second), sync=sync)
         finally:
             for process in processes.values():
                 process.close()

@@ -12,7 +12,7 @@ import pytest
 from tests.sweep import sweep
 from tests.sweep.verbs import CONTROL, VERBS
 
-SECONDS = 110
+SECONDS = 80
 SEED = int(os.environ.get("LABVIRT_SWEEP_SEED", "20261121"))
 
 pytestmark = [

@@ -51,8 +51,9 @@ class Worker:
             raise SystemExit(f"{self._verb.name} does not work without any fault: {answer['problems']}")
         return int(str(answer["count"]))
 
-    def try_one(self, number: int, fault: Fault) -> dict[str, object]:
-        """One death (or failed fsync) and its recovery. `problems` is empty when all is well; `fired` False: there is no such call."""
+    def try_one(self, number: int, fault: Fault, second: int = 0) -> dict[str, object]:
+        """One death (or failed fsync) and its recovery; with `second`, the recovery dies too, at its call of that number, and is begun again.
+        `problems` is empty when all is well; `fired` False: there is no such call."""
         self._reset_to_nothing()
         shutil.copytree(self._prepared, self._state, symlinks=True)
         for lock in self._state.glob("**/*.sock"):
@@ -67,6 +68,10 @@ class Worker:
             problems.append(f"it failed although nothing was done to it (status {status}): {self._said()}")
         if fault is Fault.KILL and fired and os.waitstatus_to_exitcode(status) not in (-signal.SIGKILL, 0, 1):
             problems.append(f"ended with {status}: {self._said()}")
+        if second:
+            self._table.arm(Fault.KILL, second)
+            self._child(lambda: self._judge(acked))
+            self._table.disarm()
         after = self._child(lambda: self._judge(acked))
         if after != 0:
             problems.append(self._said() or f"the recovery ended with {after}")
@@ -134,14 +139,16 @@ class Worker:
 
 
 def main() -> None:
-    """worker.py FOLDER VERB, then one line per number on stdin ('17', or 'sync 17'); answers one JSON line each."""
+    """worker.py FOLDER VERB, then one line per number on stdin ('17', 'sync 17', 'deep 5 17': the recovery dies at its fifth call);
+    answers one JSON line each."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     worker = Worker(Path(sys.argv[1]), {**VERBS, CONTROL.name: CONTROL}[sys.argv[2]])
     print(json.dumps({"count": worker.prepare()}), flush=True)
     for line in sys.stdin:
         *kind, number = line.split()
         fault = Fault.FAIL_SYNC if kind == ["sync"] else Fault.KILL
-        print(json.dumps(worker.try_one(int(number), fault)), flush=True)
+        second = int(kind[1]) if kind[:1] == ["deep"] else 0
+        print(json.dumps(worker.try_one(int(number), fault, second)), flush=True)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_a_red_canary_publishes_nothing_but_with_a_reason(house: House, tmp_path
     assert (seen["stage"], seen["canary"]["green"]) == ("draft", False)
     assert [step["name"] for step in seen["canary"]["steps"] if not step["ok"]] == ["check test_projector.py::test_the_projector"]
     done = house.call("admin", "publish", draft, "--override", "the projector is being repaired")
-    assert done["result"]["version"] == "4"  # what was sealed is not sealed again
+    assert done["result"]["number"] == "4"  # what was sealed is not sealed again
     assert _pointer(house) == 4
     said = [entry["what"] for entry in house.call("history", "--subject", "tiny")]
     assert any("version 4 published by" in what and "the projector is being repaired" in what for what in said), said

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """FakeDhcp keeps contracts.dhcp.DhcpServer, and FakeLookup NameLookup, without any right: servers that are only remembered.
 
-`ask` plays a client. With `eager` every known host has asked already, so a lab without machines looks alive.
+`ask` plays a client. With `eager` every known host asks again whenever somebody looks, so a lab without machines looks alive.
 """
 
 from __future__ import annotations
@@ -46,16 +46,18 @@ class FakeDhcp:
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
         check_name(lab, "lab")
-        given = self._load()["leases"].get(lab, {}).items()
+        memory = self._load()
+        seconds = memory["labs"].get(lab, {}).get("lease_seconds", 0)
+        now = self._clock.now().timestamp()
         return tuple(
             Lease(
                 lab=lab,
                 mac=MacAddress.parse(mac),
                 address=IPv4Address(one["address"]),
                 name=one["name"],
-                expires=datetime.fromtimestamp(one["expires"], UTC),
+                expires=datetime.fromtimestamp(now + seconds if self._eager and one["name"] else one["expires"], UTC),
             )
-            for mac, one in sorted(given)
+            for mac, one in sorted(memory["leases"].get(lab, {}).items())
         )
 
     def serving(self) -> frozenset[str]:

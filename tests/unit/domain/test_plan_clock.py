@@ -77,6 +77,22 @@ def test_a_guest_that_has_run_for_its_days_gets_a_fresh_run_when_nobody_looks() 
     assert look([old()], [RUN], wall=T0 + timedelta(days=99), profiles=profiles()).actions == ()  # type: ignore[list-item]
 
 
+def test_each_guest_is_measured_by_its_own_profile_and_its_own_age() -> None:
+    """The original read the age of every machine from its second profile."""
+    named = {name: replace(PROFILE, name=name, restart_days=days) for name, days in (("first", 3), ("second", 30), ("third", None))}
+    rows = [running(seat, profile=name, started_at=T0) for seat, name in enumerate(named, 1)]
+    rows.append(running(4, profile="first", started_at=T0 + timedelta(days=4)))
+    runs = [RunId(row.name, 1) for row in rows]
+
+    def replaced(days: int) -> list[str]:
+        planned = look(rows, runs, wall=T0 + timedelta(days=days), profiles=named)
+        return [action.guest for action in planned.actions]  # type: ignore[union-attr]
+
+    assert replaced(2) == []
+    assert replaced(5) == ["lab-01"]
+    assert sorted(replaced(31)) == ["lab-01", "lab-02", "lab-04"]
+
+
 def test_few_are_replaced_for_their_age_at_a_time() -> None:
     rows = [old(seat) for seat in range(1, 21)]
     assert len(aged(rows, 15).actions) == OLD_AT_ONCE

@@ -28,7 +28,7 @@ def stage(site: Site, monkeypatch: pytest.MonkeyPatch) -> Stage:
 def test_a_session_becomes_the_published_version(stage: Stage) -> None:
     draft = stage.session()
     job = stage.well(sessions.publish(stage.ports, "tiny", by="anna", note="new compiler"))
-    assert job.result == {"draft": draft.name, "image": "tiny", "version": "2"}
+    assert job.result == {"draft": draft.name, "image": "tiny", "number": "2", "version": "tiny v2"}
     version = stage.version(2)
     assert (stage.published(), version.stage, version.parent, version.author, version.note) == (
         2,
@@ -236,7 +236,7 @@ def test_it_waits_until_the_picture_is_painted(stage: Stage) -> None:
     stage.player.after += [lambda: None] * 6 + [paint]
     job = stage.well(sessions.publish(stage.ports, draft.name, by="anna"))
     with stage.ports.database.read() as work:
-        canary = work.canaries.get("tiny", int(job.result["version"]))
+        canary = work.canaries.get("tiny", int(job.result["number"]))
     assert canary is not None
     step: CanaryStep = next(each for each in canary.steps if each.name == "it shows a picture")
     assert step.ok
