@@ -57,6 +57,23 @@ class InvalidInput(LabVirtError):
         self.reason = reason
 
 
+LISTED = {
+    "version": "List them: labvirt version list IMAGE",
+    "picture": "Versions that were tried have one: labvirt version list IMAGE",
+    "draft": "List them: labvirt admin list --all",
+    "kept run": "List them: labvirt rescue list",
+    "run in the rescue": "List them: labvirt rescue list",
+    "disk": "Its disks are those of its profile: labvirt rescue list",
+    "partition": "Look what is there: labvirt rescue files RUN",
+    "folder": "Look what is there: labvirt rescue files RUN",
+    "file": "Look what is there: labvirt rescue files RUN",
+    "check": "List them: labvirt profile checks list PROFILE",
+    "stranger": "List them: labvirt terminal inbox",
+    "upload": "Who is signed in lists them: GET /uploads",
+}
+"""Where to look for what has no command of its own."""
+
+
 class NotFound(LabVirtError):
     """There is no such thing; the hint says how to list what there is."""
 
@@ -64,7 +81,7 @@ class NotFound(LabVirtError):
 
     def __init__(self, noun: str, name: str) -> None:
         shown = name if len(name) <= 64 else name[:61] + "..."
-        super().__init__(f"There is no {noun} called {shown!r}.", hint=f"List them: labvirt {noun.split()[-1]} list")
+        super().__init__(f"There is no {noun} called {shown!r}.", hint=LISTED.get(noun, f"List them: labvirt {noun.split()[-1]} list"))
         self.noun = noun
         self.name = name
 

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 DATABASE_BYTES = 8 << 20
 """SQLite's log has 4 MiB before it is begun anew (PRAGMA wal_autocheckpoint), or more while somebody reads."""
+DATABASE_KEEPS = {"-wal": DATABASE_BYTES, "-shm": 64 << 10}
+"""Beside the database. The index of the log is mapped memory: on a file system with blocks of 1 KiB parts of its pages would be holes, and
+a write to one kills the process (SIGBUS) when the disk is full."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -96,8 +99,10 @@ def keep_room(database: Path) -> None:
     (sqlite.org/wal.html: begun anew from its start, and not shortened) has the space."""
     from labvirt.system.reserve import keep_for
 
+    database = database.resolve()
     try:
-        if not keep_for(database.with_name(f"{database.name}-wal"), DATABASE_BYTES, leaving=DATABASE_BYTES):
+        kept = [keep_for(database.with_name(f"{database.name}{end}"), size, leaving=DATABASE_BYTES) for end, size in DATABASE_KEEPS.items()]
+        if not all(kept):
             log.warning("no space is kept for the database: the disk of %s is full", database.parent)
     except OSError as error:
         log.warning("no space is kept for the database: %s", error)

@@ -157,7 +157,7 @@ def _tried(job: Job) -> list[str]:
     image, number = job.result.get("image", ""), job.result.get("number", "")
     if job.result.get("green") == "no":
         return [f"The canary of {job.subject} is red: {job.result.get('why', '')}.", f"See it: labvirt version show {image} {number}"]
-    return [f"The canary of {job.subject} is green.", f"Publish it: labvirt version publish {image} {number}"]
+    return [f"The canary of {job.subject} is green.", f"If it is not published yet: labvirt version publish {image} {number}"]
 
 
 @version.command("test")

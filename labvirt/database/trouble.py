@@ -51,7 +51,7 @@ def explained(path: Path, error: Exception) -> DatabaseError:
 
 
 def _is_full(folder: Path) -> bool:
-    """Where its files beside the database cannot be made, SQLite only says that there was an error (SQLITE_IOERR_SHMSIZE: it needs 32 KiB)."""
+    """Where SQLite cannot make its files beside the database it only says that there was an error (SQLITE_IOERR_SHMSIZE: 32 KiB)."""
     try:
         found = os.statvfs(folder)
     except OSError:

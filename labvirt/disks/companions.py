@@ -20,14 +20,15 @@ _LARGEST = 64 << 20
 
 
 def names_in(folder: Path) -> tuple[str, ...]:
-    """Which companions lie there. Raises OSError."""
+    """Which companions lie there; what is no small ordinary file is none. Raises OSError."""
     found = []
     for name in COMPANIONS:
         try:
-            if stat.S_ISREG(os.lstat(folder / name).st_mode):
-                found.append(name)
+            status = os.lstat(folder / name)
         except (FileNotFoundError, NotADirectoryError):
             continue
+        if stat.S_ISREG(status.st_mode) and status.st_size <= _LARGEST:
+            found.append(name)
     return tuple(found)
 
 

@@ -47,12 +47,16 @@ class DraftFiles:
         if fresh:
             sync_folder(self._places.drafts.parent)
         private_folder(folder)
-        companions.copy(top.companions, base.parent, folder, subject=folder.name)
-        new = folder / _NEW
-        new.unlink(missing_ok=True)
-        overlay.create(new, base=base, base_format=top.format, virtual_bytes=top.virtual_bytes, uid=None, durable=True)
-        new.rename(folder / DISK)
-        sync_folder(folder)
+        try:
+            companions.copy(top.companions, base.parent, folder, subject=folder.name)
+            new = folder / _NEW
+            new.unlink(missing_ok=True)
+            overlay.create(new, base=base, base_format=top.format, virtual_bytes=top.virtual_bytes, uid=None, durable=True)
+            new.rename(folder / DISK)
+            sync_folder(folder)
+        except BaseException:  # nobody would ever look for half a draft
+            remove_tree(folder)
+            raise
         sync_folder(self._places.drafts)
 
     def list(self) -> tuple[DraftFile, ...]:

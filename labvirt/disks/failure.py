@@ -10,6 +10,12 @@ from contextlib import contextmanager
 from labvirt.errors import DiskError, Exhausted, LabVirtError
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+TOO_MANY_OPEN = "Stop what is not needed, or allow more (LimitNOFILE= of the service, ulimit -n), then try again."
+_HINTS = {
+    errno.EMFILE: TOO_MANY_OPEN,
+    errno.ENFILE: TOO_MANY_OPEN,
+    errno.EROFS: "The kernel does so when the disk has errors: look at dmesg, check the disk, then: mount -o remount,rw",
+}
 
 
 def disk_full(subject: str) -> Exhausted:
@@ -28,7 +34,9 @@ def translate(error: OSError, operation: str, subject: str) -> LabVirtError:
         f"Cannot {operation} {subject}: {error.strerror or error}.",
         operation=operation,
         subject=subject,
-        hint="Look at the owner, the mode and the file system of the state folder; the system's log may know more.",
+        hint=_HINTS.get(
+            error.errno or 0, "Look at the owner, the mode and the file system of the state folder; the system's log may know more."
+        ),
     )
 
 

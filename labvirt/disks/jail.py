@@ -16,7 +16,7 @@ from pathlib import Path
 
 from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.contracts.images import Progress
-from labvirt.disks.failure import disk_full
+from labvirt.disks.failure import TOO_MANY_OPEN, disk_full
 from labvirt.errors import DiskError, DriverTimeout, HostNotReady, ImageDamaged
 from labvirt.system import privileges
 from labvirt.system.process import Result, run
@@ -96,6 +96,8 @@ class Jail:
             )
         if any(word in words for word in _FULL) or result.code in (-signal.SIGXFSZ, 128 + signal.SIGXFSZ):
             return disk_full(name)
+        if "Too many open files" in result.last_words:
+            return HostNotReady(f"qemu-img cannot {operation} {name}: {result.last_words}.", hint=TOO_MANY_OPEN)
         if result.code == 127 or "execvp" in words or "Creating new namespace failed" in words or "bwrap:" in words:
             return HostNotReady(
                 f"Disk images cannot be converted on this host: {result.last_words}.",

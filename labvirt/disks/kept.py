@@ -45,10 +45,13 @@ class KeptFiles:
         with translated("keep the overlays of", str(run)):
             if links.linked_drafts(self._places, source):  # an admin session's: the draft lives on by itself
                 return None
+            overlays = links.overlays_in(source)
+            if overlays and not part.is_dir() and not any(links.written(path) for _, path in overlays):
+                return None
+            if overlays and final.is_dir():
+                self.remove(run)  # of a lab that was removed and made anew: its numbers begin again, and the newer run is what is missed
             if not final.is_dir():
-                begun = part.is_dir()
-                overlays = links.overlays_in(source)
-                if not begun and not any(links.written(path) for _, path in overlays):
+                if not overlays and not part.is_dir():
                     return None
                 self._move(source, part)
                 if not links.overlays_in(part):

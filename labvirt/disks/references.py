@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from labvirt.contracts.images import StoreEntry
+from labvirt.disks import links
 from labvirt.disks.failure import translated
 from labvirt.disks.places import DISK, Places, number_of
 from labvirt.disks.qcow2_header import HEAD_BYTES, parse
@@ -36,9 +37,8 @@ def entries(places: Places) -> tuple[StoreEntry, ...]:
     found = []
     with translated("read", str(places.images)):
         for folder in _version_folders(places):
-            used = 0
-            for each in os.scandir(folder):
-                used += each.stat(follow_symlinks=False).st_blocks * 512
+            with os.scandir(folder) as files:
+                used = sum(each.stat(follow_symlinks=False).st_blocks * 512 for each in files)
             below = None
             if os.path.lexists(folder / DISK):
                 try:
@@ -80,7 +80,12 @@ def stands_on(places: Places, path: Path) -> Path | None:
     Raises ImageDamaged (no header), OSError (also for what is no ordinary file).
     """
     name = parse(read_bounded(path, HEAD_BYTES)).backing_file
-    return None if name is None else places.stands_on(path, name)
+    if name is None:
+        return None
+    named = places.stands_on(path, name)
+    # The state folder may have been moved since: then what is meant has the same last names here.
+    here = links.ours(places, path, name)
+    return here if here is not None and places.in_store(named) is None and links.is_ordinary(here) else named
 
 
 def _overlays(places: Places) -> Iterator[_Overlay]:

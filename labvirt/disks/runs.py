@@ -17,7 +17,7 @@ from labvirt.disks import companions, links, overlay
 from labvirt.disks.failure import translated
 from labvirt.disks.places import DISK, Places
 from labvirt.domain.guest import RunId
-from labvirt.errors import DiskError, InUse, NotFound
+from labvirt.errors import InUse, NotFound
 from labvirt.system.files import private_folder, remove_tree
 
 
@@ -117,12 +117,4 @@ class RunFolders:
                 if os.lstat(draft / DISK).st_uid != os.geteuid():
                     # PRIVILEGE: CAP_CHOWN. A file in a folder of ours (0700); the machine that wrote it is gone.
                     os.chown(draft / DISK, os.geteuid(), os.getegid(), follow_symlinks=False)
-            try:
-                remove_tree(folder)
-            except RecursionError as error:  # folders in folders in folders: only a hostile guest's QEMU makes such
-                raise DiskError(
-                    f"The run folder of {run} is nested too deeply.",
-                    operation="remove",
-                    subject=str(run),
-                    hint=f"rm -rf {folder}",
-                ) from error
+            remove_tree(folder)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.contracts.images import Progress, SealMethod, StoredVersion
-from labvirt.disks import conversion, copying, gathering
+from labvirt.disks import conversion, copying, gathering, links
 from labvirt.disks.digest import Steps, sha256_of
 from labvirt.disks.failure import translated
 from labvirt.disks.importing import check_label, estimated, largest_file
@@ -29,6 +29,9 @@ from labvirt.domain.draft import check_draft_name
 from labvirt.domain.image import Version
 from labvirt.errors import ImageDamaged, InUse, InvalidInput, NotFound
 from labvirt.system import image_locks
+
+_SPARE = 1 << 30
+"""Bytes. A disk's own tables take a thousandth of it; leaked clusters of crashed machines come on top."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,9 @@ def seal(
             steps = Steps(progress, size, size // 4, *(version.size_bytes for version in chain), size)
             if not image_locks.keep_writers_out(descriptor) or image_locks.in_use(descriptor):
                 raise InUse("draft", draft, "a process that has it open")
+            if (taken := links.linking_run(places, places.drafts / draft / DISK)) is not None:
+                raise InUse("draft", draft, f"the run {taken[0]}")  # its companions are written back when that is cleared away
+            _not_endless(size, draft, chain[0])
             _room(places, stage, descriptor, draft, chain, method, largest)
             copying.copy(descriptor, stage / "draft", name=draft, progress=steps.next())
             origin = _origin(places, stage / "draft", draft, chain[0], method, steps.next())
@@ -111,6 +117,17 @@ def _room(
     copying.need(places.images, copied + made, draft)
 
 
+def _not_endless(size: int, draft: str, parent: Version) -> None:
+    """Raises ImageDamaged for a file that is longer than any disk of its size needs: its holes cost a guest nothing, and us days."""
+    if size > 2 * parent.virtual_bytes + _SPARE:
+        raise ImageDamaged(
+            f"{draft} is not accepted: its file is {size >> 30} GiB long, and its disk has {-(-parent.virtual_bytes >> 30)} GiB.",
+            operation="seal",
+            subject=draft,
+            hint="Only a damaged or hostile guest makes such a file. Discard it and begin a new session.",
+        )
+
+
 def _origin(places: Places, copy: Path, draft: str, parent: Version, method: SealMethod | None, progress: Progress) -> str:
     """The same for the same content over the same version by the same wish, and for nothing else."""
     descriptor = open_regular(copy)
@@ -136,7 +153,8 @@ def _accepted(places: Places, copy: Path, draft: str, parent: Version, largest: 
     try:
         header = parse(os.pread(descriptor, HEAD_BYTES, 0))
         name = header.backing_file or b""
-        below = places.in_store(Path(os.path.normpath(os.fsdecode(name)))) if name.startswith(b"/") else None
+        named = links.ours(places, copy, name) if name.startswith(b"/") else None
+        below = places.in_store(named) if named is not None else None
         same = below is not None and below.parts[0] == parent.image and below.parent.name.startswith(f"v{parent.number}-")
         if not same or header.backing_format != parent.format:
             raise ImageDamaged(

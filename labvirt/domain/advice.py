@@ -65,7 +65,7 @@ def _disks(profile: Profile) -> Iterator[Advice]:
         )
         + " A Windows that never saw a virtio disk stops at its start (INACCESSIBLE_BOOT_DEVICE), so give it a second one first.",
         steps=(
-            f"Clone: labvirt profile clone {profile.name} {profile.name[:28]}-vio",
+            f"Clone: labvirt profile clone {profile.name} {profile.name[:28]}-vio; labvirt profile set {profile.name[:28]}-vio --active",
             "Give the clone a second, small disk on virtio and install its driver in a session (Windows); Linux needs nothing.",
             "Then put the first disk on virtio as well, try it with a canary, and give the clone the lower position.",
         ),

@@ -12,6 +12,7 @@ from labvirt.domain.kept import Kept
 from labvirt.domain.remains import ended_how, keeps
 from labvirt.engine.world import World
 from labvirt.errors import InUse, LabVirtError
+from labvirt.usecases.rubbish import user_of_kept
 
 log = logging.getLogger(__name__)
 
@@ -75,17 +76,22 @@ class Keeping:
         return world.disks.free_mib() < world.host().disk_reserve_mib
 
     def make_room(self) -> None:
-        """The oldest kept overlays are gone, one by one, until the host has its reserve again or none is left. Raises DiskError."""
+        """The oldest kept overlays are gone, one by one, until the host has its reserve again or none is left that nobody needs. Raises
+        DiskError, DatabaseError."""
         world = self._world
         reserve = world.host().disk_reserve_mib
         for kept in sorted(world.kept.list(), key=lambda each: (each.ended_at, each.run)):
             if world.disks.free_mib() >= reserve:
                 return
-            try:
-                world.kept.remove(kept.run)
-            except InUse as error:
-                log.info("%s", error)
-                continue
+            with world.database.write() as work:  # held until it is gone: nobody starts from it meanwhile
+                if user := user_of_kept(work, str(kept.run)):
+                    log.info("%s stays kept: %s needs it", kept.run, user)
+                    continue
+                try:
+                    world.kept.remove(kept.run)
+                except InUse as error:
+                    log.info("%s", error)
+                    continue
             log.warning("%s: what it had written is kept no longer: the disk is low", kept.run)
         if world.disks.free_mib() < reserve:
             self._again_at = world.clock.monotonic() + AGAIN_SECONDS

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -40,6 +41,8 @@ from labvirt.usecases.ports import Ports
 log = logging.getLogger(__name__)
 
 HOST_AGAIN_SECONDS = 30.0
+
+RECORD_BYTES = 1 << 20
 
 
 class Engine:
@@ -160,9 +163,11 @@ class Engine:
             raise GuestNotReady(guest, str(row.state))
         record = folder.path / "launch.json"
         try:
-            argv = json.loads(record.read_text())["argv"]
+            # The folder is the guest's own: what lies there may be a link, a pipe, or endless.
+            with os.fdopen(os.open(record, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+                argv = json.loads(file.read(RECORD_BYTES))["argv"]
             return tuple(str(word) for word in argv)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise HypervisorError(f"The launch record of {row.run} cannot be read.", operation="command line", subject=guest) from error
 
     def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:

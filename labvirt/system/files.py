@@ -7,10 +7,11 @@ import contextlib
 import errno
 import os
 import secrets
-import shutil
 import stat
 from pathlib import Path
 from typing import BinaryIO
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def write_atomic(path: Path, data: bytes | str, *, mode: int = 0o600, owner: int | None = None) -> None:
@@ -70,15 +71,50 @@ def private_folder(path: Path, *, owner: int | None = None, mode: int = 0o700) -
 
 
 def remove_tree(path: Path) -> None:
-    """`path` and everything in it is gone; links are removed, not followed. Absent is fine. Raises OSError."""
-    if path.is_symlink() or path.is_file():
+    """`path` and everything in it is gone, however deep it is nested; links are removed, not followed. Absent is fine. Raises OSError."""
+    try:
+        top = os.open(path, _FOLDER)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
         path.unlink(missing_ok=True)
         return
     try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        if path.exists():
-            raise
+        _empty(top)
+    finally:
+        os.close(top)
+    with contextlib.suppress(FileNotFoundError):
+        path.rmdir()
+
+
+def _empty(top: int) -> None:
+    """Folders in folders are lifted into the top one first: two descriptors and no recursion, whatever a hostile guest has nested."""
+    waiting = _without_files(top)
+    while waiting:
+        name = waiting.pop()
+        with contextlib.suppress(FileNotFoundError):
+            folder = os.open(name, _FOLDER, dir_fd=top)
+            try:
+                for below in _without_files(folder):
+                    lifted = f".{secrets.token_hex(8)}"
+                    os.rename(below, lifted, src_dir_fd=folder, dst_dir_fd=top)
+                    waiting.append(lifted)
+            finally:
+                os.close(folder)
+            os.rmdir(name, dir_fd=top)
+
+
+def _without_files(folder: int) -> list[str]:
+    """Only folders are left in it: their names."""
+    with os.scandir(folder) as found:
+        entries = [(each.name, each.is_dir(follow_symlinks=False)) for each in found]
+    for name, is_folder in entries:
+        if not is_folder:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=folder)
+    return [name for name, is_folder in entries if is_folder]
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -105,16 +105,17 @@ def damage_fact(image: str, number: int) -> str:
 
 
 def must_be_whole(ports: Ports, version: Version) -> None:
-    """Raises ImageDamaged when its file is not what it should be, or a scrub found damage that nobody has mended. Reads no gigabytes."""
-    finding = ports.store.check(version)
+    """Raises ImageDamaged when its file, or one below it, is not what it should be, or a scrub found damage that nobody has mended.
+    Reads no gigabytes."""
     with ports.database.read() as work:
-        damage = work.facts.get(damage_fact(version.image, version.number)) or ""
-    if finding is not None and finding.severity is Severity.ERROR:
-        damage = finding.sentence
-    if damage:
-        raise ImageDamaged(
-            damage, operation="use", subject=version.label, hint=f"Choose another version: labvirt version list {version.image}"
-        )
+        chain = chain_of(version, work.images.versions(version.image))
+        known = {each.number: work.facts.get(damage_fact(each.image, each.number)) or "" for each in chain}
+    for each in chain:
+        finding = ports.store.check(each)
+        damage = finding.sentence if finding is not None and finding.severity is Severity.ERROR else known[each.number]
+        if damage:
+            hint = f"Choose another version: labvirt version list {version.image}"
+            raise ImageDamaged(damage, operation="use", subject=version.label, hint=hint)
 
 
 def _view(work: UnitOfWork, image: Image, entries: Mapping[PurePosixPath, StoreEntry], kept: tuple[Kept, ...]) -> ImageView:

@@ -7,8 +7,6 @@ guest's wish are written in one transaction.
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,11 +17,10 @@ from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow
 from labvirt.domain.image import DiskChoice, Image, Version, chain_of
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.lab import Lab
-from labvirt.domain.names import one_line
 from labvirt.domain.placement import disks_of
 from labvirt.domain.profile import Profile, SessionPolicy, SlotKind
 from labvirt.errors import Conflict, HypervisorError, InvalidInput, LabVirtError
-from labvirt.usecases import catalogue, draining, jobs, specials
+from labvirt.usecases import catalogue, draining, jobs, power, specials
 from labvirt.usecases.draining import MANY_JOBS
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.task import Task
@@ -31,7 +28,6 @@ from labvirt.usecases.task import Task
 UNWRITTEN_BYTES = 1 << 20
 """An overlay that occupies no more holds nothing but its own tables."""
 LOOK_SECONDS = 0.5
-PATH_LENGTH = 4096
 
 
 def start(
@@ -114,7 +110,7 @@ def do_session(ports: Ports, task: Task) -> Mapping[str, str]:
     guest = known.name if known is not None and known.source == asked.draft and not specials.is_off(known) else None
     if guest is None:  # else it was opened before this job's process died
         if asked.profile.session_policy is SessionPolicy.DRAIN:
-            _could_be_opened(ports, asked)
+            _could_be_opened(ports, task, asked)
             draining.drain(ports, task, asked.image, asked.profile.drain_seconds)
         guest = _open(ports, task, asked)
         ports.poke()
@@ -126,16 +122,15 @@ def do_session(ports: Ports, task: Task) -> Mapping[str, str]:
     return {"draft": asked.draft, "guest": guest}
 
 
-def _could_be_opened(ports: Ports, asked: _Opening) -> None:
+def _could_be_opened(ports: Ports, task: Task, asked: _Opening) -> None:
     """Nobody is told to leave for a session that cannot be. Raises what opening it would raise now."""
     with ports.database.read() as work:
         image, row = work.images.one(asked.image), work.drafts.get(asked.draft)
-        chain = chain_of(_base(work, image) if row is None else _parent(work, row), work.images.versions(asked.image))
-        _nobody_updates(work, image, besides=row, job=0)
+        base = _base(work, image) if row is None else _parent(work, row)
+        _nobody_updates(work, image, besides=row, job=task.job.number)
         _others(work, asked.profile, asked.place)
         specials.free(ports, work, asked.lab)
-    for version in chain:
-        catalogue.must_be_whole(ports, version)
+    catalogue.must_be_whole(ports, base)
 
 
 def _open(ports: Ports, task: Task, asked: _Opening) -> str:
@@ -398,12 +393,6 @@ def _checked_cdrom(cdrom: str, boot_cdrom: bool) -> str:
         if boot_cdrom:
             raise InvalidInput("boot", "there is no CD to boot from", hint="Name one: --cdrom FILE")
         return ""
-    if len(cdrom) > PATH_LENGTH or one_line(cdrom, PATH_LENGTH) != cdrom or not Path(cdrom).is_absolute():
+    if not Path(cdrom).is_absolute():
         raise InvalidInput("cdrom", "must be the absolute path of a disc image", hint="For example /srv/iso/debian.iso")
-    try:
-        found = os.stat(cdrom)
-    except (OSError, ValueError) as error:
-        raise InvalidInput("cdrom", f"{cdrom} cannot be opened: {getattr(error, 'strerror', None) or error}") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise InvalidInput("cdrom", f"{cdrom} is not an ordinary file")
-    return cdrom
+    return power.check_cdrom(cdrom)

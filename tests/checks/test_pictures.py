@@ -33,3 +33,13 @@ def test_a_picture_is_blank_exactly_when_it_has_one_colour(mode: str) -> None:
 def test_what_is_no_whole_picture_is_none(data: bytes) -> None:
     assert pictures.look(data) is None
     assert pictures.look(png("RGB", spot=True)) is not None
+
+
+def test_what_is_larger_than_any_screen_is_not_unpacked() -> None:
+    """A guest's QEMU draws it: a picture of a few KiB may want gigabytes."""
+    file = io.BytesIO()
+    Image.new("1", (9000, 8000)).save(file, "PNG")
+    assert pictures.look(file.getvalue()) is None
+    file = io.BytesIO()
+    Image.new("1", (7680, 4320)).save(file, "PNG")
+    assert pictures.look(file.getvalue()) == Shown(width=7680, height=4320, blank=True)

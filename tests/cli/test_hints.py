@@ -12,6 +12,7 @@ import click
 import pytest
 
 from labvirt.cli.main import Root
+from labvirt.errors import NotFound
 from tests.cli.conftest import Line
 
 ROOT = Path(__file__).parents[2]
@@ -67,3 +68,15 @@ def test_commands_that_are_named_exist(bare: Line, folder: str) -> None:
                     bad.append(f"{path.relative_to(ROOT)}: labvirt {' '.join(words)}: {why}")
     assert seen > 50
     assert bad == []
+
+
+def test_what_is_not_found_is_listed_by_a_command_that_exists(bare: Line) -> None:
+    root = Root(bare.app())
+    modules = [path.read_text() for path in sorted((ROOT / "labvirt").rglob("*.py"))]
+    nouns = sorted({match[1] for text in modules for match in re.finditer(r'NotFound\(\s*"([^"]+)"', text)})
+    assert len(nouns) > 15
+    hints = {noun: NotFound(noun, "x").hint for noun in nouns}
+    named = {noun: match for noun, hint in hints.items() if (match := COMMAND.search(hint))}
+    assert set(nouns) - set(named) == {"upload"}  # those are listed over HTTP
+    words = {noun: match[1].split() for noun, match in named.items()}
+    assert [noun for noun, each in words.items() if each[0] not in NOUNS or wrong(root, each)] == []

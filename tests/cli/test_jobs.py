@@ -161,6 +161,7 @@ def test_a_job_whose_engine_goes_away_is_taken_over(line: Line, does: Does, monk
     does(lambda ports, task: {"versions": "1"})
     line.does_jobs = False
     monkeypatch.setattr(_Doer, "pause", away)
+    monkeypatch.setattr(_Doer, "BACK_SECONDS", 0.0)
     assert line.json("image", "scrub", "tiny")["state"] == "done"
 
 

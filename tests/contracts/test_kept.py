@@ -90,6 +90,32 @@ def test_nothing_is_kept_of_a_run_that_wrote_nothing(tmp_path: Path, made: Impor
     assert kept.keep(RUN, about()) is not None
 
 
+def test_a_second_run_of_the_same_name_is_kept_in_place_of_the_first(made: Imported) -> None:
+    """A lab was removed and made again: its runs are counted from 1 again."""
+    kept = made.doors["kept"]
+    for pattern, hours in ((7, 1), (8, 2)):
+        (overlay,) = start(made)
+        io(overlay, f"write -P {pattern} 0 64k")
+        found = kept.keep(RUN, about(hours=hours))
+        assert found is not None
+        assert found.ended_at == AT + timedelta(hours=hours)
+        io(kept.layers(RUN)[0][1][0].path, f"read -P {pattern} 0 64k")
+    start(made)
+    assert kept.keep(RUN, about(hours=3)) is None  # nothing was written: what there is stays
+    assert [each.ended_at for each in kept.list()] == [AT + timedelta(hours=2)]
+    made.doors["disks"].remove_run(RUN)
+    start(made, NEXT, over=RUN)
+    (overlay,) = start(made)
+    io(overlay, "write -P 9 0 64k")
+    with pytest.raises(InUse, match=str(NEXT)):  # somebody rescues the first: the second stays where it is until then
+        kept.keep(RUN, about(hours=4))
+    assert overlay.exists()
+    made.doors["disks"].remove_run(NEXT)
+    found = kept.keep(RUN, about(hours=4))
+    assert found is not None
+    assert found.ended_at == AT + timedelta(hours=4)
+
+
 def test_an_admin_sessions_run_is_not_kept(made: Imported) -> None:
     draft = made.doors["drafts"].create("tiny.d1", (made.version,))
     disk = RunDisk(place=0, chain=(made.version,), draft="tiny.d1")

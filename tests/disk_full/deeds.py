@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What is done on a full disk: each deed prepares a state, is done, and says what it has changed. What is judged for all is in worker.py."""
+"""What is done on a full disk: each deed prepares a state and is done until a person would have been told; worker.py judges."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Deed:
     """`need_kib`: with so much free it succeeds, found by measuring. `frees`: it must succeed on any full disk.
 
     `leaves`: what may lie there although nobody needs it: the folder of a version that was replaced (`orphan`), a keeping that goes on
-    (`.part`).
+    (`.part`), the file of a draft whose row could not be written (`has no row`): garbage collection takes it.
     """
 
     name: str
@@ -344,7 +344,7 @@ DEEDS = {
         Deed(name="forget-kept", before=_kept_run, do=_forget, need_kib=64, frees=True),
         Deed(name="remove-run", before=_ended, do=_stop_run, need_kib=64, frees=True),
         Deed(name="log", before=nothing, do=_log, need_kib=1024),
-        Deed(name="session", before=nothing, do=_session, need_kib=256, engine=True),
+        Deed(name="session", before=nothing, do=_session, need_kib=256, engine=True, leaves="has no row"),
         Deed(name="stop", before=_running, do=_stop, need_kib=64, engine=True),
     )
 }

@@ -54,7 +54,7 @@ class Ext4:
         file = at.with_name(f"{at.name}.ext4")
         with file.open("wb") as made:
             made.truncate(ROOMY)
-        _run("mkfs.ext4", "-q", "-m", "0", "-N", str(INODES), str(file))
+        _run("mkfs.ext4", "-q", "-b", "4096", "-m", "0", "-N", str(INODES), str(file))
         _run("mount", "-o", "loop", str(file), str(at))
         self._rest = at / "rest"
 

@@ -10,7 +10,10 @@ from pathlib import Path
 
 from labvirt.bootstrap.processes import keep_room
 from labvirt.domain.draft import DraftState
+from labvirt.engine.world import World
+from labvirt.errors import DiskError
 from labvirt.usecases.ports import Ports
+from tests.engine.simulated import SimAuthority
 from tests.sweep.house import MIB, House
 
 __all__ = ["MIB", "Before", "Room"]
@@ -25,15 +28,30 @@ class Before:
     published: int | None
 
 
+class _Authority(SimAuthority):
+    """Says what the kernel said in the words of the real one (labvirt/network/authority.py)."""
+
+    def issue(self, folder: Path, *, name: str, address: object, uid: int | None) -> None:
+        try:
+            super().issue(folder, name=name, address=address, uid=uid)
+        except OSError as error:
+            raise DiskError(f"The certificate of {name} cannot be written: {error.strerror}.", subject=name, hint="df -h") from error
+
+
 class Room(House):
     """`working`: doors with an engine behind them, while there is one."""
 
     working: Ports | None = None
 
-    def __init__(self, root: Path, *, bin_days: float = 7) -> None:
+    def __init__(self, root: Path, *, bin_days: float = 7, reserved: bool = False) -> None:
+        """`reserved`: the database has room of its own, as while an engine runs."""
         super().__init__(root, bin_days=bin_days)
-        keep_room(root / "labvirt.db")
+        if reserved:
+            keep_room(root / "labvirt.db")
         self.limits = replace(self.limits, rescue_hours=0 if bin_days == 0 else 24)
+
+    def world(self) -> World:
+        return replace(super().world(), authority=_Authority())
 
     def now(self) -> Before:
         with self.database.read() as work:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Every size between nothing and what a deed needs, or a seeded sample of them. `python -m tests.disk_full.whole [DEED ...]`: all of them."""
+"""Every size between nothing and what a deed needs, or a seeded sample. `python -m tests.disk_full.whole [DEED ...]` does all of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -60,11 +60,18 @@ class Process:
             text=True,
         )
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def ask(self, trial: Trial) -> Answer:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(trial)) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps(asdict(trial)) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            return Answer(outcome="died", problems=[f"it had ended with {self._process.wait()}"])
         if not select.select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
             self._process.kill()
             return Answer(outcome="hangs", problems=["no answer"])
@@ -73,7 +80,8 @@ class Process:
 
     def close(self) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
         try:
             self._process.wait(30)
         except subprocess.TimeoutExpired:
@@ -91,11 +99,12 @@ def sizes(need_kib: int) -> Iterator[int]:
 
 
 def trials(deed: str) -> Iterator[Trial]:
-    """All of them."""
-    for free in sizes(DEEDS[deed].need_kib):
-        for database in (False, True):
-            for raced in (False, True):
-                yield Trial(what="bytes", free=free, database=database, raced=raced)
+    """All of them: nothing at all in every way, each other size in two of the six ways, by turns."""
+    ways = [(where, raced) for where in ((False, False), (True, False), (True, True)) for raced in (False, True)]
+    for number, free in enumerate(sizes(DEEDS[deed].need_kib)):
+        for turn, ((database, reserved), raced) in enumerate(ways):
+            if free == 0 or turn % 3 == number % 3:
+                yield Trial(what="bytes", free=free, database=database, reserved=reserved, raced=raced)
 
 
 def sample(deed: str, dice: random.Random, count: int) -> list[Trial]:

@@ -5,7 +5,9 @@ system, takes the room away, does the deed, judges, gives room, and does it agai
 from __future__ import annotations
 
 import json
+import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -17,8 +19,8 @@ from pathlib import Path
 
 from labvirt.disks import copying
 from labvirt.disks import uploads as upload_room
-from labvirt.engine import carry
 from labvirt.domain.job import JobError
+from labvirt.engine import carry
 from labvirt.errors import LabVirtError
 from tests.disk_full.deeds import DEEDS, Deed, Told, Waiting, finish_left
 from tests.disk_full.ground import Ext4, Ground, Tmpfs
@@ -26,6 +28,7 @@ from tests.disk_full.room import Before, Room
 from tests.engine.simulated import until
 
 SAYS = re.compile(r"(?i)no space|no room|is full|MiB are free|read-only|cannot be opened for writing|too many open files")
+FILES = resource.getrlimit(resource.RLIMIT_NOFILE)
 CODES = {"exhausted", "database", "disk", "host-not-ready", "hypervisor"}
 
 
@@ -41,11 +44,16 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """`what`: bytes, inodes or ro. `database`: it lies on the small file system too. `raced`: nobody looks at the free space before."""
+    """`what` is short: bytes, inodes, files (open at once), or writing at all (ro).
+
+    `database`: it lies on the small file system too; `reserved`: with room of its own, as while an engine runs. `raced`: nobody looks at
+    the free space before.
+    """
 
     what: str
     free: int = 0
     database: bool = False
+    reserved: bool = False
     raced: bool = False
 
 
@@ -58,14 +66,13 @@ class Worker:
         self._ground: Ground = Ext4(self._root) if ext4 else Tmpfs(self._root)
         self._ext4 = ext4
 
-    def prepare(self, *, database: bool) -> None:
-        """The deed's state, kept in two folders: what is copied onto the file system, and what lies beside it."""
+    def prepare(self) -> None:
+        """The deed's state, kept in two folders: what is copied onto the file system, and what lies beside it. Each twice: with the
+        database on the file system, and beside it."""
         self._clear()
         (self._root / "uploads").mkdir()
         (self._beside / "fake").mkdir(parents=True)
         (self._root / "fake").symlink_to(self._beside / "fake")  # the pretended machines are no part of the disk
-        if not database:
-            (self._root / "labvirt.db").symlink_to(self._beside / "labvirt.db")
         room = Room(self._root, bin_days=self._deed.bin_days)
         try:
             copying._RESERVE = 0
@@ -73,17 +80,21 @@ class Worker:
             self._deed.before(room)
         finally:
             room.close()
-        for name, source in (("root", self._root), ("beside", self._beside)):
-            self._copy(source, self._prepared(name, database=database))
+        for database in (True, False):
+            for name, source in (("root", self._root), ("beside", self._beside)):
+                self._copy(source, self._prepared(name, database=database))
+        file, elsewhere = (self._prepared(name, database=False) / "labvirt.db" for name in ("root", "beside"))
+        file.rename(elsewhere)
+        file.symlink_to(self._beside / "labvirt.db")
 
     def run(self, trial: Trial) -> Answer:
         if not self._prepared("root", database=trial.database).is_dir():
-            self.prepare(database=trial.database)
+            self.prepare()
         self._clear()
         for name, target in (("root", self._root), ("beside", self._beside)):
             self._copy(self._prepared(name, database=trial.database), target)
         answer = Answer()
-        room = Room(self._root, bin_days=self._deed.bin_days)
+        room = Room(self._root, bin_days=self._deed.bin_days, reserved=trial.reserved)
         try:
             with ExitStack() as stack:
                 self._raced(stack, trial)
@@ -92,12 +103,12 @@ class Worker:
                 before = room.now()
                 self._take_room(trial)
                 self._first(room, trial, answer, before)
-                self._ground.lift()
+                self._lift()
                 self._again(room, trial, answer, before)
         except Exception:  # noqa: BLE001 - it is the answer
             answer.problems.append(traceback.format_exc()[-1500:])
         finally:
-            self._ground.lift()
+            self._lift()
             room.close()
         return answer
 
@@ -118,8 +129,10 @@ class Worker:
             answer.outcome = "traceback"
             answer.problems.append(traceback.format_exc()[-1500:])
         if answer.outcome == "refused" and not trial.database:
-            answer.problems += room.unchanged(before, self._deed.leaves)
-        if answer.outcome != "done" and self._deed.frees and trial.what == "bytes":
+            # Who may open no more files cannot remove any either: the next work does it.
+            leaves = "left in the stage" if trial.what == "files" else self._deed.leaves
+            answer.problems += room.unchanged(before, leaves)
+        if answer.outcome != "done" and self._deed.frees and (trial.reserved or not trial.database) and trial.what == "bytes":
             answer.problems.append(f"it makes room, and was not done on a full disk: {answer.said}")
 
     def _again(self, room: Room, trial: Trial, answer: Answer, before: Before) -> None:
@@ -165,8 +178,15 @@ class Worker:
             self._ground.bound(trial.free)
         elif trial.what == "inodes":
             self._ground.bound_inodes(trial.free)
+        elif trial.what == "files":
+            most = max(int(name) for name in os.listdir("/proc/self/fd")) + 1
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most - 1 + trial.free, FILES[1]))
         else:
             self._ground.lock()
+
+    def _lift(self) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, FILES)
+        self._ground.lift()
 
     @staticmethod
     def _raced(stack: ExitStack, trial: Trial) -> None:

@@ -15,6 +15,7 @@ from labvirt.domain.first_guest import first_guest
 from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, StopHow, Wish
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.kept import Kept
+from labvirt.engine.keeping import Keeping
 from labvirt.usecases import asking, power
 from tests.engine.simulated import SimLab, lab, profile, until
 from tests.engine.test_engine import clean, history, ports_of, row, start
@@ -105,10 +106,28 @@ def test_what_was_kept_makes_room_for_those_that_run_the_oldest_first(sim: SimLa
 
         sim.kept.remove = counted  # type: ignore[method-assign]
         sim.disks.free = 10
-        until(lambda: len(kept(sim)) == 1, says=lambda: kept(sim))
+        until(lambda: len(removed) == 2, says=lambda: kept(sim))
         assert removed == ["lab-a-01.g1", "lab-a-02.g1"]
         threading.Event().wait(1.0)
         assert set(kept(sim)) == {"lab-a-03.g1"}
+
+
+def test_what_somebody_is_about_to_rescue_makes_no_room(sim: SimLab) -> None:
+    sim.furnish(lab(seats=4))
+    keeping = Keeping(sim.world())
+    with sim.engine() as engine:
+        for seat in (1, 2):
+            run = start(sim, engine, f"lab-a-0{seat}")
+            sim.hypervisor.write(run, MIB)
+            power.stop(ports_of(sim, engine), f"lab-a-0{seat}", StopHow.STOP)
+            until(lambda run=run: str(run) in kept(sim))  # type: ignore[misc]
+    guest = special(sim, Purpose.RESCUE, "lab-a-01.g1")
+    sim.disks.free = 10
+    keeping.make_room()
+    assert set(kept(sim)) == {"lab-a-01.g1"}
+    change(sim, replace(guest, wish=Wish.STOPPED, state=GuestState.STOPPED))
+    keeping.make_room()
+    assert kept(sim) == {}
 
 
 def test_a_rescued_seat_stands_on_what_was_kept(sim: SimLab) -> None:

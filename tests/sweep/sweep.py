@@ -171,7 +171,7 @@ def run(verbs: list[str], *, workers: int, seed: int | None, seconds: float, say
         for verb in verbs:
             tallies.append(whole(verb, base, workers, say))
             if say:
-                print(line_of(tallies[-1]), flush=True)
+                print("\n".join([line_of(tallies[-1]), *tallies[-1].problems]), flush=True)
         return tallies
 
 

@@ -52,7 +52,7 @@ class Worker:
         return int(str(answer["count"]))
 
     def try_one(self, number: int, fault: Fault, second: int = 0) -> dict[str, object]:
-        """One death (or failed fsync) and its recovery; with `second`, the recovery dies too, at its call of that number, and is begun again.
+        """One death (or failed fsync) and its recovery; with `second`, the recovery dies too, at its call of that number, and begins again.
         `problems` is empty when all is well; `fired` False: there is no such call."""
         self._reset_to_nothing()
         shutil.copytree(self._prepared, self._state, symlinks=True)

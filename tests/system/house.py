@@ -437,9 +437,9 @@ def special(number: int) -> str:
     return f"{LAB}-s{number:02d}"
 
 
-def special_address(number: int) -> str:
+def special_address(name: str) -> str:
     """docs: N - 18 + k of a /24."""
-    return f"10.78.0.{238 + number}"
+    return f"10.78.0.{238 + int(name.removeprefix(f'{LAB}-s'))}"
 
 
 def guest_address(seat: int) -> str:

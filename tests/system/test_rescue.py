@@ -51,7 +51,7 @@ def test_what_a_killed_guest_had_written_is_started_once_more(house: House, tmp_
     before = _sums(house, first)
     rescued = house.call("rescue", "start", first)
     assert (rescued["name"], rescued["purpose"], rescued["source"]) == (special(1), "rescue", first)
-    assert house.records(special_address(1), 60) == {"thesis": "chapter nine"}
+    assert house.records(special_address(special(1)), 60) == {"thesis": "chapter nine"}
     house.keep(special(1), "thesis", "chapter ten")
     assert house.run("rescue", "forget", first).code == 1  # somebody uses it
     assert [path["path"] for path in house.call("rescue", "files", first)] != []

@@ -50,7 +50,7 @@ def test_update_publish_undo_beside_a_class_that_works(
     assert opened["result"] == {"draft": "tiny.d1", "guest": special(1)}
     session = house.call("admin", "show", "tiny")
     assert (session["state"], session["guest"], session["guest_state"], session["parent"]) == ("open", special(1), "running", 1)
-    told = house.facts_at(special_address(1), 60)
+    told = house.facts_at(special_address(special(1)), 60)
     assert (told["name"], told["serial"], told["mac"]) == (special(1), special(1), "02:4c:56:00:0f:f0")
     house.keep(special(1), "lesson", "ohms law")
 
@@ -59,7 +59,7 @@ def test_update_publish_undo_beside_a_class_that_works(
     seconds = time.monotonic() - began
     record_property("publish_with_canary_seconds", round(seconds, 1))
     print(f"publish with canary: {seconds:.1f} s")
-    assert published["result"] == {"draft": "tiny.d1", "image": "tiny", "version": "2"}
+    assert published["result"] == {"draft": "tiny.d1", "image": "tiny", "number": "2", "version": "tiny v2"}
     version = house.call("version", "show", "tiny", "2")
     assert (version["stage"], version["note"], version["parent"], version["canary"]["green"]) == ("published", "physics", 1, True)
     steps = [step["name"] for step in version["canary"]["steps"]]

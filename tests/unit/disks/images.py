@@ -13,13 +13,12 @@ import struct
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from labvirt.contracts.images import StoredVersion
 from labvirt.disks import overlay
 from labvirt.disks.store import VersionStore
-from labvirt.domain.image import Stage, Version
+from labvirt.domain.image import Version
+from tests.fakes.disks import version_of as version_of
 
 CANARY = b"CANARY-4f1d9a-this-must-never-be-seen"
 CLUSTER = 65536
@@ -190,23 +189,6 @@ _ODD: dict[str, Callable[[Path, Path], object]] = {
     "dangling-link": lambda path, _: path.symlink_to("nowhere"),
     "socket": _socket,
 }
-
-
-def version_of(stored: StoredVersion, *, image: str = "tiny", number: int = 1) -> Version:
-    """What the database would remember of it."""
-    return Version(
-        image=image,
-        number=number,
-        file=stored.file,
-        format=stored.format,
-        size_bytes=stored.size_bytes,
-        virtual_bytes=stored.virtual_bytes,
-        sha256=stored.sha256,
-        stage=Stage.PUBLISHED,
-        made_at=datetime(2026, 1, 1, tzinfo=UTC),
-        backing=stored.backing,
-        companions=stored.companions,
-    )
 
 
 def store_in(folder: Path, **more: int) -> VersionStore:

@@ -202,7 +202,7 @@ except Exhausted as error:
     place = tmp_path / "small"
     place.mkdir()
     mount = 'mount -t tmpfs -o size="$1" tmpfs "$2" && exec "$3" -c "$4" "$2" "$5"'
-    for size, words in (("256m", "There is no space for packed: it needs 51"), ("900m", "made")):
+    for size, words in (("256m", "There is no space for packed: it needs about 51"), ("900m", "made")):
         argv = ["unshare", "--mount", "bash", "-c", mount, "bash", size, str(place), sys.executable, script, str(bomb)]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
         assert done.stdout.startswith(words), done.stdout + done.stderr

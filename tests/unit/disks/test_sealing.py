@@ -286,6 +286,7 @@ def test_an_fsync_that_fails_is_final(
     tmp_path: Path, store: VersionStore, first: Version, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     draft_in(tmp_path, first, "tiny.d1", *CHANGES)
+    store.proven((first,))  # a full disk only keeps that from being remembered
     before, real = left_in(tmp_path / "images"), os.fsync
     outcomes = []
     for at in range(1, 30):
@@ -324,7 +325,7 @@ def test_there_must_be_room(tmp_path: Path, store: VersionStore, first: Version,
         lambda: store.export((first,), tmp_path / "out", format="raw"),
     ]
     for each in tries:
-        with pytest.raises(Exhausted, match=r"no space for .* needs \d+ MiB, and 0 MiB are free"):
+        with pytest.raises(Exhausted, match=r"no space for .* needs about \d+ MiB, and 0 MiB are free"):
             each()
     assert left_in(tmp_path / "images") == before
     monkeypatch.undo()

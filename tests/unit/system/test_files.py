@@ -134,3 +134,26 @@ def test_the_machine_is_read(tmp_path: Path) -> None:
     assert load.cpu_pressure is None or 0 <= load.cpu_pressure <= 100
     assert machine.boot_id() == machine.boot_id()
     assert machine.kernel_release()
+
+
+def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    """A guest's QEMU may nest folders deeper than one process may open or call."""
+    deep, outside = tmp_path / "deep", tmp_path / "outside"
+    (outside / "folder").mkdir(parents=True)
+    (outside / "file").write_text("stays")
+    deep.mkdir()
+    place = os.open(deep, os.O_RDONLY | os.O_DIRECTORY)
+    for number in range(3000):
+        os.symlink(outside, "link", dir_fd=place)
+        os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=place))
+        os.mkdir(f"{'d' * 100}{number % 7}", dir_fd=place)
+        below = os.open(f"{'d' * 100}{number % 7}", os.O_RDONLY | os.O_DIRECTORY, dir_fd=place)
+        os.close(place)
+        place = below
+    os.close(place)
+    files.remove_tree(deep)
+    assert not deep.exists()
+    assert (outside / "file").read_text() == "stays"
+    assert (outside / "folder").is_dir()
+    files.remove_tree(outside)
+    assert not outside.exists()

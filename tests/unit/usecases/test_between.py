@@ -192,5 +192,3 @@ def test_mending_forgets_no_due_of_other_reasons(site: Site) -> None:
         work.commit()
     sessions.mend(site.ports)
     assert site.guest() == fresh
-
-
