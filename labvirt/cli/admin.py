@@ -119,6 +119,7 @@ def _opened(job: Job) -> list[str]:
     draft, guest = job.result.get("draft", job.subject), job.result.get("guest", "")
     return [
         f"The session {draft} is open" + (f": its guest is {guest}." if guest else "."),
+        f"Its screen: labvirt admin show {draft}",
         f"Publish what you changed: labvirt admin publish {draft}",
         f"Or: labvirt admin keep {draft}; labvirt admin discard {draft}",
     ]

@@ -18,15 +18,14 @@ def _format(command: click.Command) -> click.Command:
     return click.option("--format", type=click.Choice(["qcow2", "raw"]), required=True, help="Named, never guessed.")(command)
 
 
-def _imported(publish: bool) -> progress.Said:
-    def said(job: Job) -> list[str]:
-        label = job.result.get("version", job.subject)
-        if publish:
-            return [f"{label} is published."]
-        number = label.rpartition("v")[2]
-        return [f"{label} is a draft. Try it: labvirt version test {job.subject} {number}"]
-
-    return said
+def _imported(job: Job) -> list[str]:
+    label, number = job.result.get("version", job.subject), job.result.get("number", "")
+    if job.result.get("published") == "yes":
+        return [f"{label} is published."]
+    return [
+        f"{label} is a draft. Try it: labvirt version test {job.subject} {number}",
+        f"Then: labvirt version publish {job.subject} {number}",
+    ]
 
 
 @click.command("import", cls=Command)
@@ -34,12 +33,13 @@ def _imported(publish: bool) -> progress.Said:
 @click.argument("file", type=words.FILE)
 @_format
 @click.option("--note", type=words.TEXT, default="", help="For people.")
-@click.option("--publish/--draft", default=True, help="Is it what guests start from? (default: yes)")
+@click.option("--publish/--draft", default=True, help="Is it what guests start from? (default: yes, if nothing of the image is published)")
+@click.option("--override", type=words.TEXT, default="", metavar="REASON", help="Publish it untried; the REASON stays in the history.")
 @click.option("--sha256", type=words.SHA256, help="Checksum that FILE must have.")
 @progress.detach_option
 @pass_session
 def import_image(
-    session: Session, /, name: str, file: Path, format: str, note: str, publish: bool, sha256: str | None, detach: bool
+    session: Session, /, name: str, file: Path, format: str, note: str, publish: bool, override: str, sha256: str | None, detach: bool
 ) -> None:
     """Copy a disk FILE into the store. It is the image's next version; FILE itself is not changed and not used.
 
@@ -47,8 +47,10 @@ def import_image(
     labvirt image import win11 /srv/win11.qcow2 --format qcow2 --note "from the campus"
     """
     with session.ports() as ports:
-        job = images.import_image(ports, name, file, format=format, by=session.who, note=note, publish=publish, sha256=sha256 or "")
-        progress.carry(session, ports, job, detach=detach, said=_imported(publish))
+        job = images.import_image(
+            ports, name, file, format=format, by=session.who, note=note, publish=publish, override=override, sha256=sha256 or ""
+        )
+        progress.carry(session, ports, job, detach=detach, said=_imported)
 
 
 @click.command("blank", cls=Command)
@@ -69,13 +71,13 @@ def blank_image(session: Session, /, name: str, size_bytes: int, note: str, publ
     with session.ports() as ports:
         job = images.blank(ports, name, bytes=size_bytes, by=session.who, note=note, publish=publish)
         told = [f"{name} has an empty disk.", "Install on it: labvirt admin start PROFILE --cdrom FILE --boot cdrom"]
-        progress.carry(session, ports, job, detach=detach, said=_imported(publish) if publish else lambda done: told)
+        progress.carry(session, ports, job, detach=detach, said=_imported if publish else lambda done: told)
 
 
 @click.command("build", cls=Command)
 @click.argument("recipe", type=click.Choice(["tiny"]))
 @click.option("--name", type=words.NAME, help="Name of the image (default: that of the recipe).")
-@click.option("--publish/--draft", default=True, help="Is it what guests start from? (default: yes)")
+@click.option("--publish/--draft", default=True, help="Is it what guests start from? (default: yes, if nothing of the image is published)")
 @progress.detach_option
 @pass_session
 def build_image(session: Session, /, recipe: str, name: str | None, publish: bool, detach: bool) -> None:
@@ -87,7 +89,7 @@ def build_image(session: Session, /, recipe: str, name: str | None, publish: boo
     with session.ports() as ports:
         note = f"built by the recipe {recipe}"
         job = images.import_image(ports, name or recipe, built, format="qcow2", by=session.who, note=note, publish=publish)
-        progress.carry(session, ports, job, detach=detach, said=_imported(publish))
+        progress.carry(session, ports, job, detach=detach, said=_imported)
 
 
 @click.command("export", cls=Command)

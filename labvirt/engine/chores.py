@@ -46,11 +46,23 @@ class Chores:
         return self._reminders
 
     def do(self) -> None:
-        """Everything that is due now. Raises LabVirtError."""
-        now = self._ports.clock.now()
+        """Everything that is due now; one chore that fails does not keep the others from their turn."""
+        for chore in (self._mend, self._remind, self._collect):
+            try:
+                chore()
+            except LabVirtError as error:
+                log.warning("a chore could not be done: %s", error)
+            except Exception:  # a mistake in one chore must not end all of them
+                log.exception("a chore met a mistake of the program")
+
+    def _mend(self) -> None:
         sessions.mend(self._ports)
-        self._reminders = sessions.remind(self._ports, now)
-        if self._garbage_is_due(now):
+
+    def _remind(self) -> None:
+        self._reminders = sessions.remind(self._ports, self._ports.clock.now())
+
+    def _collect(self) -> None:
+        if self._garbage_is_due(self._ports.clock.now()):
             garbage.collect(self._ports, by=BY)
 
     def _garbage_is_due(self, now: datetime) -> bool:
@@ -67,10 +79,5 @@ class Chores:
 
     def _run(self) -> None:
         while not self._over.is_set():
-            try:
-                self.do()
-            except LabVirtError as error:
-                log.warning("a chore could not be done: %s", error)
-            except Exception:  # a mistake in one chore must not end all of them
-                log.exception("a chore met a mistake of the program")
+            self.do()
             self._over.wait(self._every)

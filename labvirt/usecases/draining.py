@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from labvirt.contracts.database import UnitOfWork
-from labvirt.domain.draft import DraftState
+from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.guest import Due, Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.job import JobKind
 from labvirt.domain.names import one_line
@@ -59,10 +59,10 @@ def counted(guests: tuple[Guest, ...]) -> str:
 
 def held(work: UnitOfWork) -> Mapping[str, str]:
     """Image -> the sentence (without a full stop) why no client may start from its published version now: a session of a profile that
-    refuses or drains is open, or is being opened and drains."""
+    refuses or drains is open (one whose machine could not be kept running holds nobody up), or is being opened and drains."""
     found: dict[str, str] = {}
     for draft in work.drafts.list():
-        if draft.state is DraftState.OPEN and _policy(work, draft.profile) is not SessionPolicy.ALONGSIDE:
+        if draft.state is DraftState.OPEN and not _fell(work, draft) and _policy(work, draft.profile) is not SessionPolicy.ALONGSIDE:
             found[draft.image] = sentence(draft.image, draft.owner, draft.since)
     for job in work.jobs.list(unended=True, last=MANY_JOBS):
         image = job.arguments.get("image", "")
@@ -73,14 +73,19 @@ def held(work: UnitOfWork) -> Mapping[str, str]:
     return found
 
 
+def _fell(work: UnitOfWork, draft: Draft) -> bool:
+    guest = work.guests.get(draft.guest) if draft.guest is not None else None
+    return guest is not None and guest.source == draft.name and guest.state is GuestState.FAILED
+
+
 def sentence(image: str, by: str, since: datetime) -> str:
     """'tiny is being updated by anna since 10:05'."""
     return f"{image} is being updated by {by} since {clock_time(since)}"
 
 
 def clock_time(at: datetime) -> str:
-    """As the clock on the wall shows it here."""
-    return at.astimezone().strftime("%H:%M")
+    """As the calendar and the clock on the wall show it here."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def drain(ports: Ports, task: Task, image: str, seconds: int) -> None:
@@ -139,7 +144,7 @@ def _tell(ports: Ports, image: str, wanted: datetime) -> datetime:
         known = [guest.due_at for guest in clients(work, image) if notice_image(guest) == image and guest.due_at is not None]
         if known:
             at = max(known)
-        notice = one_line(f"{image} is being updated: this computer is switched off at {clock_time(at)}. Please save your work.")
+        notice = one_line(f"{image} is being updated: this computer is switched off at {at.astimezone():%H:%M}. Please save your work.")
         for guest in clients(work, image):
             if guest.due is not Due.STOP and guest.alive:
                 work.guests.update(guest.with_due(Due.STOP, at, notice))

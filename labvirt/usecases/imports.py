@@ -30,17 +30,40 @@ _GIB = 1 << 30
 
 
 def import_image(
-    ports: Ports, name: str, source: Path, *, format: str, by: str, note: str = "", publish: bool = True, sha256: str = ""
+    ports: Ports,
+    name: str,
+    source: Path,
+    *,
+    format: str,
+    by: str,
+    note: str = "",
+    publish: bool = True,
+    override: str = "",
+    sha256: str = "",
 ) -> Job:
-    """A job that copies the file into the store as the image's next version (the image is made if need be) and, with `publish`, moves
-    the pointer to it. Its number is reserved now: a job that is begun again makes no second version.
+    """A job that copies the file into the store as the image's next version (the image is made if need be). Its number is reserved now: a
+    job that is begun again makes no second version.
+
+    With `publish` it is published if nothing of the image was; a class that works is not moved to a file that nobody has tried: then it
+    is a draft, unless `override` is the reason (kept in the history) for publishing it all the same.
 
     `sha256`: of the source file; another one is refused and nothing is left. Raises InvalidInput (name, format, source, sha256),
     Conflict (the image is in the recycle bin), DatabaseError.
     """
     source = _readable(source.absolute())
     with ports.database.write() as work:
-        job = _enqueue_import(ports, work, name, format=format, by=by, note=note, publish=publish, sha256=sha256, source=str(source))
+        job = _enqueue_import(
+            ports,
+            work,
+            name,
+            format=format,
+            by=by,
+            note=note,
+            publish=publish,
+            sha256=sha256,
+            source=str(source),
+            override=one_line(override),
+        )
         work.commit()
     ports.poke()
     return job
@@ -155,7 +178,7 @@ def _number(work: UnitOfWork, name: str) -> int:
 
 
 def _add(ports: Ports, task: Task, stored: StoredVersion, number: int) -> Version:
-    """The stored file is a version of the image, published if that was wanted."""
+    """The stored file is a version of the image, published if that was wanted and may be."""
     name, told = task.job.subject, task.job.arguments
     version = Version(
         image=name,
@@ -172,8 +195,7 @@ def _add(ports: Ports, task: Task, stored: StoredVersion, number: int) -> Versio
         backing=stored.backing,
         companions=stored.companions,
     )
-    publish = told.get("publish") == "yes"
-    result = _result(version)
+    reason = told.get("override", "")
     with task.shield(), ports.database.write() as work:
         image = work.images.get(name)
         if image is None:
@@ -182,9 +204,12 @@ def _add(ports: Ports, task: Task, stored: StoredVersion, number: int) -> Versio
         elif image.binned_at is not None:
             raise Conflict(f"The image {name} was deleted meanwhile.", hint=f"labvirt image restore {name}, then import again.")
         work.images.add_version(version)
+        publish = told.get("publish") == "yes" and (image.published is None or reason != "")
         if publish:
             work.images.publish(name, number, expected=image.published)
-        ports.note(work, name, f"version {number} added{' and published' if publish else ''} by {task.job.asked_by}")
+        why = f", although nobody has tried it: {reason}" if publish and reason else ""
+        ports.note(work, name, f"version {number} added{' and published' if publish else ''} by {task.job.asked_by}{why}")
+        result = {**_result(version), "published": _word(publish)}
         task.done_in(work, result)
         work.commit()
     ports.poke()

@@ -52,7 +52,7 @@ def test_no_command_is_on_the_page_that_does_not_exist(bare: Line) -> None:
     assert len(known) > 50
 
 
-ARGUMENTS = {"source", "format", "place", "resumed", "boot"}
+ARGUMENTS = {"source", "format", "place", "resumed", "boot", "override"}
 """Of jobs: what a kind was asked for is its own matter."""
 
 

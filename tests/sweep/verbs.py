@@ -88,7 +88,7 @@ def _two_versions(house: House) -> None:
     source = house.root / "second.raw"
     source.write_bytes(NEW)
     with house.at_work() as (ports, _):
-        house.done(ports, images.import_image(ports, "tiny", source, format="raw", by=WHO))
+        house.done(ports, images.import_image(ports, "tiny", source, format="raw", by=WHO, override="sweep"))
 
 
 def _layer(house: House) -> None:
@@ -133,7 +133,7 @@ def _running(house: House) -> None:
 def _import(house: House, told: Callable[[], None]) -> None:
     source = house.root / "second.raw"
     with house.at_work() as (ports, _):
-        house.done(ports, images.import_image(ports, "tiny", source, format="raw", by=WHO))
+        house.done(ports, images.import_image(ports, "tiny", source, format="raw", by=WHO, override="sweep"))
         told()
 
 

@@ -59,7 +59,7 @@ def _record_of(house: House, version: int) -> dict[str, str]:
         magic, *lines = disk.read(65536).rstrip(b"\0").decode().splitlines() or [""]
     target.unlink()
     assert magic in ("", "LABVIRT-KEPT-1")
-    return dict(line.split(" ", 1) for line in lines)  # type: ignore[misc]
+    return dict(line.split(" ", 1) for line in lines)
 
 
 def test_the_sessions_machine_dies_and_the_engine_dies_in_the_canary(house: House) -> None:

@@ -40,7 +40,9 @@ def begun(site: Site, job: Job) -> Task:
 
 def test_a_file_becomes_the_next_version_with_its_number_author_and_checksum(site: Site) -> None:
     source = site.disk()
-    job = images.import_image(site.ports, "tiny", source, format="raw", by="anna", note=" new  one ", sha256=sha(source).upper())
+    job = images.import_image(
+        site.ports, "tiny", source, format="raw", by="anna", note=" new  one ", override="it is known", sha256=sha(source).upper()
+    )
     assert site.engine.pokes
     assert job.arguments["number"] == "2"
     done = site.well(job)
