@@ -112,5 +112,8 @@ class ImageStore(Protocol):
         headers of every overlay, draft, kept overlay and version. Raises DiskError when one of them cannot be read: then nobody may
         conclude that a file is unused."""
 
+    def tidy(self) -> None:
+        """What works that died left half-made is gone; works that go on are not touched. Raises DiskError."""
+
     def remove(self, file: PurePosixPath) -> None:
         """The version folder is gone. Looks at `references()` itself once more. Raises InUse (names by whom), DiskError. Absent is fine."""

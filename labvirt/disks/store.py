@@ -16,7 +16,7 @@ from labvirt.disks.failure import translated
 from labvirt.disks.inspection import LARGEST_VIRTUAL
 from labvirt.disks.places import Places, is_version_file
 from labvirt.disks.proofs import Proofs
-from labvirt.disks.staging import put_away
+from labvirt.disks.staging import clean, put_away
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.image import Version
 from labvirt.errors import ImageDamaged, InUse, InvalidInput
@@ -77,6 +77,10 @@ class VersionStore:
 
     def references(self) -> dict[PurePosixPath, tuple[str, ...]]:
         return references.references(self._places)
+
+    def tidy(self) -> None:
+        with translated("tidy the stage of", str(self._places.images)):
+            clean(self._places.images)
 
     def remove(self, file: PurePosixPath) -> None:
         if not is_version_file(file):

@@ -61,6 +61,10 @@ def do_garbage(ports: Ports, task: Task) -> Mapping[str, str]:
     if task.job.arguments.get("dry_run") == "yes":
         return _said(ports, task, plan(ports))
     task.step("marking what has no owner")
+    try:
+        ports.store.tidy()
+    except DiskError as error:  # the next collection does it; a full disk must not keep this one from making room
+        task.say(f"what half-made work left behind stays: {error}")
     _mark(ports, look(ports))
     removed = freed = 0
     refused: set[tuple[RubbishKind, str]] = set()

@@ -8,6 +8,7 @@ guest's wish are written in one transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,7 +113,11 @@ def do_session(ports: Ports, task: Task) -> Mapping[str, str]:
         if asked.profile.session_policy is SessionPolicy.DRAIN:
             _could_be_opened(ports, task, asked)
             draining.drain(ports, task, asked.image, asked.profile.drain_seconds)
-        guest = _open(ports, task, asked)
+        try:
+            guest = _open(ports, task, asked)
+        except LabVirtError:
+            _forget_file(ports, asked.draft)
+            raise
         ports.poke()
     try:
         _until_it_runs(ports, task, asked, guest)
@@ -239,6 +244,15 @@ def _until_it_runs(ports: Ports, task: Task, asked: _Opening, name: str) -> None
             task.step(words)
             said = words
         task.sleep(LOOK_SECONDS)
+
+
+def _forget_file(ports: Ports, name: str) -> None:
+    """A draft's file that was made and got no row is gone; what cannot be looked up or removed now is garbage collection's."""
+    with suppress(LabVirtError):
+        with ports.database.read() as work:
+            known = work.drafts.get(name)
+        if known is None:
+            ports.drafts.remove(name)
 
 
 def _give_up(ports: Ports, asked: _Opening, name: str) -> None:

@@ -300,7 +300,8 @@ VERBS = {
             name="session",
             before=_nothing,
             deed=_begin_session,
-            promise=_drafts({DraftState.OPEN, DraftState.KEPT}, {DraftState.OPEN}),
+            # Called off half way, a draft that nobody has written lies in the bin.
+            promise=_drafts({DraftState.OPEN, DraftState.KEPT, DraftState.DISCARDED}, {DraftState.OPEN}),
         ),
         Verb(
             name="keep",

@@ -23,7 +23,7 @@ from tests.sweep.verbs import CONTROL, VERBS, Verb
 PR_SET_CHILD_SUBREAPER = 36
 """linux/prctl.h"""
 
-CHILD_SECONDS = 90.0
+CHILD_SECONDS = 200.0
 
 
 class Worker:

@@ -264,3 +264,14 @@ def test_qemu_img_has_bounds(tmp_path: Path) -> None:
     with pytest.raises(DriverTimeout):
         convert(chain, out / "late", name="disk", bounds=Bounds(seconds=0))
     assert [path.name for path in out.iterdir()] == ["good"]
+
+
+def test_what_a_dead_work_left_in_the_stage_is_tidied_and_a_living_one_is_not_touched(tmp_path: Path) -> None:
+    made = VersionStore(tmp_path / "images", drafts=tmp_path / "drafts", runs=tmp_path / "runs", kept=tmp_path / "kept")
+    dead = tmp_path / "images" / ".stage" / "0123456789abcdef"
+    with staging(tmp_path / "images") as living:
+        dead.mkdir()
+        (dead / "half.qcow2").write_bytes(b"half")
+        made.tidy()
+        assert not dead.exists()
+        assert living.is_dir()
