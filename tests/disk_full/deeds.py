@@ -120,7 +120,7 @@ def _layer(house: Room) -> None:
 def _two(house: Room) -> None:
     nothing(house)
     ports = ports_of(house)
-    finish(ports, images.import_image(ports, "tiny", house.root / "second.raw", format="raw", by=WHO))
+    finish(ports, images.import_image(ports, "tiny", house.root / "second.raw", format="raw", by=WHO, override="full disk"))
 
 
 def _binned(house: Room) -> None:
