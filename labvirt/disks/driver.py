@@ -15,10 +15,17 @@ from labvirt.disks.failure import translated
 from labvirt.disks.places import DISK, Places
 from labvirt.disks.runs import Base, Companions, RunFolders
 from labvirt.domain.draft import check_draft_name
+from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import RunId
 from labvirt.domain.image import Version
 from labvirt.errors import ImageDamaged, NotFound
 from labvirt.system.machine import disk_free_mib
+
+
+def refuse_damaged(finding: Finding | None) -> None:
+    """Raises ImageDamaged with the finding's words when a guest may not start from that version."""
+    if finding is not None and finding.severity is Severity.ERROR:
+        raise ImageDamaged(finding.sentence, operation="make the overlay", subject=finding.subject, hint=finding.fix)
 
 
 class QcowDisks:
@@ -31,6 +38,8 @@ class QcowDisks:
 
     def create_run(self, run: RunId, disks: tuple[RunDisk, ...], *, uid: int | None) -> tuple[tuple[int, tuple[DiskLayer, ...]], ...]:
         for disk in disks:
+            for version in disk.chain:
+                refuse_damaged(self._store.check(version))  # what reading it does not tell: guests may open it, its companions are there
             self._store.proven(disk.chain)
         with translated("read what lies below", str(run)):
             between = tuple(self._between(disk) for disk in disks)

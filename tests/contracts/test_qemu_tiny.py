@@ -210,7 +210,7 @@ def test_a_fast_writer_hardly_overshoots_its_cap(lab: TinyWorkshop) -> None:
         assert heard.wait(spec.run, EventKind.PAUSED).detail == OVERLAY_CAP_REASON
     size = overlay.stat().st_size
     print(f"overshoot: {(size - cap) / 1024:.0f} KiB")
-    assert cap < size < cap + (32 << 20)
+    assert cap - (8 << 20) < size < cap + (32 << 20)  # it may be held before the write that crosses the cap is in the file
     with pytest.raises(HypervisorError, match=OVERLAY_CAP_REASON):
         driver.resume(spec.run)
     assert overlay.stat().st_size == size

@@ -33,6 +33,14 @@ GOOD = {
     "version": "1",
     "recipe": "tiny",
     "program": "xfreerdp",
+    "image": "tiny",
+    "number": "1",
+    "text": "words",
+    "other": "other",
+    "size_bytes": "64M",
+    "which": "tiny",
+    "run": "room-01.g1",
+    "cdrom": "/disc.iso",
     "template": "/v:%ADDRESS%",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build"}

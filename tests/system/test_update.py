@@ -133,7 +133,7 @@ def test_a_session_drains_the_class_and_gives_it_back(house: House) -> None:
     assert any("waiting for 1 computer" in step for step in steps), steps
     held = two.ask()
     assert held["status"] == "failed"
-    assert re.search(r"tiny is being updated by \S+ since \d\d:\d\d", held["message"]), held
+    assert re.search(r"tiny is being updated by \S+ since \d{4}-\d\d-\d\d \d\d:\d\d", held["message"]), held
     done = house.call("job", "wait", str(job))
     assert done["state"] == "done"
     session = done["result"]

@@ -149,7 +149,8 @@ class Session:
 
     async def go_on(self, *, deadline_seconds: float) -> None:
         """It is told to go on. Raises HypervisorError while it has written more than it may, and what `execute` raises."""
-        if self._cap is not None and self._cap.is_beyond(self._folder):
+        # QEMU may have told of a write beyond the cap that has not made the file longer yet.
+        if self._cap is not None and (self._reason == OVERLAY_CAP_REASON or self._cap.is_beyond(self._folder)):
             raise HypervisorError(
                 f"{self.run.guest} cannot go on: {OVERLAY_CAP_REASON} ({self._cap.limit_bytes >> 20} MiB).",
                 operation="resume",
