@@ -104,13 +104,20 @@ class House(SimLab):
         """After a death: the controller is started again, and everything is looked at. Empty when all is well."""
         found: list[str] = []
         with self.at_work() as (ports, engine):
-            until(lambda: self._quiet(ports) and not engine.verify(), self._patience, says=lambda: (engine.verify(), self._rows(ports)))
+            until(
+                lambda: self._quiet(ports) and not self._strange(engine), self._patience, says=lambda: (engine.verify(), self._rows(ports))
+            )
             for _ in range(2):  # marked, then taken
                 self.done(ports, garbage.collect(ports, by="the sweep"))
             until(lambda: not engine.verify(), self._patience, says=engine.verify)
             found += [f"verify: {finding.sentence}" for finding in engine.verify()]
         found += self._files()
         return found
+
+    @staticmethod
+    def _strange(engine: Engine) -> list[str]:
+        """What verify finds, but for files without a row (a write of the row that failed leaves one): garbage collection takes those."""
+        return [finding.code for finding in engine.verify() if not finding.code.endswith("-orphan")]
 
     def _quiet(self, ports: Ports) -> bool:
         ends = {Wish.RUNNING: (GuestState.RUNNING, GuestState.CONNECTED), Wish.STOPPED: (GuestState.STOPPED, GuestState.FAILED)}
