@@ -84,8 +84,7 @@ def test_over_the_serial_line(room: Room, booted: Path) -> None:
 
 def test_through_the_agent(room: Room, booted: Path) -> None:
     (booted / SERIAL_SOCKET).unlink()
-    if not _agent_answers(booted):
-        pytest.skip("this tiny guest has no agent")
+    assert _agent_answers(booted), "the tiny guest's agent (images/tiny) does not answer"
     report = room.run(CHECK, seconds=120)
     assert [step.said for step in report.steps if not step.ok] == [], report.log
     assert len(report.steps) == 4
