@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ def main(state: Path, words: list[str]) -> None:
         task.step("writing")
         return {"versions": "1"}
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a person's terminal, whatever started the tests had ignored
     jobs.deed_of = lambda kind: deed  # type: ignore[attr-defined]
     Root(bootstrap.app()).main(["--state", str(state), *words])
 

@@ -264,6 +264,7 @@ def test_a_command_that_is_ended_from_outside_while_it_works_leaves_its_job(line
         process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
+        process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     with line.ports() as ports:
         job: Job = jobs.one(ports, 2)

@@ -28,6 +28,7 @@ from labvirt.domain.profile import Nic
 from labvirt.errors import HypervisorError
 from labvirt.hypervisors.qemu import accelerator
 from labvirt.system.sockets import connect_unix
+from tests.contracts.patience import until
 from tests.contracts.workshop import Ground, QemuWorkshop, Workshop
 from tests.network.namespace import Namespace
 
@@ -208,12 +209,25 @@ def test_a_fast_writer_hardly_overshoots_its_cap(lab: TinyWorkshop) -> None:
         line.ask("until test -b /dev/vda; do sleep 0.1; done")
         line.say("exec yes LabVirt | dd of=/dev/vda bs=4M seek=10 count=50 oflag=direct iflag=fullblock")
         assert heard.wait(spec.run, EventKind.PAUSED).detail == OVERLAY_CAP_REASON
-    size = overlay.stat().st_size
+    size = _settled(overlay)
     print(f"overshoot: {(size - cap) / 1024:.0f} KiB")
     assert cap - (8 << 20) < size < cap + (32 << 20)  # it may be held before the write that crosses the cap is in the file
     with pytest.raises(HypervisorError, match=OVERLAY_CAP_REASON):
         driver.resume(spec.run)
     assert overlay.stat().st_size == size
+
+
+def _settled(file: Path) -> int:
+    """Its size when nothing grows any more: what was in flight when the machine stopped is still written after STOP was told."""
+    sizes = [file.stat().st_size]
+
+    def same() -> bool:
+        time.sleep(0.5)
+        sizes.append(file.stat().st_size)
+        return sizes[-1] == sizes[-2]
+
+    until(same, f"{file.name} grows while its machine stands still")
+    return sizes[-1]
 
 
 def test_a_full_disk_pauses_the_guest_and_room_lets_it_go_on(ground: Ground, tiny: Path) -> None:

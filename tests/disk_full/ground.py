@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOMY = 96 << 20
 INODES = 20_000
+ATTEMPTS = 20
 
 
 class Tmpfs:
@@ -24,9 +25,15 @@ class Tmpfs:
 
     def bound(self, free: int) -> None:
         """So many bytes can be written from now (to the page)."""
-        found = os.statvfs(self.at)
-        used = (found.f_blocks - found.f_bfree) * found.f_frsize
-        self._again(f"size={used + free},nr_inodes={INODES}")
+        for left in reversed(range(ATTEMPTS)):
+            found = os.statvfs(self.at)
+            used = (found.f_blocks - found.f_bfree) * found.f_frsize
+            try:
+                self._again(f"size={used + free},nr_inodes={INODES}")
+                return
+            except subprocess.CalledProcessError:  # an engine at work has written meanwhile: the size is below what is used (EINVAL)
+                if not left:
+                    raise
 
     def bound_inodes(self, free: int) -> None:
         """So many files and folders can be made from now."""

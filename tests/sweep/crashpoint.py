@@ -72,9 +72,10 @@ def library() -> Path:
     key = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
     built = Path(tempfile.gettempdir()) / f"labvirt-crashpoint-{os.getuid()}-{key}.so"
     if not built.exists():
-        part = built.with_suffix(f".{os.getpid()}")
-        subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(part), str(source), "-ldl"], check=True, timeout=60)
-        part.rename(built)
+        with tempfile.TemporaryDirectory(prefix="labvirt-crashpoint-") as folder:  # each thread of each process builds for itself
+            part = Path(folder) / built.name
+            subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", str(part), str(source), "-ldl"], check=True, timeout=60)
+            part.rename(built)
     return built
 
 

@@ -256,6 +256,8 @@ class House:
 
     def stranger(self, number: int, its_mac: str, *, ours: bool = True) -> Terminal:
         """A PC on the bridge, without an address."""
+        # The engine lays it by a worker, which may be a moment later than its first look.
+        wait_for(lambda: netns.has_link(self.namespace, self.bridge), f"the bridge {self.bridge} is there", 60)
         made = Terminal(f"{self.namespace}t{number}", number, its_mac, self.folder)
         made.plug_in(self.namespace, self.bridge)
         if ours:

@@ -56,6 +56,12 @@ def names() -> list[str]:
     return sorted(entry.name for entry in _FOLDER.iterdir() if _NAME.match(entry.name)) if _FOLDER.is_dir() else []
 
 
+def has_link(name: str, link: str) -> bool:
+    """This interface is in the namespace."""
+    shown = subprocess.run(("ip", "-n", name, "link", "show", "dev", link), check=False, capture_output=True, timeout=20)
+    return shown.returncode == 0
+
+
 def pids(name: str) -> list[int]:
     if not (_FOLDER / name).exists():
         return []

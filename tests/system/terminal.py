@@ -64,8 +64,8 @@ class Terminal:
         """The address that DHCP gave."""
         self._script.write_text(DHCP_SCRIPT)
         self._script.chmod(0o700)
-        client = ["busybox", "udhcpc", "-n", "-q", "-f", "-i", "eth0", "-t", "15", "-T", "1", "-s", str(self._script)]
-        subprocess.run(["ip", "netns", "exec", self.namespace, *client], check=True, capture_output=True, timeout=40)
+        client = ["busybox", "udhcpc", "-n", "-q", "-f", "-i", "eth0", "-t", "60", "-T", "1", "-s", str(self._script)]
+        subprocess.run(["ip", "netns", "exec", self.namespace, *client], check=True, capture_output=True, timeout=90)
         return self.address
 
     def take(self, address: str) -> None:
