@@ -17,7 +17,7 @@ import pytest
 from labvirt.contracts.hypervisor import AGENT_SOCKET, SERIAL_SOCKET
 from tests.checks.conftest import Room
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 RECIPE = Path(__file__).parents[2] / "images" / "tiny" / "build.py"
 BOOT_SECONDS = 120
 

@@ -32,7 +32,7 @@ from tests.contracts.patience import until
 from tests.contracts.workshop import Ground, QemuWorkshop, Workshop
 from tests.network.namespace import Namespace
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 BOOT_SECONDS = 120
 RECIPE = Path(__file__).parents[2] / "images" / "tiny" / "build.py"

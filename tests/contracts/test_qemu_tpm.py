@@ -22,7 +22,7 @@ from tests.contracts.workshop import Workshop
 
 __all__ = ["lab", "tiny"]
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 SET_OWNER = r"\200\002\000\000\000\041\000\000\001\051\100\000\000\001\000\000\000\011\100\000\000\011\000\000\000\000\000\000\004LabV"
 """TPM2_HierarchyChangeAuth of the owner, whose password is empty, to 'LabV' (TPM 2.0 Library, part 3, 24.8): it is kept for ever."""

@@ -39,7 +39,7 @@ def _problems(tallies: list[Tally]) -> list[str]:
     return [problem for tally in tallies for problem in tally.problems]
 
 
-@pytest.mark.timeout(7200 if EVERY else 240)
+@pytest.mark.timeout(7200 if EVERY else 600)
 def test_whatever_is_free_a_work_is_done_or_refused_as_a_whole() -> None:
     dice = random.Random(SEED)
     chosen = {
@@ -55,7 +55,7 @@ def test_whatever_is_free_a_work_is_done_or_refused_as_a_whole() -> None:
     assert sum(count["done"] for count in outcomes.values()), outcomes
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_room_is_made_on_a_disk_on_which_nothing_can_be_written() -> None:
     """On ext4, where a new folder needs a block; with an import as the control that it is full."""
     chosen = {name: [NONE, NONE_WITH_ENGINE] for name in ("import", "garbage-version", "discard")}
@@ -65,7 +65,7 @@ def test_room_is_made_on_a_disk_on_which_nothing_can_be_written() -> None:
     assert [dict(tally.outcomes) for tally in tallies] == [{"refused": 2}, {"done": 2}, {"done": 2}]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_no_inodes_a_disk_that_cannot_be_written_and_too_many_open_files() -> None:
     dice = random.Random(SEED)
     odd = [Trial(what="ro"), Trial(what="inodes"), *(Trial(what="inodes", free=free) for free in dice.sample(range(1, 9), 2))]
@@ -78,7 +78,7 @@ def test_no_inodes_a_disk_that_cannot_be_written_and_too_many_open_files() -> No
     assert all(tally.outcomes["refused"] >= 3 and tally.outcomes["done"] >= 2 for tally in tallies), [str(tally) for tally in tallies]
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(600)
 def test_who_is_killed_leaves_no_mount() -> None:
     with whole.ground() as base:
         process = whole.Process("clone", base)

@@ -20,7 +20,7 @@ KILLS = 5
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("series", range(6))
 def test_after_a_kill_everything_agrees_again(tmp_path: Path, series: int) -> None:
     sim = SimLab(tmp_path)

@@ -22,7 +22,7 @@ import pytest
 KIOSK = Path(__file__).resolve().parents[2] / "kiosk"
 sys.path.insert(0, str(KIOSK))
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 SECRET = "s3cret-of-this-guest"
 VV = "[virt-viewer]\ntype=spice\nhost=127.0.0.1\ntls-port=5901\npassword=not-this-one\n"
 RDP = "full address:s:127.0.0.1:3389\r\nusername:s:nobody\r\n"

@@ -81,7 +81,7 @@ def folder(state: Path) -> Path:
 
 def until(true: Callable[[], bool]) -> None:
     """For what the server does after a signal, which nobody is told of."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_a_death_at_any_durable_call_loses_and_leaves_nothing() -> None:
     tallies = sweep.run(list(VERBS), workers=2, seed=SEED, seconds=SECONDS, say=False)
     assert not [problem for tally in tallies for problem in tally.problems]
@@ -31,7 +31,7 @@ def test_a_death_at_any_durable_call_loses_and_leaves_nothing() -> None:
     assert sum(tally.acked for tally in tallies) > 0, "no death came after an answer: nothing was said about what was acknowledged"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_publish_that_writes_onto_the_published_file_is_caught() -> None:
     """The control: without it, a sweep that looks at nothing would be green too."""
     dice = random.Random(SEED)

@@ -11,7 +11,7 @@ from tests.system import disc
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, guest, guest_address, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_a_seat_boots_from_a_disc_until_its_next_fresh_run(house: House, iso: Pa
     house.verify_clean()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_system_is_installed_from_a_disc_and_published(house: House, iso: Path) -> None:
     house.call("image", "blank", "office", "--size", "256M")
     assert house.call("image", "show", "office")["published"] is None

@@ -23,7 +23,7 @@ from tests.system import netns
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, guest, guest_address, mac, terminal_address, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 SEATS = (1, 2, 3, 4)
 
@@ -81,7 +81,7 @@ def _asked(terminal: Any) -> dict[str, Any] | None:
     return None
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_kill_of_the_engine(house: House) -> None:
     before, engine, web = witness(house), house.part("engine"), house.part("web")
     history = len(house.call("history", "--count", "1000"))
@@ -135,7 +135,7 @@ def test_a_killed_supervisor_leaves_no_engine_behind_that_fights_the_next(house:
     house.verify_clean()
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_kill_of_one_guest(house: House) -> None:
     before = witness(house)
     old = house.guest(2)
@@ -164,7 +164,7 @@ def test_kill_of_dnsmasq(house: House) -> None:
     answered_again(house)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_guest_that_is_stopped_by_a_signal_holds_up_nobody(house: House) -> None:
     before = witness(house)
     stuck = before.pids[guest(3)]
@@ -228,7 +228,7 @@ def test_a_database_that_cannot_be_written(house: House) -> None:
     answered_again(house)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_an_empty_database_destroys_nothing(house: House) -> None:
     before = witness(house)
     with _served_with(house, None):
@@ -245,7 +245,7 @@ def test_an_empty_database_destroys_nothing(house: House) -> None:
     answered_again(house)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_yesterdays_database_destroys_nothing(house: House, tmp_path: Path) -> None:
     """It was copied before the guests 3 and 4 were made."""
     before = witness(house)

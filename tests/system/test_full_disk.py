@@ -11,7 +11,7 @@ import pytest
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, guest, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 DISK_MIB = 48
 FILL_MIB = 120

@@ -16,7 +16,7 @@ from tests.system import netns
 from tests.system.conftest import numbers
 from tests.system.house import House, guest, guest_address, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PREFIX = "lvs-libvirt-"
 

@@ -18,7 +18,7 @@ import pytest
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, argv_of, guest, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 INIT = """
 import os, signal

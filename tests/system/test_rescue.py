@@ -11,7 +11,7 @@ import pytest
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, guest, guest_address, special, special_address, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.system import netns
 from tests.system.conftest import MakeHouse
 from tests.system.house import PORT, House, guest, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tests.system import spice
 from tests.system.conftest import MakeHouse
 from tests.system.house import GATEWAY, House, guest, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MARK = "written-by-a-test-in-this-run"
 MARK_AT = 64 * 2048
@@ -131,7 +131,7 @@ def test_an_inactive_terminal_gets_no_guest(house: House) -> None:
     house.call("terminal", "set", "pc-2", "--active")
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_full_host_says_so_and_gives_the_place_that_becomes_free(house: House) -> None:
     """So much memory is kept that two of these guests fit and a third does not: half a guest of play on either side."""
     house.call("lab", "stop", "sys", "--how", "kill")

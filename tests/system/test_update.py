@@ -14,7 +14,7 @@ import pytest
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, guest, guest_address, special, special_address, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CHECK = """
 def test_the_record_is_on_the_disk(guest):

@@ -14,7 +14,7 @@ import pytest
 from tests.system.conftest import MakeHouse
 from tests.system.house import House, ended, special_address, wait_for
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
 CHECK = """
 def test_the_projector(guest):
@@ -129,7 +129,7 @@ def test_a_red_canary_publishes_nothing_but_with_a_reason(house: House, tmp_path
     house.call("profile", "set", "tiny", "--no-checks")
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_two_teachers_and_a_power_cut(house: House) -> None:
     early, name = _opened(house)
     refused = house.run("admin", "start", "tiny")

@@ -23,7 +23,7 @@ from labvirt.web.ui.sign_in import COOKIE
 
 from .lab import CA, KEY, FakeEngine, enter, make
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def until(true: Callable[[], Any], what: str) -> Any:

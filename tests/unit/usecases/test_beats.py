@@ -17,7 +17,7 @@ from labvirt.errors import DatabaseError, NotFound
 from labvirt.usecases import beats, terminals
 from tests.unit.usecases.conftest import Site
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 class Watched:

@@ -10,7 +10,7 @@ import pytest
 from labvirt.errors import EngineAway
 from labvirt.usecases.pokes import Pokes
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 
 
 def test_who_comes_while_one_is_being_sent_is_spoken_for_by_the_next() -> None:
