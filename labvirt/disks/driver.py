@@ -10,7 +10,7 @@ from pathlib import Path
 from labvirt.contracts.disks import RunDisk, RunFolder
 from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.contracts.images import ImageStore
-from labvirt.disks import companions, links
+from labvirt.disks import companions, kept_record, links
 from labvirt.disks.failure import translated
 from labvirt.disks.places import DISK, Places
 from labvirt.disks.runs import Base, Companions, RunFolders
@@ -76,7 +76,7 @@ class QcowDisks:
         top = self._places.kept / str(disk.kept) / links.overlay_name(disk.place)
         if not links.is_ordinary(top):
             raise NotFound("kept run", str(disk.kept))
-        layers = (DiskLayer(path=top, format="qcow2"), *links.chain_from(self._places, top, str(disk.kept)))
+        layers = kept_record.chain(self._places, disk.kept, top)
         kept = tuple(layer for layer in layers if self._places.in_store(layer.path) is None)
         if len(kept) < len(layers):
             self._same_base(layers[len(kept)].path, disk.chain[0], str(disk.kept))

@@ -7,7 +7,6 @@ next `keep` goes on; a `RUN.part` whose run folder is gone counts as kept.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from labvirt.contracts.hypervisor import DiskLayer
-from labvirt.disks import companions, links
+from labvirt.disks import companions, kept_record, links
 from labvirt.disks.failure import translated
 from labvirt.disks.places import Places, number_of
 from labvirt.domain.guest import RunId
@@ -23,13 +22,10 @@ from labvirt.domain.image import DiskChoice
 from labvirt.domain.kept import Kept
 from labvirt.errors import ImageDamaged, InUse, LabVirtError, NotFound
 from labvirt.system import locks
-from labvirt.system.files import private_folder, read_bounded, remove_tree, sync_folder, write_atomic
+from labvirt.system.files import private_folder, remove_tree, sync_folder, write_atomic
 
-RECORD = "record.json"
 PART = ".part"
 GONE = ".gone"
-_LARGEST = 65536
-"""Bytes of a record that are believed."""
 
 
 class KeptFiles:
@@ -58,7 +54,7 @@ class KeptFiles:
                     remove_tree(part)
                     return None
                 record = replace(about, run=run, used_bytes=_used(part))
-                write_atomic(part / RECORD, _render(record), mode=0o444)
+                write_atomic(part / kept_record.NAME, kept_record.render(record), mode=0o444)
                 sync_folder(part)
                 part.rename(final)
                 sync_folder(self._root)
@@ -101,9 +97,7 @@ class KeptFiles:
             overlays = links.overlays_in(folder) if folder is not None else ()
             if not overlays:
                 raise NotFound("kept run", str(run))
-            return tuple(
-                (place, (DiskLayer(path=path, format="qcow2"), *links.chain_from(self._places, path, str(run)))) for place, path in overlays
-            )
+            return tuple((place, kept_record.chain(self._places, run, path)) for place, path in overlays)
 
     def remove(self, run: RunId) -> None:
         """First out of the way, then looked at again: a run that is being made over it sees that it went (driver.py), or we see the run."""
@@ -176,8 +170,8 @@ class KeptFiles:
         """What the record says, with what the files really occupy; without a readable record what name and headers tell."""
         used = _used(folder)
         try:
-            return replace(_parse(read_bounded(folder / RECORD, _LARGEST), run), used_bytes=used)
-        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, LabVirtError):
+            return replace(kept_record.read(folder, run), used_bytes=used)
+        except ValueError:
             ended = datetime.fromtimestamp(folder.lstat().st_mtime, UTC)
             return Kept(run=run, profile="", disks=tuple(self._guessed(folder)), ended_at=ended, used_bytes=used)
 
@@ -197,34 +191,3 @@ class KeptFiles:
 
 def _used(folder: Path) -> int:
     return sum(os.lstat(path).st_blocks * 512 for _, path in links.overlays_in(folder))
-
-
-def _render(about: Kept) -> str:
-    words = {
-        "schema": 1,
-        "run": str(about.run),
-        "profile": about.profile,
-        "disks": [[disk.place, disk.image, disk.version] for disk in about.disks],
-        "ended_at": about.ended_at.isoformat(),
-        "why": about.why,
-        "terminal": about.terminal,
-        "used_bytes": about.used_bytes,
-    }
-    return json.dumps(words, indent=2) + "\n"
-
-
-def _parse(text: bytes, run: RunId) -> Kept:
-    """Raises what is raised on the way when it is not a record of this run."""
-    found = json.loads(text)
-    ended = datetime.fromisoformat(found["ended_at"])
-    if found["schema"] != 1 or found["run"] != str(run) or ended.tzinfo is None:
-        raise ValueError("not its record")
-    return Kept(
-        run=run,
-        profile=str(found["profile"]),
-        disks=tuple(DiskChoice(place=int(place), image=str(image), version=int(version)) for place, image, version in found["disks"]),
-        ended_at=ended,
-        why=str(found["why"]),
-        terminal=str(found["terminal"]),
-        used_bytes=int(found["used_bytes"]),
-    )

@@ -13,7 +13,8 @@ from labvirt.domain.image import DiskChoice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """The overlays of one ended run. `used_bytes` is what they really occupy; `why` says how the run ended."""
+    """The overlays of one ended run. `used_bytes` is what they really occupy; `why` says how the run ended; `source` is the kept run
+    that it continued (a rescue), on whose overlays its own stand."""
 
     run: RunId
     profile: str
@@ -22,6 +23,7 @@ class Kept:
     why: str = ""
     terminal: str = ""
     used_bytes: int = 0
+    source: RunId | None = None
 
 
 def to_forget(kept: Iterable[Kept], now: datetime, *, hours: float, budget_bytes: int) -> tuple[Kept, ...]:

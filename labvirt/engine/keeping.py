@@ -37,6 +37,7 @@ class Keeping:
             ended_at=self._world.clock.now(),
             why=why,
             terminal=row.terminal or "",
+            source=RunId.parse(row.source) if row.purpose is Purpose.RESCUE and row.source else None,
         )
         kept = self._world.kept.keep(run, about)
         if kept is None:

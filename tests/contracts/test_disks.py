@@ -425,7 +425,7 @@ def test_a_kept_run_lies_between(tmp_path: Path, all_doors: Doors, version: Vers
     # Kept once more, it is a chain of two kept ones.
     ((_, layers),) = disks.create_run(OTHER, (RunDisk(place=0, chain=(second, version), kept=RUN),), uid=None)
     io(layers[0].path, "write -P 8 128k 64k")
-    assert kept.keep(OTHER, Kept(run=OTHER, profile="desk", disks=(), ended_at=AT)) is not None
+    assert kept.keep(OTHER, Kept(run=OTHER, profile="desk", disks=(), ended_at=AT, source=RUN)) is not None
     third = RunId("lab-a-07", 5)
     ((_, layers),) = disks.create_run(third, (RunDisk(place=0, chain=(second, version), kept=OTHER),), uid=None)
     assert len(layers) == 5

@@ -30,7 +30,7 @@ def made(tmp_path: Path) -> Imported:
     return imported(tmp_path)
 
 
-def about(run: RunId = RUN, hours: int = 0) -> Kept:
+def about(run: RunId = RUN, hours: int = 0, source: RunId | None = None) -> Kept:
     return Kept(
         run=run,
         profile="desk",
@@ -38,6 +38,7 @@ def about(run: RunId = RUN, hours: int = 0) -> Kept:
         ended_at=AT + timedelta(hours=hours),
         why="the terminal asked for a fresh one",
         terminal="pc-07",
+        source=source,
     )
 
 
@@ -251,6 +252,34 @@ def test_the_layers_are_those_of_the_headers(tmp_path: Path, made: Imported) -> 
     assert kept.layers(RUN) == ((0, layers),)
 
 
+def test_a_forged_header_shows_nobody_elses_disk(tmp_path: Path, made: Imported) -> None:
+    """A QEMU that was taken over names another seat's kept overlay: only the record says what a run was continued from."""
+    kept, theirs = made.doors["kept"], RunId("lab-a-08", 1)
+    (overlay,) = start(made, theirs)
+    io(overlay, "write -P 7 0 64k")
+    kept.keep(theirs, about(theirs))
+    (overlay,) = start(made)
+    io(overlay, "write -P 8 0 64k")
+    forged = str(tmp_path / "kept" / str(theirs) / "overlay-0.qcow2")
+    subprocess.run(["qemu-img", "rebase", "-u", "-f", "qcow2", "-F", "qcow2", "-b", forged, str(overlay)], check=True, timeout=60)
+    kept.keep(RUN, about())
+    with pytest.raises(ImageDamaged, match="was not continued from it"):
+        kept.layers(RUN)
+    with pytest.raises(ImageDamaged, match="was not continued from it"):
+        start(made, NEXT, over=RUN)
+    assert not (tmp_path / "runs" / str(NEXT)).exists()
+    # The control: who really continued may stand on it, and on what that one stood on.
+    (overlay,) = start(made, NEXT, over=theirs)
+    io(overlay, "read -P 7 0 64k")
+    io(overlay, "write -P 9 0 64k")
+    kept.keep(NEXT, about(NEXT, source=theirs))
+    assert len(kept.layers(NEXT)[0][1]) == 3
+    assert {each.run: each.source for each in doors(tmp_path)["kept"].list()} == {theirs: None, RUN: None, NEXT: theirs}
+    third = RunId("lab-a-09", 1)
+    (overlay,) = start(made, third, over=NEXT)
+    io(overlay, "read -P 9 0 64k")
+
+
 def test_a_state_folder_may_be_moved(tmp_path: Path, made: Imported) -> None:
     (overlay,) = start(made)
     io(overlay, "write -P 7 0 64k")
@@ -275,7 +304,7 @@ def test_what_somebody_stands_on_is_not_removed(tmp_path: Path, made: Imported) 
         kept.remove(RUN)
     assert caught.value.by == str(NEXT)
     io(above, "write -P 8 0 64k")
-    kept.keep(NEXT, about(NEXT))
+    kept.keep(NEXT, about(NEXT, source=RUN))
     with pytest.raises(InUse) as caught:
         kept.remove(RUN)
     assert caught.value.by == f"kept {NEXT}"

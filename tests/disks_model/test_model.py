@@ -118,7 +118,7 @@ class Images(RuleBasedStateMachine):
         disk = RunDisk(place=0, chain=self.chain(draft.version), draft=name)
         ((_, layers),) = self.doors["disks"].create_run(run, (disk,), uid=None)
         draft.content = self.written(layers, draft.content, what)
-        assert self.doors["kept"].keep(run, self.about(run, draft.version)) is None
+        assert self.doors["kept"].keep(run, self.about(run, draft)) is None
         self.doors["disks"].remove_run(run)
 
     @precondition(lambda self: self.drafts and len(self.rows) < 6)
@@ -309,7 +309,7 @@ class Images(RuleBasedStateMachine):
         for run in [run for run in self.runs if run.guest == guest]:
             disk = self.runs.pop(run)
             if keep and len(self.kept) < 4:
-                found = self.doors["kept"].keep(run, self.about(run, disk.version))
+                found = self.doors["kept"].keep(run, self.about(run, disk))
                 if found is not None:
                     self.kept[run] = disk
                     continue
@@ -318,8 +318,9 @@ class Images(RuleBasedStateMachine):
             self.doors["disks"].remove_run(run)
 
     @staticmethod
-    def about(run: RunId, version: int) -> Kept:
-        return Kept(run=run, profile="desk", disks=(DiskChoice(place=0, image="tiny", version=version),), ended_at=AT)
+    def about(run: RunId, disk: Disk) -> Kept:
+        choice = DiskChoice(place=0, image="tiny", version=disk.version)
+        return Kept(run=run, profile="desk", disks=(choice,), ended_at=AT, source=disk.kept)
 
     @staticmethod
     def written(layers: tuple[DiskLayer, ...], content: bytes, what: list[tuple[int, int, int]]) -> bytes:
