@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
 
 from labvirt.contracts.engine import DisplayTicket
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
@@ -56,6 +57,7 @@ def mint_password(user: str) -> str:
 class _Login:
     run: RunId
     user: str
+    source: IPv4Address | None
     until: float
     attempts: int = 0
 
@@ -73,8 +75,8 @@ class Logins:
         self._logins: dict[str, _Login] = {}
         self._adopted = False
 
-    def mint(self, guest: Guest, lab: Lab, user: str) -> DisplayTicket:
-        """The user of this guest has a new password, and only this one; who shows its certificate is known, if it has one.
+    def mint(self, guest: Guest, lab: Lab, user: str, source: IPv4Address) -> DisplayTicket:
+        """The user of this guest has a new password, and only this one, for a viewer at `source`.
 
         After a failure the password is one that nobody knows, or still the one before. Raises GuestNotReady, AgentSilent, Conflict (the
         agent refuses; others are being served), Unsupported, DriverError.
@@ -91,7 +93,7 @@ class Logins:
             world.hypervisor.set_login(guest.run, user, password)
             shown = world.hypervisor.read_guest_file(guest.run, CERTIFICATE, LONGEST_BYTES)
             with self._lock:
-                self._logins[guest.name] = _Login(run=guest.run, user=user, until=world.clock.monotonic() + seconds)
+                self._logins[guest.name] = _Login(run=guest.run, user=user, source=source, until=world.clock.monotonic() + seconds)
         return DisplayTicket(
             guest=guest.name,
             address=lab.identity(guest.seat).address,
@@ -102,13 +104,13 @@ class Logins:
             fingerprint=fingerprint(shown) if shown is not None else None,
         )
 
-    def seen(self, guests: Collection[str]) -> None:
-        """Somebody is connected to these guests now: their passwords end soon. Never blocks."""
+    def seen(self, connected: Collection[tuple[str, IPv4Address]]) -> None:
+        """These guests and addresses are connected now: whose ticket it was, its password ends soon. Never blocks."""
         soon = self._world.clock.monotonic() + LOGIN_SECONDS
         with self._lock:
-            for name in guests:
+            for name, source in connected:
                 login = self._logins.get(name)
-                if login is not None and soon < login.until:
+                if login is not None and login.source == source and soon < login.until:
                     self._logins[name] = replace(login, until=soon)
 
     def adopt(self, guests: Iterable[Guest], profiles: Iterable[Profile]) -> None:
@@ -122,7 +124,7 @@ class Logins:
             for guest in guests:
                 user = users.get(guest.profile or "")
                 if user is not None and guest.ready and guest.run is not None:
-                    self._logins.setdefault(guest.name, _Login(run=guest.run, user=user, until=now))
+                    self._logins.setdefault(guest.name, _Login(run=guest.run, user=user, source=None, until=now))
 
     def revoke_due(self) -> float | None:
         """Have replaced what is used or old. Returns when the next will be due (monotonic)."""

@@ -148,7 +148,7 @@ class Engine:
             lab = work.labs.get(row.lab) if row else None
             profile = work.profiles.get(row.profile) if row and row.profile else None
         if row and lab and profile and profile.protocol is Protocol.RDP and profile.user is not None:
-            return self._logins.mint(row, lab, profile.user)
+            return self._logins.mint(row, lab, profile.user, source)
         return self._displays.mint(guest, source)
 
     def leases(self, lab: str) -> tuple[Lease, ...]:

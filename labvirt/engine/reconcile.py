@@ -263,7 +263,7 @@ class Reconciler:
         flows = self._observer.attempt("flows-unknown", self._world.network.flows)
         if flows is not None:
             self._presence.flowing(flows, addresses)
-            self._logins.seen({addresses[flow.destination] for flow in flows if flow.destination in addresses})
+            self._logins.seen({(addresses[each.destination], each.source) for each in flows if each.destination in addresses})
 
     def _tell(self, wishes: Wishes, busy: frozenset[str]) -> None:
         self._published.keep_only(guest.name for guest in wishes.guests)

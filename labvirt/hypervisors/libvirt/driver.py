@@ -60,9 +60,9 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0
 """libvirt itself gives SIGTERM 10 s and SIGKILL 30 s (virProcessKillPainfully)."""
 _ASK_SECONDS = 5.0
-_AGENT_SECONDS = 3
+_AGENT_SECONDS = 2
 """Less than _ASK_SECONDS: libvirt itself gives up first, and nothing is stuck."""
-_AGENT_DEADLINE_SECONDS = 5.0
+_AGENT_DEADLINE_SECONDS = 3.0
 _AGENT_SILENT = frozenset({libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED})
 _NO_TAP = "managed='no' but specified dev doesn't exist"
 """libvirt's words for a TAP that is not there; they do not say which."""
