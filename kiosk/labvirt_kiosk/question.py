@@ -85,7 +85,10 @@ class Controller:
             case 404:
                 raise NotYet("The controller does not know this terminal any more", retry_seconds=retry_seconds)
             case 409:
-                raise NotYet(_said(response) or "The guest is not ready for a viewer yet", retry_seconds=retry_seconds or 1)
+                said = _said(response)
+                if said and retry_seconds is None:  # waiting does not mend it
+                    raise Refused(f"{said}; tell your administrator")
+                raise NotYet(said or "The guest is not ready for a viewer yet", retry_seconds=retry_seconds or 1)
             case 429:
                 raise NotYet("This terminal asked for a ticket too often", retry_seconds=retry_seconds or 5)
         raise _unexpected(response)

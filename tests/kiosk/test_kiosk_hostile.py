@@ -179,3 +179,14 @@ def test_the_controllers_sentence_is_shown_while_the_agent_is_silent(controller,
     assert stub.runs() == []
     controller.ticket = good
     kiosk.until("viewing")
+
+
+def test_what_waiting_does_not_mend_is_for_the_administrator(controller, start_kiosk, stub) -> None:
+    controller.ready()
+    said = {"code": "conflict", "message": "The agent of lab1-03 does not set the password of 'student': no such user."}
+    good, controller.ticket = controller.ticket, (409, said)
+    kiosk = start_kiosk()
+    kiosk.until("refused", "'student': no such user; tell your administrator, trying again")
+    assert stub.runs() == []
+    controller.ticket = good
+    kiosk.until("viewing")
