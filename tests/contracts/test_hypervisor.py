@@ -287,6 +287,7 @@ def test_a_cap_is_kept_by_the_next_life_of_the_controller(workshop: Workshop) ->
     workshop.write(second, spec.run, 32 << 20)
     until(lambda: states(second)["lab-a-01"] is MachineState.PAUSED, "it was never paused")
     assert [status.reason for status in second.running()] == [OVERLAY_CAP_REASON] * 2
+    heard.wait(spec.run, EventKind.PAUSED)  # it is told on a thread of the driver
     assert [event.detail for event in heard.of(spec.run, EventKind.PAUSED)] == [OVERLAY_CAP_REASON]
 
 
