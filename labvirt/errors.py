@@ -9,6 +9,7 @@ LabVirtError                    code, sentence, hint, retryable
  |    +-- InUse                 noun, name, by
  |    +-- OperationInProgress   guest, operation
  |    +-- GuestNotReady         guest, state
+ |    +-- AgentSilent           guest: its system answers, the agent inside does not (yet)
  +-- NotAllowed                 what, why
  +-- TooManyRequests            retry_seconds
  +-- Cancelled                  a job was ended by a person
@@ -137,6 +138,22 @@ class GuestNotReady(Conflict):
         super().__init__(f"{guest} is {state}, not running.", hint="Start it, or wait until it runs.")
         self.guest = guest
         self.state = state
+
+
+class AgentSilent(Conflict):
+    """The guest is up, but the agent inside it does not answer (yet), or not as an agent does."""
+
+    code = "agent-silent"
+    retryable = True
+
+    def __init__(self, guest: str, why: str = "") -> None:
+        detail = f" ({why})" if why else ""
+        super().__init__(
+            f"The computer {guest} is up, but its agent does not answer yet{detail}.",
+            hint="Wait a moment. If it stays so, look inside the guest whether qemu-guest-agent is installed and runs.",
+        )
+        self.guest = guest
+        self.why = why
 
 
 class NotAllowed(LabVirtError):

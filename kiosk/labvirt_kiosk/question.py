@@ -85,7 +85,10 @@ class Controller:
             case 404:
                 raise NotYet("The controller does not know this terminal any more", retry_seconds=retry_seconds)
             case 409:
-                raise NotYet("The guest is not ready for a viewer yet", retry_seconds=retry_seconds or 1)
+                said = _said(response)
+                if said and retry_seconds is None:  # waiting does not mend it
+                    raise Refused(f"{said}; tell your administrator")
+                raise NotYet(said or "The guest is not ready for a viewer yet", retry_seconds=retry_seconds or 1)
             case 429:
                 raise NotYet("This terminal asked for a ticket too often", retry_seconds=retry_seconds or 5)
         raise _unexpected(response)
@@ -165,6 +168,15 @@ def _whole(response: http.client.HTTPResponse, body: bytes) -> _Response:
     if promised.isascii() and promised.isdigit() and len(body) < int(promised[:9]) and response.status != 304:
         raise BadAnswer("only a part of the answer came")
     return _Response(status=response.status, headers=headers, body=body)
+
+
+def _said(response: _Response) -> str:
+    """The sentence of a refusal without its full stop; empty when there is none."""
+    try:
+        told = json.loads(response.body)["message"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return ""
+    return clean(told, 200).rstrip(".") if isinstance(told, str) else ""
 
 
 def _unexpected(response: _Response) -> Exception:

@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 
 from labvirt_kiosk.answer import Answer
 from labvirt_kiosk.sentence import clean, is_plain
 from labvirt_kiosk.trouble import BadAnswer, NotYet
+
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}\Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +24,8 @@ class Ticket:
     user: str | None
     secret: str = field(repr=False)
     expires_seconds: float
+    fingerprint: str | None = None
+    """SHA-256 of the certificate that the guest will show (RDP), in hex digits."""
 
     def must_fit(self, answer: Answer) -> None:
         """Raises NotYet if the seat got another guest since it was told `answer`: then the question comes first."""
@@ -33,6 +38,7 @@ def parse(body: bytes) -> Ticket:
     try:
         fields = json.loads(body.decode("utf-8"))
         guest, address, port = fields["guest"], fields["address"], fields["port"]
+        fingerprint = fields.get("fingerprint")
         secret, user, expires = fields["secret"], fields.get("user"), fields.get("expires_seconds", 30)
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         # `from None`: the decoder's message and context hold the body, and so the secret
@@ -42,6 +48,8 @@ def parse(body: bytes) -> Ticket:
         raise BadAnswer("the controller's ticket holds text that a viewer cannot take")
     if type(port) is not int or type(expires) not in (int, float):
         raise BadAnswer("the controller's ticket cannot be read")
+    if fingerprint is not None and not (isinstance(fingerprint, str) and _FINGERPRINT.match(fingerprint)):
+        raise BadAnswer("the controller's ticket names a certificate in a way that cannot be read")
     return Ticket(
         guest=clean(guest, 64),
         address=address,
@@ -49,4 +57,5 @@ def parse(body: bytes) -> Ticket:
         user=user or None,
         secret=secret,
         expires_seconds=min(max(float(expires), 1.0), 300.0),
+        fingerprint=fingerprint,
     )

@@ -34,6 +34,10 @@ _FORBIDDEN = {
 (labvirt/domain/terminal_class.py), so that nobody writes there what is refused here; a test compares the two."""
 
 
+_CERTIFICATE = re.compile(r"[-+/]{1,2}cert(-ignore|-tofu|-deny|-name)?(:|=|$)", re.IGNORECASE)
+"""What a class says about certificates, for guests of which nobody knows one."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """A viewer that is installed here."""
@@ -74,6 +78,8 @@ def check(answer: Answer) -> None:
 def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path | None, *, windowed: bool = False) -> ViewerCommand:
     """The command that shows `answer` with `program`; `file` is the private file its arguments ask for."""
     check(answer)
+    if answer.needs_ticket and ticket is None:
+        raise Refused("The controller says that a ticket is needed, and there is none, so nothing is connected; tell your administrator")
     secret = ticket.secret if ticket else ""
     user = ticket.user if ticket else None
     arguments = [_filled(argument, file) for argument in answer.arguments]
@@ -85,11 +91,17 @@ def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path |
         screen = [] if windowed or {"-f", "--full-screen", "-k", "--kiosk"} & set(arguments) else ["--full-screen"]
         return ViewerCommand(argv=(program.path, *screen, *arguments), secret=secret)
     if answer.program == "rdesktop":
+        if ticket is not None and ticket.fingerprint:
+            raise Refused(
+                "The controller says which certificate the guest has, and rdesktop cannot check it; tell your administrator to use xfreerdp"
+            )
         screen = [] if windowed or {"-f", "-g"} & set(arguments) else ["-f"]
         who = ["-u", user] if user and "-u" not in arguments else []
         asked = ["-p", "-"] if secret else []
         line = f"{secret}\n" if secret else ""
         return ViewerCommand(argv=(program.path, *screen, *who, *asked, *arguments), standard_input=line, secret=secret)
+    if ticket is not None and ticket.fingerprint:
+        arguments = [argument for argument in arguments if not _CERTIFICATE.match(argument)] + [_pinned(ticket.fingerprint)]
     arguments += [] if windowed or _has(arguments, "f", "w", "h", "size") else ["/f"]
     arguments += [f"/u:{user}"] if user and not _has(arguments, "u") else []
     return _freerdp(program, arguments, secret)
@@ -104,6 +116,12 @@ def _freerdp(program: Program, arguments: list[str], secret: str) -> ViewerComma
     # FreeRDP 3: one argument a line, and no other argument beside this one
     lines = "".join(f"{argument}\n" for argument in (*arguments, f"/p:{secret}"))
     return ViewerCommand(argv=(program.path, "/args-from:stdin"), standard_input=lines, secret=secret)
+
+
+def _pinned(fingerprint: str) -> str:
+    """Only this certificate. FreeRDP 2 and 3 compare the text, with colons; `deny`: without it they would ask whoever sits there."""
+    pairs = ":".join(fingerprint[at : at + 2] for at in range(0, len(fingerprint), 2))
+    return f"/cert:deny,fingerprint:sha256:{pairs}"
 
 
 def _filled(argument: str, file: Path | None) -> str:

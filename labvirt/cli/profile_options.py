@@ -51,7 +51,11 @@ def machine_options(command: Any) -> Any:
             click.option("--overlay-cap", "overlay_cap_mib", type=int, help="MiB it may write; then it is paused, and told why."),
             click.option("--session-policy", type=words.choice(SessionPolicy), help="What a session does with clients (default: refuse)."),
             click.option("--drain-seconds", type=int, help="Policy drain: how long clients are warned (default 300)."),
-            click.option("--user", type=words.TEXT, help="The guest's account, for RDP."),
+            click.option(
+                "--user",
+                type=words.TEXT,
+                help="The guest's account for RDP: each connection gets a new password, set by the guest's agent.",
+            ),
             click.option("--ready-port", type=int, help="TCP port whose answering means ready."),
             click.option("--check", "checks", type=words.CHECK, multiple=True, help="Check files that canaries run, each by name."),
             click.option("--note", type=words.TEXT, help="For people."),

@@ -5,7 +5,7 @@ through the database."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Protocol
@@ -34,13 +34,17 @@ class EngineStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisplayTicket:
-    """What a viewer needs. The secret is valid once, for `expires_seconds`."""
+    """What a viewer needs. The secret is valid once, for `expires_seconds`; no representation shows it."""
 
     guest: str
     address: IPv4Address
     port: int
-    secret: str
+    secret: str = field(repr=False)
     expires_seconds: int
+    user: str | None = None
+    """RDP: the account inside the guest that has the secret as its password now. None: SPICE."""
+    fingerprint: str | None = None
+    """RDP: SHA-256 of the certificate (DER) that the guest will show, in hex digits. None where the guest has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,8 @@ class EngineLink(Protocol):
         """First every guest as it is, then each change, until the engine goes away (EngineAway)."""
 
     def mint_display(self, guest: str, source: IPv4Address) -> DisplayTicket:
-        """A new secret for this guest's display, which only `source` may reach. Raises GuestNotReady."""
+        """A new secret for this guest: of its SPICE display, which only `source` may reach then; or, where its profile names the user of
+        its RDP, the password of that user inside the guest. Raises GuestNotReady, AgentSilent, Unsupported."""
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
         """What the lab's DHCP server really gave out, read now."""

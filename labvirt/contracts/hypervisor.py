@@ -33,6 +33,8 @@ class Capability(StrEnum):
     """The run's folder has serial.sock: the guest's first serial line."""
     OVERLAY_CAP = "overlay-cap"
     TPM = "tpm"
+    GUEST_LOGIN = "guest-login"
+    """Through the guest's agent the password of a user can be set, and a file be read (`set_login`, `read_guest_file`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +212,17 @@ class Hypervisor(Protocol):
     def grant_display(self, run: RunId, secret: str, seconds: int) -> None:
         """From now, SPICE accepts this secret for `seconds`, and no other; an open session goes on. seconds=0 revokes.
         Needs Capability.DISPLAY_SECRET."""
+
+    def set_login(self, run: RunId, user: str, password: str) -> None:
+        """The guest's agent says that this user has this password now, and no other. Needs Capability.GUEST_LOGIN.
+
+        The guest is not trusted: whatever it answers, this returns or raises within seconds, and other runs do not notice. Raises
+        AgentSilent (nobody sensible answers), Conflict (the agent refuses), DriverError. After a failure the old or the new one counts.
+        """
+
+    def read_guest_file(self, run: RunId, path: str, most: int) -> bytes | None:
+        """A file inside the guest, as its agent gives it: at most `most` bytes; None when there is none, or a longer one, or the agent may
+        not read it. As little trusted, and as bounded, as `set_login`. Needs Capability.GUEST_LOGIN. Raises AgentSilent, DriverError."""
 
     def screenshot(self, run: RunId) -> bytes:
         """The guest's screen as PNG. Needs Capability.SCREENSHOT. Raises DriverTimeout, HypervisorError."""

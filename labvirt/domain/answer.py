@@ -169,7 +169,7 @@ def _ready(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: G
             subject=subject,
             program=terminal_class.program,
             arguments=terminal_class.arguments(values_of(terminal, lab, profile), dict(terminal.parameters)),
-            secret=profile.protocol is Protocol.SPICE,
+            secret=profile.needs_ticket,
             on_leave=lab.on_leave,
         ),
     )

@@ -135,7 +135,7 @@ class Profile:
     labs: frozenset[str] = frozenset()
     active: bool = True
     user: str | None = None
-    """Name of the guest's account for RDP."""
+    """Name of the guest's account for RDP, whose password is minted for each ticket. None: the guest asks who is there by itself."""
     ready_port: int | None = None
     """TCP port whose answering means 'ready'; None: running is ready (SPICE shows the boot)."""
     note: str = ""
@@ -210,6 +210,11 @@ class Profile:
             used[slot.bus] = index + 1
             placed.append(PlacedSlot(slot=slot, index=index))
         return tuple(placed)
+
+    @property
+    def needs_ticket(self) -> bool:
+        """Does its viewer get a secret by ticket? SPICE always; RDP where the profile names the guest's account: its password is minted."""
+        return self.protocol is Protocol.SPICE or self.user is not None
 
     def position_in(self, lab: str) -> int:
         """At which place this lab tries it."""

@@ -15,6 +15,7 @@ from labvirt.contracts.hypervisor import HypervisorInfo
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest
 from labvirt.domain.lease import Lease
+from labvirt.domain.profile import Protocol
 from labvirt.engine.admission import Admission
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
@@ -23,6 +24,7 @@ from labvirt.engine.jobs import Workshop
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
 from labvirt.engine.launch import preview
+from labvirt.engine.logins import Logins
 from labvirt.engine.operations import Operations
 from labvirt.engine.presence import PresenceBoard
 from labvirt.engine.published import Published, Watch
@@ -56,6 +58,7 @@ class Engine:
         self._rows = Rows(world.database, world.clock, self._published)
         self._presence = PresenceBoard(world.clock)
         self._displays = Displays(world, self._operations)
+        self._logins = Logins(world, self._operations, lambda: self._info)
         self._labs = Labs(world, self._operations)
         stopper = Stopper(world, self._rows)
         keeping = Keeping(world)
@@ -72,6 +75,7 @@ class Engine:
             self._published,
             self._presence,
             self._displays,
+            self._logins,
             self._labs,
             self._readiness,
             self._admission,
@@ -139,6 +143,12 @@ class Engine:
         return self._published.watch()
 
     def mint_display(self, guest: str, source: IPv4Address) -> DisplayTicket:
+        with self._world.database.read() as work:
+            row = work.guests.get(guest)
+            lab = work.labs.get(row.lab) if row else None
+            profile = work.profiles.get(row.profile) if row and row.profile else None
+        if row and lab and profile and profile.protocol is Protocol.RDP and profile.user is not None:
+            return self._logins.mint(row, lab, profile.user, source)
         return self._displays.mint(guest, source)
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
@@ -205,7 +215,7 @@ class Engine:
     def _operation_ended(self, guest: str) -> None:
         if self._admission.ended(guest):
             self._reconciler.turn_over()
-        elif not guest.startswith("display:"):
+        elif not guest.startswith(("display:", "login:")):
             self._reconciler.poke()
 
     def _until(self, stop: threading.Event) -> None:

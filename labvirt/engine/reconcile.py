@@ -22,6 +22,7 @@ from labvirt.engine.carry import Carrier
 from labvirt.engine.displays import Displays
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
+from labvirt.engine.logins import Logins
 from labvirt.engine.observe import Observer, Reality, Wishes, observed_run
 from labvirt.engine.operations import Operations
 from labvirt.engine.presence import PresenceBoard
@@ -48,6 +49,7 @@ class Reconciler:
         published: Published,
         presence: PresenceBoard,
         displays: Displays,
+        logins: Logins,
         labs: Labs,
         readiness: Readiness,
         admission: Admission,
@@ -60,6 +62,7 @@ class Reconciler:
         self._published = published
         self._presence = presence
         self._displays = displays
+        self._logins = logins
         self._labs = labs
         self._readiness = readiness
         self._admission = admission
@@ -168,14 +171,16 @@ class Reconciler:
         if thorough:
             self._thorough_at = now
         if wishes is None:
-            return self._displays.revoke_due()
+            return self._revoke_due()
+        if reality.runs is not None:
+            self._logins.adopt(wishes.guests, wishes.profiles)
         self._tell(wishes, busy)
         self._labs_look(wishes, reality)
         seen = self._observation(now, wishes, reality, busy)
         planned = plan(seen, self._memory, Limits(attempts=world.settings.start_attempts))
         self._memory = planned.memory
         self._note_findings(planned, thorough)
-        dues = [planned.wake, self._displays.revoke_due(), None if thorough else self._thorough_at + close]
+        dues = [planned.wake, self._revoke_due(), None if thorough else self._thorough_at + close]
         if thorough:
             self._make_room()
         try:
@@ -231,6 +236,10 @@ class Reconciler:
         if self._observer.attempt("disks-unknown", self._keeping.crowded):
             self._operations.submit("kept:", "what was kept makes room", self._keeping.make_room)
 
+    def _revoke_due(self) -> float | None:
+        dues = (self._displays.revoke_due(), self._logins.revoke_due())
+        return min((due for due in dues if due is not None), default=None)
+
     def _viewed(self, status: RunStatus, rows: dict[str, Guest]) -> bool:
         presence = self._presence.of(status.run.guest, status.run)
         row = rows.get(status.run.guest)
@@ -254,6 +263,7 @@ class Reconciler:
         flows = self._observer.attempt("flows-unknown", self._world.network.flows)
         if flows is not None:
             self._presence.flowing(flows, addresses)
+            self._logins.seen({(addresses[each.destination], each.source) for each in flows if each.destination in addresses})
 
     def _tell(self, wishes: Wishes, busy: frozenset[str]) -> None:
         self._published.keep_only(guest.name for guest in wishes.guests)

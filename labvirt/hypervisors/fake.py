@@ -10,6 +10,7 @@ what runs.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import queue
@@ -35,7 +36,7 @@ from labvirt.contracts.hypervisor import (
 )
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
-from labvirt.errors import DriverTimeout, HypervisorError
+from labvirt.errors import AgentSilent, Conflict, DriverTimeout, HypervisorError
 from labvirt.hypervisors import media
 from labvirt.hypervisors.fake_disks import is_beyond, write_into
 from labvirt.hypervisors.fake_memory import Memory, Run, changes, dump, load, status_of
@@ -44,6 +45,10 @@ from labvirt.system import locks
 from labvirt.system.files import write_atomic
 
 DISK_FULL = "the disk of the host is full"
+SILENT = "silent"
+_CAPABILITIES = frozenset(
+    {Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.OVERLAY_CAP, Capability.TPM, Capability.GUEST_LOGIN}
+)
 _GREYS = ((24, 32, 40), (230, 235, 240))
 
 
@@ -65,7 +70,7 @@ class FakeHypervisor:
             driver="fake",
             version="1",
             accelerator="fake",
-            capabilities=frozenset({Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.OVERLAY_CAP, Capability.TPM}),
+            capabilities=_CAPABILITIES,
             notice="This controller only pretends: no guest is real.",
         )
 
@@ -159,6 +164,17 @@ class FakeHypervisor:
             known.secret = _digest(secret) if seconds > 0 else ""
             known.secret_until = datetime.fromtimestamp(self._now().timestamp() + seconds, UTC).isoformat()
 
+    def set_login(self, run: RunId, user: str, password: str) -> None:
+        with self._agent(run) as known:
+            if known.agent:
+                raise Conflict(f"The agent of {run.guest} does not set the password of {user!r}: {known.agent}.")
+            known.logins[user] = _digest(password)
+
+    def read_guest_file(self, run: RunId, path: str, most: int) -> bytes | None:
+        with self._agent(run) as known:
+            content = base64.b64decode(known.files[path]) if path in known.files else None
+            return content if content is not None and len(content) <= most else None
+
     def screenshot(self, run: RunId) -> bytes:
         with self._one(run) as known:
             return _picture(run, known)
@@ -188,6 +204,13 @@ class FakeHypervisor:
             if known is None:
                 raise HypervisorError(f"{run.guest} does not run.", subject=run.guest, hint="Start it first.")
             _answering(run, known)
+            yield known
+
+    @contextmanager
+    def _agent(self, run: RunId) -> Iterator[Run]:
+        with self._one(run) as known:
+            if known.agent == SILENT or known.state is not MachineState.RUNNING:
+                raise AgentSilent(run.guest)
             yield known
 
     @contextmanager
@@ -287,6 +310,21 @@ class Happenings:
     def disconnect_viewer(self, run: RunId, peer: str) -> None:
         with self._changing() as memory:
             memory.runs[str(run)].viewers.remove(peer)
+
+    def set_agent(self, run: RunId, how: str) -> None:
+        """The agent inside: '' answers, 'silent' does not, anything else is why it refuses."""
+        with self._changing() as memory:
+            memory.runs[str(run)].agent = how
+
+    def put_file(self, run: RunId, path: str, content: bytes) -> None:
+        """There is this file inside the guest."""
+        with self._changing() as memory:
+            memory.runs[str(run)].files[path] = base64.b64encode(content).decode()
+
+    def lets_in(self, run: RunId, user: str, password: str) -> bool:
+        """Is this the password of that user inside the guest?"""
+        with self._changing() as memory:
+            return memory.runs[str(run)].logins.get(user) == _digest(password)
 
     def switch_off(self, run: RunId) -> None:
         """Whoever sits there has shut the guest down."""

@@ -39,6 +39,12 @@ class Run:
     resets: int = 0
     secret: str = ""
     secret_until: str = ""
+    logins: dict[str, str] = field(default_factory=dict)
+    """Digest of the password of each user that was set through the agent."""
+    files: dict[str, str] = field(default_factory=dict)
+    """What the agent can read inside: path -> base64."""
+    agent: str = ""
+    """Empty: it answers; 'silent'; else the words with which it refuses to set a password."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from labvirt.domain.image import Image
 from labvirt.domain.lab import Lab
 from labvirt.domain.lease import owner
 from labvirt.domain.names import one_line
-from labvirt.domain.profile import Profile, Protocol
+from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
 from labvirt.usecases import draining, enrol, finding
@@ -111,12 +111,12 @@ def asks_for_start(guest: Guest | None, now: datetime) -> bool:
 
 
 def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayTicket:
-    """A new single-use secret for the display of this terminal's guest, minted by the engine; the one before is
-    worthless then.
+    """A new single-use secret for the display of this terminal's guest (SPICE) or for its user's login (RDP), minted by the engine; the
+    one before is worthless then.
 
     Only for the address whose live lease belongs to this terminal's MAC. Raises NotFound (unknown terminal),
-    NotAllowed, Conflict (the viewer needs no ticket), GuestNotReady, TooManyRequests (more than 10 in 60 s),
-    EngineAway, DatabaseError.
+    NotAllowed, Conflict (the viewer needs no ticket, or the guest's agent refuses), GuestNotReady, AgentSilent,
+    TooManyRequests (more than 10 in 60 s), EngineAway, DatabaseError.
     """
     terminal = _proven(ports, id, source)
     if not terminal.active:
@@ -129,10 +129,10 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
     guest, profile = seen.guest, seen.profile
     if guest is None or not guest.ready or profile is None:
         raise GuestNotReady(seen.lab.guest_name(terminal.seat), str(guest.state) if guest else "not started")
-    if profile.protocol is not Protocol.SPICE:
+    if not profile.needs_ticket:
         raise Conflict(
             f"{guest.name} speaks {profile.protocol}: its viewer needs no ticket.",
-            hint="Connect as the answer's arguments say.",
+            hint=f"Connect as the answer's arguments say. To have a password minted: labvirt profile set {profile.name} --user ACCOUNT",
         )
     ports.tickets.step(terminal.name, f"The ticket of {terminal.name}", ports.clock.monotonic())
     assert source is not None

@@ -73,6 +73,10 @@ class SimHypervisor:
         self.peak = 0
         self.stopped: list[tuple[RunId, StopHow]] = []
         self.granted: list[tuple[RunId, str, int]] = []
+        self.logins: list[tuple[RunId, str, str]] = []
+        self.agents: dict[str, Exception] = {}
+        self.held: dict[str, threading.Event] = {}
+        self.files: dict[str, bytes] = {}
         self.specs: dict[RunId, LaunchSpec] = {}
         self.unknown = False
         self.able = frozenset(Capability)
@@ -154,6 +158,17 @@ class SimHypervisor:
 
     def grant_display(self, run: RunId, secret: str, seconds: int) -> None:
         self.granted.append((run, secret, seconds))
+
+    def set_login(self, run: RunId, user: str, password: str) -> None:
+        """Keeps what was set; `agents` says what happens instead."""
+        self.logins.append((run, user, password))
+        if (held := self.held.get(run.guest)) is not None:
+            held.wait(20)
+        if (error := self.agents.get(run.guest)) is not None:
+            raise error
+
+    def read_guest_file(self, run: RunId, path: str, most: int) -> bytes | None:
+        return self.files.get(path)
 
     def screenshot(self, run: RunId) -> bytes:
         return b"\x89PNG" + bytes(700_000)

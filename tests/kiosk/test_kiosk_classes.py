@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -67,10 +68,13 @@ def test_the_kiosk_runs_every_built_in_class(each: TerminalClass) -> None:
         assert list(command.argv) == ["/usr/bin/x", *expected]
         if command.argv[1:] == ("/args-from:stdin",):
             assert command.standard_input.splitlines() == ["/v:10.77.0.135:3389", "/u:student", "+clipboard", "/f", "/p:s3cret"]
-        bare = viewer_command.render(the_answer(each), program, None, Path("/run/guest.vv"))
+        with pytest.raises(Refused, match="a ticket is needed"):
+            viewer_command.render(the_answer(each), program, None, Path("/run/guest.vv"))
+        open_one = replace(the_answer(each), needs_ticket=False)
+        bare = viewer_command.render(open_one, program, None, Path("/run/guest.vv"))
         assert bare.standard_input == ""
         if each.program != "remote-viewer":  # a class that takes the whole screen by itself could have no window
-            windowed = viewer_command.render(the_answer(each), program, None, None, windowed=True)
+            windowed = viewer_command.render(open_one, program, None, None, windowed=True)
             assert not {"-f", "/f"} & set(windowed.argv)
     bad = {"remote-viewer": "--gtk-module=x", "xfreerdp": "/p:x", "rdesktop": "-p"}[each.program]
     with pytest.raises(Refused):  # the checker is awake

@@ -168,3 +168,25 @@ def test_a_ticket_for_another_guest_makes_it_ask_again(controller, start_kiosk, 
     controller.ready(port=5999)
     controller.ticket[1]["port"] = 5999
     kiosk.until("viewing")
+
+
+def test_the_controllers_sentence_is_shown_while_the_agent_is_silent(controller, start_kiosk, stub) -> None:
+    controller.ready()
+    said = {"code": "agent-silent", "message": "The computer lab1-03 is up, but its agent \x1b[2Jdoes not answer yet.", "retry_seconds": 1}
+    good, controller.ticket = controller.ticket, (409, said)
+    kiosk = start_kiosk()
+    kiosk.until("retrying", "lab1-03 is up, but its agent [2Jdoes not answer yet, trying again")
+    assert stub.runs() == []
+    controller.ticket = good
+    kiosk.until("viewing")
+
+
+def test_what_waiting_does_not_mend_is_for_the_administrator(controller, start_kiosk, stub) -> None:
+    controller.ready()
+    said = {"code": "conflict", "message": "The agent of lab1-03 does not set the password of 'student': no such user."}
+    good, controller.ticket = controller.ticket, (409, said)
+    kiosk = start_kiosk()
+    kiosk.until("refused", "'student': no such user; tell your administrator, trying again")
+    assert stub.runs() == []
+    controller.ticket = good
+    kiosk.until("viewing")

@@ -80,6 +80,30 @@ def test_the_secret_reaches_the_viewer_and_nobody_else(controller, start_kiosk, 
     assert list(kiosk.runtime.iterdir()) == []
 
 
+@pytest.mark.parametrize("version", ["2.11.7", "3.15.0"])
+def test_an_rdp_login_reaches_the_viewer_and_nobody_else(controller, start_kiosk, stub, tmp_path, version) -> None:
+    stub.install("xfreerdp")
+    controller.ready(protocol="rdp", port=3389, program="xfreerdp", arguments=["/v:127.0.0.1:3389", "/cert:ignore"])
+    controller.ticket[1].update(protocol="rdp", port=3389, user="student", fingerprint="0a" * 32)
+    kiosk = start_kiosk(STUB_FREERDP=version)
+    pid, record = stub.one()
+    kiosk.until("viewing")
+    argv, told = (record / "argv").read_text().splitlines()[1:], (record / "stdin").read_text().splitlines()
+    pin = "/cert:deny,fingerprint:sha256:" + ":".join(["0a"] * 32)
+    if version.startswith("2"):
+        assert (argv, told) == (["/v:127.0.0.1:3389", pin, "/f", "/u:student", "/from-stdin:force"], [stub.secret])
+    else:
+        assert (argv, told) == (["/args-from:stdin"], ["/v:127.0.0.1:3389", pin, "/f", "/u:student", f"/p:{stub.secret}"])
+    for process in (pid, kiosk.process.pid):
+        for name in ("cmdline", "environ"):
+            assert stub.secret.encode() not in Path(f"/proc/{process}/{name}").read_bytes()
+    stub.end(0)
+    kiosk.end()
+    kept = [path for path in tmp_path.rglob("*") if path.is_file() and stub.folder not in path.parents]
+    assert kiosk.state / "viewer.log" in kept  # positive control: these are the right files
+    assert [path for path in kept if stub.secret.encode() in path.read_bytes()] == []
+
+
 def test_a_private_file_that_nobody_deletes_goes_when_the_ticket_expires(controller, start_kiosk, stub, eventually, alive) -> None:
     controller.ready()
     controller.ticket[1]["expires_seconds"] = 1

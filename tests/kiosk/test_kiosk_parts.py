@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,6 +172,56 @@ def test_rdp_passwords_go_by_standard_input(name, major, arguments, argv, standa
     assert list(command.argv) == ["/usr/bin/x", *argv]
     assert command.standard_input == standard_input
     assert "s3cret" not in repr(command)
+
+
+PIN = "/cert:deny,fingerprint:sha256:" + ":".join(["0a"] * 32)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [[], ["/cert:ignore"], ["/cert-ignore"], ["+cert-ignore"], ["/cert-tofu"], ["--cert-deny"], ["/Cert:tofu", "/cert-name:x"], ["/cert"],
+     ["/cert:fingerprint:sha256:" + ":".join(["ff"] * 32)]],
+)  # fmt: skip
+def test_a_known_certificate_is_the_only_one(said: list[str]) -> None:
+    from labvirt_kiosk import viewer_command
+    from labvirt_kiosk.trouble import Refused
+    from labvirt_kiosk.viewer_command import Program
+
+    pinned = replace(_ticket(), fingerprint="0a" * 32)
+    answer = _rdp("xfreerdp", "/v:h", *said, "/certificate-of-somebody:x")
+    two = viewer_command.render(answer, Program(name="xfreerdp", path="x", major=2), pinned, None)
+    assert list(two.argv) == ["x", "/v:h", "/certificate-of-somebody:x", PIN, "/f", "/u:student", "/from-stdin:force"]
+    three = viewer_command.render(answer, Program(name="xfreerdp", path="x", major=3), pinned, None)
+    assert three.standard_input.splitlines() == ["/v:h", "/certificate-of-somebody:x", PIN, "/f", "/u:student", "/p:s3cret"]
+    unknown = viewer_command.render(answer, Program(name="xfreerdp", path="x", major=2), _ticket(), None)
+    assert list(unknown.argv)[:-3] == ["x", "/v:h", *said, "/certificate-of-somebody:x"]  # then the class knows best
+    blind = Program(name="rdesktop", path="x")
+    with pytest.raises(Refused, match="rdesktop cannot check it"):
+        viewer_command.render(_rdp("rdesktop", "h"), blind, pinned, None)
+    assert viewer_command.render(_rdp("rdesktop", "h"), blind, _ticket(), None).standard_input == "s3cret\n"
+
+
+def test_what_needs_a_ticket_is_not_shown_without_one() -> None:
+    from labvirt_kiosk import viewer_command
+    from labvirt_kiosk.trouble import Refused
+    from labvirt_kiosk.viewer_command import Program
+
+    program = Program(name="xfreerdp", path="x", major=2)
+    with pytest.raises(Refused, match="a ticket is needed"):
+        viewer_command.render(_rdp("xfreerdp", "/v:h"), program, None, None)
+    free = replace(_rdp("xfreerdp", "/v:h"), needs_ticket=False)
+    assert viewer_command.render(free, program, None, None).argv == ("x", "/v:h", "/f")
+
+
+@pytest.mark.parametrize("wrong", ["", "0A" * 32, "0a" * 31, "0a" * 33, "0a" * 32 + "\n", ":".join(["0a"] * 32), "zz" * 32, 5, ["0a" * 32]])
+def test_a_fingerprint_that_is_none_is_no_ticket(wrong: Any) -> None:
+    from labvirt_kiosk import ticket
+    from labvirt_kiosk.trouble import BadAnswer
+
+    good = {"guest": "g", "address": "10.0.0.1", "port": 3389, "user": "student", "secret": "abc", "fingerprint": "0a" * 32}
+    assert ticket.parse(json.dumps(good).encode()).fingerprint == "0a" * 32
+    with pytest.raises(BadAnswer, match="certificate"):
+        ticket.parse(json.dumps({**good, "fingerprint": wrong}).encode())
 
 
 def test_an_rdp_file_never_holds_the_password() -> None:

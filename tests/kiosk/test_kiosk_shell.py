@@ -84,6 +84,40 @@ def test_it_speaks_with_a_real_server(ask, stub, controller, tmp_path, with_curl
     assert (record / "stdin").read_text() == f"{stub.secret}\n"
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="Debian package curl is not installed")
+def test_it_takes_only_the_certificate_that_the_ticket_names(ask, stub, controller) -> None:
+    stub.install("xfreerdp")
+    odd = ["/v:h", "/title:a b; $(id)", "/cert:ignore", "--cert-tofu"]
+    controller.ready(protocol="rdp", program="xfreerdp", arguments=odd)
+    controller.ticket[1].update(user="student", fingerprint="0a" * 32)
+    process = ask(controller.url)
+    _, record = stub.one()
+    pin = "/cert:deny,fingerprint:sha256:" + ":".join(["0a"] * 32)
+    assert (record / "argv").read_text().splitlines()[1:] == [*odd[:2], pin, "/f", "/u:student", "/from-stdin:force"]
+    assert (record / "stdin").read_text() == f"{stub.secret}\n"
+    os.killpg(process.pid, signal.SIGKILL)
+    del controller.ticket[1]["fingerprint"]
+    ask(controller.url)
+    _, record = stub.one(2)
+    assert (record / "argv").read_text().splitlines()[1:5] == odd  # positive control: without it the class knows best
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="Debian package curl is not installed")
+def test_without_its_ticket_it_starts_nothing(ask, stub, controller) -> None:
+    stub.install("xfreerdp")
+    controller.ready(protocol="rdp", program="xfreerdp", arguments=["/v:h"], retry_seconds=1)
+    good, controller.ticket = controller.ticket, (409, {"status": "error", "code": "agent-silent"})
+    process = ask(controller.url)
+    assert process.stdout is not None
+    heard = ""
+    while "gives no ticket now" not in heard:
+        heard = process.stdout.readline()
+        assert heard
+    assert stub.runs() == []
+    controller.ticket = good
+    stub.one()
+
+
 def test_a_program_that_is_not_on_the_list_is_refused(ask, stub, controller) -> None:
     stub.install("evil")
     controller.ready(program="evil", arguments=["x"])

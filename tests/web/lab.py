@@ -35,7 +35,7 @@ from labvirt.domain.lab import Lab
 from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
-from labvirt.errors import EngineAway, GuestNotReady
+from labvirt.errors import EngineAway, GuestNotReady, LabVirtError
 from labvirt.system.clock import SystemClock
 from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
@@ -77,6 +77,8 @@ class FakeEngine:
     waiting: tuple[str, ...] = ()
     lease_list: list[Lease] = field(default_factory=list)
     minted: list[tuple[str, IPv4Address, str]] = field(default_factory=list)
+    login: DisplayTicket | LabVirtError | None = None
+    """What a ticket for RDP comes to."""
     pokes: int = 0
     pictures: int = 0
     hold_pictures: threading.Event | None = None
@@ -139,8 +141,12 @@ class FakeEngine:
 
     def mint_display(self, guest: str, source: IPv4Address) -> DisplayTicket:
         self._here()
+        if isinstance(self.login, LabVirtError):
+            raise self.login
         secret = f"s3cret-{guest}-{len(self.minted)}"
         self.minted.append((guest, source, secret))
+        if self.login is not None:
+            return self.login
         return DisplayTicket(guest=guest, address=LAB.network.gateway, port=20001, secret=secret, expires_seconds=30)
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
@@ -229,7 +235,7 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
     return ports, engine
 
 
-def make(folder: Path, *, seats: int = 4, protocol: Protocol = Protocol.SPICE) -> str:
+def make(folder: Path, *, seats: int = 4, protocol: Protocol = Protocol.SPICE, user: str | None = "student") -> str:
     """A site that is set up: one lab, one profile, `seats` terminals, no guest yet. Returns its set-up code."""
     ports, _ = enter(folder)
     clock = ports.clock
@@ -259,7 +265,7 @@ def make(folder: Path, *, seats: int = 4, protocol: Protocol = Protocol.SPICE) -
                 memory_mib=64,
                 slots=(Slot(kind=SlotKind.DISK, bus=Bus.VIRTIO, image="tiny"),),
                 protocol=protocol,
-                user="student",
+                user=user,
             )
         )
         for seat in range(1, seats + 1):

@@ -6,12 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import IPv4Address
 
 import httpx
 import pytest
 
+from labvirt.contracts.engine import DisplayTicket
 from labvirt.domain.guest import GuestState
 from labvirt.domain.profile import Protocol
+from labvirt.errors import AgentSilent
 from labvirt.web import app
 
 from .conftest import Site
@@ -105,15 +108,70 @@ def test_ticket_too_often(site: Site) -> None:
     assert lines(answers[-1])["retry_seconds"] == answers[-1].headers["retry-after"]
 
 
-def test_rdp_needs_no_ticket(serve: Callable[..., Site]) -> None:
+def test_rdp_needs_no_ticket_when_its_profile_names_no_user(serve: Callable[..., Site]) -> None:
+    site = serve(protocol=Protocol.RDP, user=None)
+    run(site)
+    give_lease(site)
+    with site.ports.database.write() as work:
+        work.classes.update(replace(work.classes.one("rdp"), template="/v:%ADDRESS%:%PORT%"))
+        work.commit()
+    client = site.client()
+    assert client.get("/terminals/config", params=MINE | {"format": "json", "wait": "0"}).json()["secret"] == "none"
+    refused = client.post(TICKET, data=MINE)
+    assert refused.status_code == 409
+    assert "needs no ticket" in lines(refused)["message"]
+    rdp = client.get("/terminals/config", params=MINE | {"format": "rdp", "wait": "0"})
+    assert rdp.headers["content-type"] == "application/x-rdp"
+    assert rdp.text.startswith("full address:s:10.77.0.129:3389\r\n")
+
+
+def test_a_login_is_told_with_user_and_fingerprint(serve: Callable[..., Site]) -> None:
     site = serve(protocol=Protocol.RDP)
     run(site)
     give_lease(site)
     client = site.client()
-    assert client.post(TICKET, data=MINE).status_code == 409
-    rdp = client.get("/terminals/config", params=MINE | {"format": "rdp", "wait": "0"})
-    assert rdp.headers["content-type"] == "application/x-rdp"
-    assert rdp.text.startswith("full address:s:10.77.0.129:3389\r\n")
+    config = client.get("/terminals/config", params=MINE | {"format": "json", "wait": "0"})
+    assert (config.json()["secret"], config.json()["address"]) == ("ticket", "10.77.0.129")
+    login = DisplayTicket(
+        guest="lab-a-01",
+        address=IPv4Address("10.77.0.129"),
+        port=3389,
+        secret="S3cretWord",
+        expires_seconds=30,
+        user="student",
+        fingerprint="ab" * 32,
+    )
+    assert "S3cretWord" not in repr(login)
+    site.engine.login = login
+    answer = client.post(TICKET, data=MINE)
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert lines(answer) == {
+        "guest": "lab-a-01",
+        "protocol": "rdp",
+        "address": "10.77.0.129",
+        "port": "3389",
+        "user": "student",
+        "secret": "S3cretWord",
+        "fingerprint": "ab" * 32,
+        "expires_seconds": "30",
+    }
+    site.engine.login = replace(login, fingerprint=None)
+    assert "fingerprint" not in client.post(TICKET, data=MINE | {"format": "json"}).json()
+    give_lease(site, seat=2)
+    assert client.post(TICKET, data=MINE).status_code == 403
+
+
+def test_a_silent_agent_is_said_and_asked_again(serve: Callable[..., Site]) -> None:
+    site = serve(protocol=Protocol.RDP)
+    run(site)
+    give_lease(site)
+    site.engine.login = AgentSilent("lab-a-01")
+    answer = site.client().post(TICKET, data=MINE | {"format": "json"})
+    told = answer.json()
+    assert (answer.status_code, told["code"], told["retry_seconds"], answer.headers["retry-after"]) == (409, "agent-silent", 2, "2")
+    assert told["message"] == "The computer lab-a-01 is up, but its agent does not answer yet."
+    site.engine.login = None
+    assert site.client().post(TICKET, data=MINE).status_code == 200
 
 
 def test_other_sites_pages_cannot_use_the_terminals_routes(site: Site) -> None:

@@ -12,7 +12,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -36,8 +37,8 @@ from labvirt.contracts.hypervisor import (
 )
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
-from labvirt.errors import DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown, Unsupported
-from labvirt.hypervisors import media
+from labvirt.errors import AgentSilent, DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown, Unsupported
+from labvirt.hypervisors import guest_agent, media
 from labvirt.hypervisors.libvirt import domain_xml
 from labvirt.hypervisors.libvirt.caps import Caps
 from labvirt.hypervisors.libvirt.connection import Connection, run_of
@@ -59,6 +60,10 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0
 """libvirt itself gives SIGTERM 10 s and SIGKILL 30 s (virProcessKillPainfully)."""
 _ASK_SECONDS = 5.0
+_AGENT_SECONDS = 2
+"""Less than _ASK_SECONDS: libvirt itself gives up first, and nothing is stuck."""
+_AGENT_DEADLINE_SECONDS = 3.0
+_AGENT_SILENT = frozenset({libvirt.VIR_ERR_AGENT_UNRESPONSIVE, libvirt.VIR_ERR_AGENT_UNSYNCED})
 _NO_TAP = "managed='no' but specified dev doesn't exist"
 """libvirt's words for a TAP that is not there; they do not say which."""
 _PAUSES_AGAIN_SECONDS = 0.5
@@ -81,6 +86,7 @@ _CAPABILITIES = frozenset(
         Capability.AGENT,
         Capability.SERIAL,
         Capability.OVERLAY_CAP,
+        Capability.GUEST_LOGIN,
     }
 )
 
@@ -207,6 +213,28 @@ class LibvirtHypervisor:
         self._command(run, domain, "set_password", protocol="spice", password=secret, connected="keep")
         if seconds > 0:
             self._command(run, domain, "expire_password", protocol="spice", time=f"+{seconds}")
+
+    def set_login(self, run: RunId, user: str, password: str) -> None:
+        guest_agent.set_password(self._agent(run), run.guest, user, password)
+
+    def read_guest_file(self, run: RunId, path: str, most: int) -> bytes | None:
+        return guest_agent.read_file(self._agent(run), run.guest, path, most)
+
+    def _agent(self, run: RunId) -> guest_agent.Ask:
+        """libvirt itself holds the channel, and synchronizes. It reads at most 10 MiB (QEMU_AGENT_MAX_RESPONSE)."""
+        domain = self._one(run)
+        deadline = time.monotonic() + _AGENT_DEADLINE_SECONDS
+
+        def ask(verb: str, arguments: Mapping[str, object]) -> object:
+            if time.monotonic() >= deadline:
+                raise AgentSilent(run.guest)
+            text = json.dumps({"execute": verb, "arguments": arguments})
+            answer = self._monitored(verb, run, domain, lambda own: _agent_answer(own, run.guest, text))
+            if len(answer) > guest_agent.ANSWER_BYTES:
+                raise AgentSilent(run.guest, "it says more than any agent would")
+            return guest_agent.answer_of(answer, run.guest)
+
+        return ask
 
     def screenshot(self, run: RunId) -> bytes:
         domain = self._one(run)
@@ -396,6 +424,19 @@ class LibvirtHypervisor:
     def _tell(self, event: RunEvent) -> None:
         for listener in self._listeners:
             listener(event)
+
+
+def _agent_answer(domain: libvirt.virDomain, guest: str, text: str) -> str:
+    """The agent's line. Raises Refused, AgentSilent; never with the command's text in it."""
+    try:
+        return str(libvirt_qemu.qemuAgentCommand(domain, text, _AGENT_SECONDS, 0))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in _AGENT_SILENT:
+            raise AgentSilent(guest) from error
+        if error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR:
+            words = str(error.get_error_message() or "").rpartition(": ")[2]
+            raise guest_agent.Refused(guest_agent.plain(words)) from None
+        raise
 
 
 def _picture(domain: libvirt.virDomain) -> bytes:

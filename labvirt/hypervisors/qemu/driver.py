@@ -34,8 +34,8 @@ from labvirt.errors import (
     OperationInProgress,
     OutcomeUnknown,
 )
-from labvirt.hypervisors import media
-from labvirt.hypervisors.qemu import accelerator, command, layout, sandbox, tpm
+from labvirt.hypervisors import guest_agent, media
+from labvirt.hypervisors.qemu import accelerator, agent, command, layout, sandbox, tpm
 from labvirt.hypervisors.qemu.launch import end_all, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.roster import Roster
@@ -57,6 +57,10 @@ END_SECONDS = 15.0
 RESUME_SECONDS = 1.0
 """QEMU repeats the failed write at once: if the disk is still full, it stops again within milliseconds."""
 
+AGENT_SET_SECONDS = 5.0
+AGENT_READ_SECONDS = 3.0
+"""Both together are less than a terminal waits for its ticket (10 s)."""
+
 PICTURE_LIMIT = 64 << 20
 """Bytes of a screenshot: more than any screen of ours makes as PNG."""
 
@@ -69,6 +73,7 @@ _CAPABILITIES = frozenset(
         Capability.AGENT,
         Capability.SERIAL,
         Capability.OVERLAY_CAP,
+        Capability.GUEST_LOGIN,
     }
 )
 
@@ -231,6 +236,16 @@ class QemuHypervisor:
             await session.execute("set_password", password, deadline_seconds=COMMAND_SECONDS)
 
         self._loop.call(grant(), timeout=COMMAND_SECONDS * 3, subject=run.guest)
+
+    def set_login(self, run: RunId, user: str, password: str) -> None:
+        self._one(run)
+        with agent.conversation(self._runs / str(run), run.guest, AGENT_SET_SECONDS) as ask:
+            guest_agent.set_password(ask, run.guest, user, password)
+
+    def read_guest_file(self, run: RunId, path: str, most: int) -> bytes | None:
+        self._one(run)
+        with agent.conversation(self._runs / str(run), run.guest, AGENT_READ_SECONDS) as ask:
+            return guest_agent.read_file(ask, run.guest, path, most)
 
     def screenshot(self, run: RunId) -> bytes:
         session = self._one(run)

@@ -27,12 +27,15 @@ def blueprint(ports: Ports) -> Blueprint:
         minted = asking.ticket(ports, _id(), _source())
         told: dict[str, object] = {
             "guest": minted.guest,
-            "protocol": "spice",
+            "protocol": "spice" if minted.user is None else "rdp",
             "address": str(minted.address),
             "port": minted.port,
+            "user": minted.user,
             "secret": minted.secret,
+            "fingerprint": minted.fingerprint,
             "expires_seconds": minted.expires_seconds,
         }
+        told = {key: value for key, value in told.items() if value is not None}
         body = (
             Body(content=as_json(told), media_type="application/json")
             if form is Format.JSON

@@ -78,8 +78,13 @@ def test_rdp_goes_to_the_guest_and_spice_to_the_gateway() -> None:
     profile = replace(PROFILE, protocol=Protocol.RDP, user="a b; $(x) \"'")
     rdp = for_terminal(terminal=TERMINAL, lab=LAB, terminal_class=RDP, guest=running, profile=profile).viewer
     assert rdp is not None
-    assert (str(rdp.address), rdp.port, rdp.subject, rdp.secret) == ("10.77.0.135", 3389, None, False)
+    assert (str(rdp.address), rdp.port, rdp.subject, rdp.secret) == ("10.77.0.135", 3389, None, True)
     assert rdp.arguments == ("/v:10.77.0.135:3389", "/u:a b; $(x) \"'", "+clipboard")
+    nobody = TerminalClass(name="own", program="xfreerdp", template="/v:%ADDRESS%")
+    asked_inside = replace(profile, user=None)
+    bare = for_terminal(terminal=TERMINAL, lab=LAB, terminal_class=nobody, guest=running, profile=asked_inside).viewer
+    assert bare is not None
+    assert not bare.secret  # nobody's password is minted: whoever sits there tells the guest who he is
 
 
 def test_missing_parameters_are_all_named_and_own_values_win_over_defaults() -> None:

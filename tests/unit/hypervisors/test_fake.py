@@ -126,4 +126,7 @@ def test_the_memory_holds_no_secret(workshop: FakeWorkshop) -> None:
     spec = _with_display(workshop)
     driver.start(spec)
     driver.grant_display(spec.run, "swordfish", 30)
+    driver.set_login(spec.run, "student", "swordfish")
+    assert driver.happenings.lets_in(spec.run, "student", "swordfish")
+    assert not driver.happenings.lets_in(spec.run, "student", "tunafish")
     assert "swordfish" not in (workshop.folder / "fake" / "hypervisor.json").read_text()

@@ -69,6 +69,12 @@ VALUES = [
     (Guest, replace(SESSION, purpose=Purpose.RESCUE, source="lab-07.g2", cdrom="", boot_cdrom=False, due=None, due_at=None, notice="")),
     (DisplayTicket, DisplayTicket(guest="a", address=IPv4Address("10.0.0.1"), port=20001, secret="s", expires_seconds=30)),
     (
+        DisplayTicket,
+        DisplayTicket(
+            guest="a", address=IPv4Address("10.0.0.1"), port=3389, secret="s", expires_seconds=30, user="student", fingerprint="ab" * 32
+        ),
+    ),
+    (
         tuple[Lease, ...],
         (Lease(lab="lab", mac=MacAddress.parse("02:4c:56:00:10:07"), address=IPv4Address("10.0.0.9"), name=None, expires=T0),),
     ),

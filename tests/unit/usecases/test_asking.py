@@ -87,7 +87,7 @@ def test_a_ready_guest_is_told_with_its_viewer_and_no_secret(site: Site) -> None
     terminals.change(site.ports, "pc-01", terminal_class="rdp")
     answer = ask(site).answer
     assert answer.viewer is not None
-    assert (str(answer.viewer.address), answer.viewer.port, answer.viewer.secret) == ("10.77.0.129", 3389, False)
+    assert (str(answer.viewer.address), answer.viewer.port, answer.viewer.secret) == ("10.77.0.129", 3389, True)
     assert "/u:student" in answer.viewer.arguments
     profiles.change(site.ports, "desk", user=None)
     answer = ask(site).answer
@@ -293,6 +293,22 @@ def test_a_ticket_is_refused_with_a_reason(site: Site, obstacle: Callable[[Site]
     assert asking.ticket(site.ports, "pc-01", OWN).secret
     obstacle(site)
     with pytest.raises(error):
+        asking.ticket(site.ports, "pc-01", OWN)
+
+
+def test_an_rdp_login_is_minted_where_the_profile_names_a_user(site: Site) -> None:
+    ask(site)
+    site.move(GuestState.RUNNING)
+    proven(site)
+    profiles.change(site.ports, "desk", protocol=Protocol.RDP)
+    with pytest.raises(Conflict, match="needs no ticket"):
+        asking.ticket(site.ports, "pc-01", OWN)
+    profiles.change(site.ports, "desk", user="student")
+    assert asking.ticket(site.ports, "pc-01", OWN).secret
+    with pytest.raises(NotAllowed):
+        asking.ticket(site.ports, "pc-01", IPv4Address("10.77.0.66"))
+    site.move(GuestState.STOPPED)
+    with pytest.raises(GuestNotReady):
         asking.ticket(site.ports, "pc-01", OWN)
 
 
