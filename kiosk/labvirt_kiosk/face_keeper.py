@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from labvirt_kiosk import leash
 from labvirt_kiosk.backoff import Backoff
@@ -25,11 +26,12 @@ class FaceKeeper:
     """Starts the face, and again when it ends, ever more rarely; `say` hears its pid, or None with the reason."""
 
     def __init__(
-        self, arguments: Sequence[str], say: Callable[[int | None, str], None], environment: Mapping[str, str] = os.environ
+        self, arguments: Sequence[str], say: Callable[[int | None, str], None], log: Path, environment: Mapping[str, str] = os.environ
     ) -> None:
         package = Path(__file__).resolve().parent
         self._argv = [sys.executable, str(package.parent / "labvirt-kiosk-face"), *arguments]
         self._say = say
+        self._log = log
         self._environment = dict(environment)
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -54,6 +56,13 @@ class FaceKeeper:
                 process.kill()
                 process.wait()
 
+    def _errors(self) -> IO[bytes]:
+        """What the last face complained of is kept: a face ends at its first mistake, so that is never much."""
+        try:
+            return self._log.open("wb")
+        except OSError:
+            return open(os.devnull, "wb")
+
     def _run(self) -> None:
         backoff = Backoff()
         # The leash ties the face to this thread, which lives as long as the kiosk: see leash.py.
@@ -64,9 +73,10 @@ class FaceKeeper:
                 with self._lock:
                     if self._stopping.is_set():
                         return
-                    self._process = subprocess.Popen(
-                        tied, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._environment
-                    )
+                    with self._errors() as errors:
+                        self._process = subprocess.Popen(
+                            tied, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, env=self._environment
+                        )
             except OSError as error:
                 self._say(None, f"The face does not start: {error.strerror}")
             else:

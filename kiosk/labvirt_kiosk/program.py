@@ -57,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
     if has_face and status_file is not None:
         arguments = ["--status-file", str(status_file), "--state", str(chosen.state), "--language", language]
         face = FaceKeeper(
-            arguments + (["--power"] if chosen.power else []), lambda pid, reason: status.note(face_pid=pid, face_error=reason or None)
+            arguments + (["--power"] if chosen.power else []),
+            lambda pid, reason: status.note(face_pid=pid, face_error=reason or None),
+            log=chosen.state / "face.log",
         )
         face.start()
     if os.environ.get("DISPLAY"):

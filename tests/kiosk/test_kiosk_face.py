@@ -136,6 +136,35 @@ def test_the_notice_lies_over_the_viewer_and_a_killed_face_comes_back(controller
     eventually(lambda: not alive(again), "the end of the face of a dead kiosk")
 
 
+def test_a_face_that_makes_a_mistake_ends_so_that_a_fresh_one_comes(tmp_path, shown) -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from labvirt_kiosk import face_desk, face_program\n"
+        "def wrong(*_): raise RuntimeError('a mistake')\n"
+        "face_desk.view_of = wrong\n"
+        "sys.exit(face_program.main(['--status-file', sys.argv[2], '--state', sys.argv[2]]))"
+    )
+    argv = [sys.executable, "-c", code, str(HERE.parents[1] / "kiosk"), str(tmp_path)]
+    told = subprocess.run(argv, env={**os.environ, "DISPLAY": shown.display}, capture_output=True, text=True, check=False)
+    assert told.returncode == 1
+    assert "RuntimeError: a mistake" in told.stderr
+
+
+def test_without_tk_there_is_a_word_and_no_second_try(tmp_path, monkeypatch, eventually) -> None:
+    from labvirt_kiosk import face_keeper, face_program
+
+    monkeypatch.setitem(sys.modules, "tkinter", None)  # as on a terminal without python3-tk
+    assert face_program.main(["--status-file", str(tmp_path / "s"), "--state", str(tmp_path)]) == face_keeper.NO_FACE
+    said: list[tuple[int | None, str]] = []
+    keeper = face_keeper.FaceKeeper([], lambda pid, reason: said.append((pid, reason)), tmp_path / "face.log")
+    keeper._argv = ["/bin/sh", "-c", f"echo no tkinter >&2; exit {face_keeper.NO_FACE}"]
+    keeper.start()
+    eventually(lambda: not keeper._thread.is_alive(), "the end of the keeper's thread")
+    assert "python3-tk" in said[-1][1]
+    assert (tmp_path / "face.log").read_text() == "no tkinter\n"
+    keeper.stop()
+
+
 def test_a_kiosk_that_ends_takes_its_face_with_it(start_kiosk, shown, eventually, alive) -> None:
     kiosk = start_kiosk(DISPLAY=shown.display)
     face = eventually(lambda: kiosk.status().get("face_pid"), "the face's pid")
