@@ -45,6 +45,10 @@ STATES: dict[str, dict[str, Any]] = {
              "the machine is there, the controller is not running), trying again in 8 s"},
     "refused": {"state": "refused", "message": "The program rdesktop is not installed on this terminal; tell your administrator, "
                 "trying again in 1 s"},
+    "long": {"state": "away", "lab": "l" * 64, "controller": "http://controller.of-the-faculty.example.org:8080/labvirt/",
+             "message": "The controller http://controller.of-the-faculty.example.org:8080/labvirt/ gives no usable answer since 12:03 "
+             "(it redirects to http://proxy.example.org/a/very/long/path/" + "x" * 60 + "; redirects are not followed, "
+             "give the final address instead), trying again in 58 s", "notice": "Everything is saved at noon. " * 6},
     "viewing": {"state": "viewing", "message": "Showing lab-a-07 (seat 7)", "notice": "Time is up in 5 minutes. Keep your work on H:."},
 }  # fmt: skip
 """Status files as the kiosk writes them, one for each thing that a person may see."""
