@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from PIL import Image
 
 from labvirt.demo.picture import read_frame_buffer
 
+LEASH = Path(__file__).resolve().parents[2] / "kiosk" / "labvirt_kiosk" / "leash.py"
 SIZES = ((1280, 800), (1024, 768), (640, 480))
 
 _ME: dict[str, Any] = {
@@ -75,7 +77,8 @@ def open_screen(width: int, height: int) -> Iterator[Screen]:
     reading, writing = os.pipe()
     with tempfile.TemporaryDirectory(prefix="labvirt-screen-") as folder:
         argv = [
-            "Xvfb",
+            *(sys.executable, "-I", "-S", str(LEASH), str(os.getpid())),  # a test run that is killed leaves no screen
+            shutil.which("Xvfb") or "Xvfb",
             "-displayfd",
             str(writing),
             "-screen",
