@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep clean
+.PHONY: help setup demo test pytest check format bench sweep faces clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -39,6 +39,9 @@ bench: setup ## Measure, and compare with plain virsh in the same run. ARGS="--h
 
 sweep: setup ## Kill the controller at every durable call of every verb on images (about an hour). ARGS="--verb publish-layer", "--sample 7"
 	@$(PYTHON) -m tests.sweep.sweep $(ARGS)
+
+faces: setup ## Take pictures of the kiosk's face in every state, language and size. ARGS="--folder DIR"
+	@$(PYTHON) tests/kiosk/face_pictures.py $(ARGS)
 
 clean: ## Remove what the other targets made in this checkout: .venv, caches, built packages
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

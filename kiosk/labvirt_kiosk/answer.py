@@ -35,6 +35,7 @@ class Answer:
     waits_for: str | None = None
     expect_seconds: float | None = None
     retry_seconds: float | None = None
+    notice: str | None = None
     protocol: str = ""
     address: str = ""
     port: int = 0
@@ -96,6 +97,7 @@ def from_fields(fields: Mapping[str, Any]) -> Answer:
         waits_for=_text(fields, "waits_for"),
         expect_seconds=_seconds(fields, "expect_seconds"),
         retry_seconds=_seconds(fields, "retry_seconds"),
+        notice=_text(fields, "notice"),
     )
     return _with_connection(answer, fields) if answer.ready else answer
 

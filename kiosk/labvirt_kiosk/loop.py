@@ -17,6 +17,7 @@ from labvirt_kiosk.answer import Answer
 from labvirt_kiosk.backoff import Backoff
 from labvirt_kiosk.heartbeat import Heartbeat
 from labvirt_kiosk.last_good import LastGood, LastGoodStore
+from labvirt_kiosk.notice_watch import NoticeWatch
 from labvirt_kiosk.private_folder import PrivateFolder
 from labvirt_kiosk.question import Controller
 from labvirt_kiosk.status_line import StatusLine
@@ -51,6 +52,7 @@ class Loop:
         find_program: Callable[[str], Program],
         backoff: Callable[[], Backoff] = Backoff,
         windowed: bool = False,
+        notices: bool = False,
     ) -> None:
         self._controller = controller
         self._waiting = waiting
@@ -63,6 +65,7 @@ class Loop:
         self._ask_backoff = backoff()
         self._viewer_backoff = backoff()
         self._windowed = windowed
+        self._notices = notices  # somebody shows them over a running viewer
         self._away_since: datetime | None = None
         self._viewer: Viewer | None = None
 
@@ -149,6 +152,7 @@ class Loop:
         if ticket is not None:
             ticket.must_fit(answer)
         forget: threading.Timer | None = None
+        notices = NoticeWatch(lambda etag: self._controller.config(wait=0, etag=etag), lambda notice: self._status.note(notice=notice))
         try:
             self._viewer = Viewer(self._command(good, program, ticket), self._log)
             # the viewer reads its file at once; what it has not read by then is worthless anyway
@@ -166,6 +170,8 @@ class Loop:
                 viewer_started_at=self._status.now(),
                 viewer_connected_at=None,
             )
+            if self._notices:
+                notices.start()
             run = self._waiting.result_of(
                 partial(
                     watch,
@@ -176,6 +182,7 @@ class Loop:
                 )
             )
         finally:
+            notices.stop()
             if forget is not None:
                 forget.cancel()
             self._folder.empty()

@@ -8,7 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from labvirt_kiosk import identity, installed, settings
+from labvirt_kiosk import command, identity, installed, keyboard, settings
+from labvirt_kiosk.catalogue import Catalogue
+from labvirt_kiosk.choices import ChoiceStore
+from labvirt_kiosk.face_keeper import FaceKeeper
 from labvirt_kiosk.heartbeat import Heartbeat
 from labvirt_kiosk.last_good import LastGoodStore
 from labvirt_kiosk.loop import Loop
@@ -24,25 +27,44 @@ def main(argv: list[str] | None = None) -> int:
     waiting = Waiting()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: waiting.leave())
-    status = StatusLine(file=chosen.status_file)
-    status.note(controller=chosen.url)
-
-    def identify() -> str | None:
-        terminal_id = chosen.terminal_id or identity.mac_of(chosen.interface)
-        status.note(id=terminal_id)
-        return terminal_id
 
     try:
         folder = PrivateFolder()
     except OSError as error:
         print(f"labvirt-kiosk: no place for private files ({error.strerror}): {error.filename}", file=sys.stderr)
         return 3
+    trouble = None
     try:
         chosen.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:  # a read-only terminal still shows its guest; it only forgets it over a restart
-        status.note(last_error=f"{chosen.state} cannot be made: {error.strerror}")
+        trouble = f"{chosen.state} cannot be made: {error.strerror}"
+    choices = ChoiceStore(chosen.state)
+    if chosen.language or chosen.keyboard:  # what a site sets is so again after each start of the terminal
+        choices.change(**({"language": ""} if chosen.language else {}), **({"keyboard": ""} if chosen.keyboard else {}))
+    language = choices.load().language or chosen.language or "en"
+    has_face = chosen.face and bool(os.environ.get("DISPLAY"))
+    status_file = chosen.status_file or (folder.path / "status.json" if has_face else None)
+    status = StatusLine(file=status_file, translate=Catalogue(language).translate)
+    status.note(controller=chosen.url, last_error=trouble)
+
+    def identify() -> str | None:
+        terminal_id = chosen.terminal_id or identity.mac_of(chosen.interface)
+        status.note(id=terminal_id)
+        return terminal_id
+
     controller = Controller(chosen.url, identify)
-    Loop(
+    face = None
+    if has_face and status_file is not None:
+        arguments = ["--status-file", str(status_file), "--state", str(chosen.state), "--language", language]
+        face = FaceKeeper(
+            arguments + (["--power"] if chosen.power else []),
+            lambda pid, reason: status.note(face_pid=pid, face_error=reason or None),
+            log=chosen.state / "face.log",
+        )
+        face.start()
+    if os.environ.get("DISPLAY"):
+        _set_keyboard(choices.load().keyboard or chosen.keyboard)
+    loop = Loop(
         controller=controller,
         waiting=waiting,
         status=status,
@@ -52,8 +74,22 @@ def main(argv: list[str] | None = None) -> int:
         log=chosen.state / "viewer.log",
         find_program=installed.find,
         windowed=chosen.windowed,
-    ).run()
+        notices=has_face,
+    )
+    try:
+        loop.run()
+    finally:
+        if face is not None:
+            face.stop()
+            status.note(face_pid=None)
     return 0
+
+
+def _set_keyboard(layout: str | None) -> None:
+    """The X server has the layout soon, if there is one to set and setxkbmap is installed."""
+    argv = keyboard.command(layout) if layout else None
+    if argv is not None:
+        command.run(argv)
 
 
 def _kernel_command_line() -> str:

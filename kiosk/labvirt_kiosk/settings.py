@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from labvirt_kiosk import __version__
+from labvirt_kiosk.catalogue import LANGUAGES
+from labvirt_kiosk.keyboard import LAYOUTS
 
 DEFAULT_URL = "http://labvirt/"
 
@@ -34,6 +36,14 @@ class Settings:
     """Where the status is written as JSON, if anywhere."""
     windowed: bool
     """Do not ask the viewer for the full screen."""
+    face: bool
+    """Show the face, if there is a display and Tk."""
+    language: str | None
+    """One of catalogue.LANGUAGES, or None: what the person chose last, else English."""
+    keyboard: str | None
+    """One of keyboard.LAYOUTS, or None: what the person chose last, else what the X server has."""
+    power: bool
+    """The person may restart this terminal and switch it off."""
 
 
 def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_line: str) -> Settings:
@@ -49,7 +59,15 @@ def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_lin
     terminal_id = first(given.id, "LABVIRT_ID", "labvirt.id")
     state = first(given.state, "LABVIRT_KIOSK_STATE", "labvirt.kiosk_state")
     status_file = first(given.status_file, "LABVIRT_KIOSK_STATUS_FILE", "labvirt.kiosk_status_file")
-    for reason in filter(None, (_wrong_url(url), _wrong_id(terminal_id))):
+    language = first(given.language, "LABVIRT_LANGUAGE", "labvirt.language")
+    keyboard = first(given.keyboard, "LABVIRT_KEYBOARD", "labvirt.keyboard")
+    wrong = (
+        _wrong_url(url),
+        _wrong_id(terminal_id),
+        _not_one_of("language", language, LANGUAGES),
+        _not_one_of("keyboard", keyboard, LAYOUTS),
+    )
+    for reason in filter(None, wrong):
         parser.error(reason)
     return Settings(
         url=url,
@@ -58,6 +76,10 @@ def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_lin
         state=Path(state) if state else _default_state(environment),
         status_file=Path(status_file) if status_file else None,
         windowed=given.windowed or bool(environment.get("LABVIRT_WINDOWED")) or "labvirt.windowed" in kernel,
+        face=not (given.no_face or environment.get("LABVIRT_NO_FACE") or "labvirt.no_face" in kernel),
+        language=language,
+        keyboard=keyboard,
+        power=given.power or bool(environment.get("LABVIRT_POWER")) or "labvirt.power" in kernel,
     )
 
 
@@ -74,6 +96,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--state", metavar="DIR", help="folder for the last good answer and the viewer's log")
     parser.add_argument("--status-file", metavar="FILE", help="write the status there as JSON, at each change")
     parser.add_argument("--windowed", action="store_true", help="let the viewer have a window, not the full screen")
+    parser.add_argument("--no-face", action="store_true", help="only the status line, also where there is a display")
+    parser.add_argument("--language", metavar="CODE", help=f"one of {', '.join(LANGUAGES)} (default: chosen last, else en)")
+    parser.add_argument("--keyboard", metavar="CODE", help=f"one of {', '.join(LAYOUTS)} (default: chosen last)")
+    parser.add_argument("--power", action="store_true", help="offer to restart this terminal and to switch it off")
     parser.add_argument("--version", action="version", version=f"labvirt-kiosk {__version__}")
     return parser
 
@@ -95,6 +121,12 @@ def _wrong_url(url: str) -> str | None:
     if not usable or parts.username or parts.query or parts.fragment or not url.isprintable() or " " in url:
         return f"the controller's address {url[:100]!r} is not like http://labvirt/ or https://10.0.0.1:8080/"
     return None
+
+
+def _not_one_of(what: str, chosen: str | None, known: Collection[str]) -> str | None:
+    if chosen is None or chosen in known:
+        return None
+    return f"the {what} {chosen[:40]!r} must be one of {', '.join(known)}"
 
 
 def _wrong_id(terminal_id: str | None) -> str | None:

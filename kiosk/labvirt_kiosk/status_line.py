@@ -13,7 +13,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class Status:
     guest: str | None = None
     help_code: str | None = None
     enrolment_code: str | None = None
+    notice: str | None = None
+    waits_for: str | None = None
+    expect_at: str | None = None
+    """When it is likely to be ready, by this terminal's own clock."""
     answers_seen: int = 0
     last_error: str | None = None
     heartbeat_error: str | None = None
@@ -51,15 +55,25 @@ class Status:
     ready_at: str | None = None
     viewer_started_at: str | None = None
     viewer_connected_at: str | None = None
+    face_pid: int | None = None
+    face_error: str | None = None
 
 
 class StatusLine:
     """Shows a Status on descriptor `output` and in `file`. Safe to call from several threads."""
 
-    def __init__(self, *, file: Path | None, output: int = 1, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        *,
+        file: Path | None,
+        output: int = 1,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        translate: Callable[[str], str] = str,
+    ) -> None:
         self._file = file
         self._output = output
         self._now = now
+        self._translate = translate  # for the person; files and logs stay English
         self._lock = threading.Lock()
         self._status = Status()
         self._is_tty = os.isatty(output)
@@ -72,6 +86,11 @@ class StatusLine:
     def now(self) -> str:
         return self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
+    def _later(self, seconds: float | None) -> str | None:
+        if seconds is None:
+            return None
+        return (self._now() + timedelta(seconds=seconds)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
     def show(self, state: str, message: str, *, once: str | None = None, **fields: Any) -> None:
         """The line is `message`. `once` is what a log gets instead of each step of a countdown."""
         assert state in STATES
@@ -79,7 +98,7 @@ class StatusLine:
             since = self._status.since if state == self._status.state and self._status.since else self.now()
             self._status = replace(self._status, state=state, message=message, since=since, **fields)
             self._write_file()
-            self._print(message if self._is_tty else once or message)
+            self._print(self._translate(message) if self._is_tty else once or message)
 
     def answer(self, answer: Answer) -> None:
         """Who we are, as the controller says."""
@@ -91,6 +110,9 @@ class StatusLine:
             guest=answer.guest,
             help_code=answer.help_code,
             enrolment_code=answer.enrolment_code,
+            notice=answer.notice,
+            waits_for=answer.waits_for,
+            expect_at=self._later(answer.expect_seconds),
         )
 
     def note(self, **fields: Any) -> None:

@@ -107,6 +107,7 @@ class DemoTerminal:
                 sys.executable,
                 "-I",
                 str(self._kiosk),
+                "--no-face",
                 "--url",
                 url,
                 "--interface",
