@@ -68,6 +68,7 @@ OF_TROUBLE = (  # question.py, installed.py, viewer.py
     "xfreerdp is installed on this terminal, but does not start; tell your administrator",
     "xfreerdp does not tell its version (is there a display?); tell your administrator",
     "The viewer does not start: {reason}; restart the terminal",
+    "{reason}; tell your administrator",  # what the controller itself refuses
 )
 
 OF_ANSWERS = (  # answer.py, ticket.py
