@@ -114,7 +114,7 @@ class StatePaths:
     logs/             engine.log, web.log         fake/      the fake drivers' memory
     drafts/           admin sessions' overlays    kept/      overlays of ended runs (rescue)
     uploads/          files that are being sent   canaries/  pictures of versions on trial
-    checks/           profiles' own check files
+    checks/           profiles' own check files   kiosk/     what terminals boot: one folder per version, and current
     """
 
     def __init__(self, root: Path) -> None:
@@ -134,6 +134,7 @@ class StatePaths:
         self.uploads = root / "uploads"
         self.canaries = root / "canaries"
         self.checks = root / "checks"
+        self.kiosk = root / "kiosk"
 
     def folders(self) -> tuple[Path, ...]:
         return (

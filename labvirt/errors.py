@@ -68,6 +68,7 @@ LISTED = {
     "partition": "Look what is there: labvirt rescue files RUN",
     "folder": "Look what is there: labvirt rescue files RUN",
     "file": "Look what is there: labvirt rescue files RUN",
+    "kiosk": "Build one: labvirt kiosk build",
     "check": "List them: labvirt profile checks list PROFILE",
     "stranger": "List them: labvirt terminal inbox",
     "upload": "Who is signed in lists them: GET /uploads",

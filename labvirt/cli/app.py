@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labvirt.domain.findings import Finding
+from labvirt.domain.kiosk import Kiosk
 from labvirt.usecases.ports import Ports
 
 
@@ -49,4 +50,8 @@ class App:
     doctor: Callable[[Path], tuple[Finding, ...]]
     build_tiny: Callable[[], Path]
     """Build (or reuse) the tiny test guest; its disk file."""
+    build_kiosk: Callable[[Path, Path | None, bool], Kiosk]
+    """(state, out, refresh) -> what was built and put into the state folder; with `out`, put there instead."""
+    kiosk: Callable[[Path], Kiosk]
+    """What terminals get now; raises NotFound."""
     host_name: str = "local"

@@ -41,6 +41,7 @@ MODULES = {
     "job": "job",
     "guest": "guest",
     "host": "host",
+    "kiosk": "kiosk",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 

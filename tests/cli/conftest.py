@@ -92,6 +92,8 @@ class Line:
             demo=demo,
             doctor=lambda state: self.found,
             build_tiny=tiny,
+            build_kiosk=bootstrap.build_kiosk,
+            kiosk=bootstrap.current_kiosk,
         )
 
     @contextmanager

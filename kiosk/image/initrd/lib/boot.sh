@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+# The parts of init. Every one either does what its name says, or says why not in $trouble.
+# shellcheck shell=sh disable=SC2034
+
+image='' sha256='' address_way='' trouble='' interface=''
+
+say() { # SENTENCE: on every console, in a line of its own
+    for console in $(cat /sys/class/tty/console/active 2> /dev/null || echo console); do
+        printf '\r\033[K%s\n' "$1" > "/dev/$console"
+    done 2> /dev/null
+}
+
+say_over() { # SENTENCE: on every console; the next one overwrites it
+    for console in $(cat /sys/class/tty/console/active 2> /dev/null || echo console); do
+        printf '\r\033[K%s' "$1" > "/dev/$console"
+    done 2> /dev/null
+}
+
+phase() { # NAME: when it was reached, in seconds since the kernel began
+    read -r since rest < /proc/uptime
+    echo "$1 $since" >> /run/labvirt/phases
+}
+
+again() { # SECONDS SENTENCE
+    left=$1
+    while [ "$left" -gt 0 ]; do
+        say_over "$2 Trying again in $left s."
+        sleep 1
+        left=$((left - 1))
+    done
+    say "$2"
+}
+
+read_words() { # TEXT: the kernel's command line. The last of two equal words counts, as with the kernel's own
+    image='' sha256='' address_way=''
+    set -f
+    for word in $1; do
+        case $word in
+            labvirt.image=*) image=${word#*=} ;;
+            labvirt.sha256=*) sha256=${word#*=} ;;
+            ip=*) address_way=${word#*=} ;;
+        esac
+    done
+    set +f
+}
+
+wanted_is_whole() {
+    trouble=''
+    case $image in
+        http://?*/?*) ;;
+        '') trouble="The boot menu names no image (labvirt.image=): tell your administrator." ;;
+        *) trouble="The boot menu names an image that is not at an http:// address (labvirt.image=): tell your administrator." ;;
+    esac
+    case $sha256 in
+        *[!0-9a-f]*) trouble="The boot menu's checksum is not one (labvirt.sha256=): tell your administrator." ;;
+        ????????????????????????????????????????????????????????????????) ;;
+        *) trouble="The boot menu names no checksum of 64 digits (labvirt.sha256=): tell your administrator." ;;
+    esac
+    case $address_way in
+        dhcp | '') ;;
+        *) trouble="The boot menu wants ip=$address_way; this terminal knows only ip=dhcp: tell your administrator." ;;
+    esac
+    [ -z "$trouble" ]
+}
+
+load_modules() { # for all hardware that has told its name so far; a hub or a controller may bring more
+    for round in 1 2; do
+        find /sys/devices -name modalias -exec cat {} + 2> /dev/null | sort -u > /run/labvirt/modalias
+        # one at a time: a name that nobody knows must not keep the others out
+        while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/modalias
+    done
+    for name in loop squashfs overlay sd_mod ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
+}
+
+cards() { # the network cards, those with a cable first
+    for class in 1 0; do
+        for card in /sys/class/net/*; do
+            [ -e "$card/device" ] || continue
+            carrier=$(cat "$card/carrier" 2> /dev/null)
+            [ "${carrier:-0}" = "$class" ] && echo "${card##*/}"
+        done
+    done
+}
+
+find_network() { # an address on one of the cards, which is $interface then
+    for card in $(cards); do ip link set "$card" up; done
+    if [ -z "$(cards)" ]; then
+        trouble="This computer has no network card that the kiosk knows."
+        return 1
+    fi
+    waited=0
+    until cat /sys/class/net/*/device/../../net/*/carrier /sys/class/net/e*/carrier 2> /dev/null | grep -q 1 || [ $waited -ge 8 ]; do
+        say_over "Waiting for the network cable ..."
+        sleep 1
+        waited=$((waited + 1))
+    done
+    for card in $(cards); do
+        [ "$(cat "/sys/class/net/$card/carrier" 2> /dev/null)" = 1 ] || continue
+        say_over "Asking for an address ($card) ..."
+        if udhcpc -i "$card" -f -q -n -t 4 -T 2 -A 1 -s /lib/lease > /run/labvirt/dhcp.log 2>&1; then
+            interface=$card
+            say "Address $(cat /run/labvirt/address) on $card."
+            return 0
+        fi
+    done
+    trouble="No address from the network: is the cable in, and does the lab's DHCP server run?"
+    return 1
+}
+
+is_wanted() { # FILE
+    [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$sha256" ]
+}
+
+have_image() { # /ram/kiosk.squashfs is the wanted one, from a disk labelled LABVIRT or from the network
+    open_cache
+    if [ -n "$cache" ] && [ -f /cache/kiosk.squashfs ]; then
+        say_over "Reading the kiosk from this computer's disk ..."
+        if cp /cache/kiosk.squashfs /ram/kiosk.squashfs 2> /dev/null && is_wanted /ram/kiosk.squashfs; then
+            say "The kiosk on this computer's disk is the right one."
+            echo "bytes 0" >> /run/labvirt/phases
+            close_cache
+            return 0
+        fi
+        rm -f /ram/kiosk.squashfs
+    fi
+    if ! fetch; then
+        close_cache
+        return 1
+    fi
+    if [ -n "$cache" ]; then
+        say_over "Keeping the kiosk on this computer's disk ..."
+        if cp /ram/kiosk.squashfs /cache/kiosk.squashfs.part && sync && mv /cache/kiosk.squashfs.part /cache/kiosk.squashfs; then
+            say "The kiosk is kept on this computer's disk: the next start is quicker."
+        else
+            rm -f /cache/kiosk.squashfs.part
+            say "The kiosk could not be kept on this computer's disk (is it full?); it works all the same."
+        fi
+    fi
+    close_cache
+}
+
+open_cache() { # $cache is the partition labelled LABVIRT, mounted at /cache, or empty. No other disk is opened for writing.
+    cache=$(findfs LABEL=LABVIRT 2> /dev/null) || cache=''
+    [ -n "$cache" ] || return 0
+    mount -t ext4 -o nosuid,nodev,noexec "$cache" /cache 2> /dev/null \
+        || mount -t vfat -o nosuid,nodev,noexec "$cache" /cache 2> /dev/null || cache=''
+}
+
+close_cache() {
+    [ -z "$cache" ] || umount /cache
+    cache=''
+}
+
+size_of() { # FILE: its bytes now
+    [ -f "$1" ] && stat -c %s "$1" || echo 0
+}
+
+megabytes() { # BYTES
+    echo "$(($1 / 1000000))"
+}
+
+fetch() { # the image from the network, with its checksum proved
+    part=/ram/kiosk.squashfs.part
+    rm -f "$part"
+    : > /run/labvirt/wget.log
+    wget -q -S -T 20 -O "$part" "$image" 2> /run/labvirt/wget.log &
+    worker=$!
+    while kill -0 "$worker" 2> /dev/null; do
+        total=$(sed -n 's/^ *[Cc]ontent-[Ll]ength: *\([0-9]*\).*/\1/p' /run/labvirt/wget.log | tail -n 1)
+        say_over "Fetching the kiosk: $(megabytes "$(size_of "$part")")${total:+ of $(megabytes "$total")} MB"
+        sleep 1
+    done
+    if ! wait "$worker"; then
+        reason=$(tail -n 1 /run/labvirt/wget.log | tr -cd '[:print:]' | cut -c 1-70)
+        trouble="The kiosk could not be fetched (${reason:-the connection ended}); the server is ${image%/*}/."
+        rm -f "$part"
+        return 1
+    fi
+    fetched=$(size_of "$part")
+    phase fetched
+    say_over "Checking the kiosk ..."
+    if ! is_wanted "$part"; then
+        trouble="What came from the server is not the kiosk that was asked for (wrong checksum)."
+        rm -f "$part"
+        return 1
+    fi
+    mv "$part" /ram/kiosk.squashfs
+    echo "bytes $fetched" >> /run/labvirt/phases
+    say "The kiosk is here: $(megabytes "$fetched") MB."
+}
+
+is_mounted() { # FOLDER
+    grep -q " $1 " /proc/mounts
+}
+
+enter_image() { # /root is the image with a layer of memory above it
+    trouble="The kiosk cannot be opened: this computer may have too little or broken memory."
+    is_mounted /image || mount -t squashfs -o ro,loop /ram/kiosk.squashfs /image || return 1
+    is_mounted /over || mount -t tmpfs -o mode=755,size=40% over /over || return 1
+    mkdir -p /over/upper /over/work
+    is_mounted /root || mount -t overlay -o lowerdir=/image,upperdir=/over/upper,workdir=/over/work overlay /root || return 1
+    cp /run/labvirt/resolv.conf /root/etc/resolv.conf 2> /dev/null || : > /root/etc/resolv.conf
+}

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The boot folders of a site: STATE/kiosk/VERSION, and STATE/kiosk/current, which names the one that terminals get."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from labvirt.disks.copying import need
+from labvirt.disks.digest import sha256_of
+from labvirt.domain.kiosk import Kiosk, kiosk_of
+from labvirt.errors import DiskError, InvalidInput, NotFound
+from labvirt.system.files import sync_folder
+
+MANIFEST = "manifest.json"
+CURRENT = "current"
+
+
+def current(site: Path) -> Kiosk:
+    """The kiosk that terminals get now. Raises NotFound when there is none, DiskError when its folder is not whole."""
+    if not (site / CURRENT).is_dir():
+        raise NotFound("kiosk", CURRENT)
+    return read(site / CURRENT)
+
+
+def read(folder: Path) -> Kiosk:
+    """What the folder's manifest says, when every file is there in its size. Raises DiskError otherwise."""
+    try:
+        found = kiosk_of(json.loads((folder / MANIFEST).read_text(encoding="utf-8")))
+        wrong = [file.name for file in found.files if (folder / file.name).stat().st_size != file.size_bytes]
+    except (OSError, ValueError, InvalidInput) as error:
+        raise DiskError(
+            f"The kiosk in {folder} is not whole: {error}", subject=str(folder), hint="Build it again: labvirt kiosk build"
+        ) from error
+    if wrong:
+        raise DiskError(
+            f"The kiosk in {folder} is not whole: {', '.join(wrong)} has another size.",
+            subject=str(folder),
+            hint="Build it again: labvirt kiosk build",
+        )
+    return found
+
+
+def install(source: Path, site: Path) -> Kiosk:
+    """Terminals that start from now on get what is in `source`: STATE/kiosk/current is what it was, or names a complete, proved copy.
+
+    The version before stays, for those that are fetching it now; older ones go. Raises DiskError, Exhausted('disk').
+    """
+    made = read(source)
+    target = site / made.version
+    try:
+        site.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _clear(site)
+        if not _is_whole(target, made):
+            need(site, made.size_bytes, f"the kiosk {made.version}")
+            _copy(source, target, made)
+        before = os.readlink(site / CURRENT) if (site / CURRENT).is_symlink() else ""
+        _point(site, made.version)
+        for old in site.iterdir():
+            if old.name not in {made.version, before, CURRENT} and old.is_dir() and not old.is_symlink():
+                shutil.rmtree(old)
+    except OSError as error:
+        raise DiskError(
+            f"The kiosk cannot be kept in {site}: {error.strerror}.", subject=str(site), hint="df -h; labvirt doctor"
+        ) from error
+    return made
+
+
+def _clear(site: Path) -> None:
+    """What a build that was killed left."""
+    for left in site.glob(".*.part"):
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left)
+        else:
+            left.unlink()
+
+
+def _is_whole(folder: Path, wanted: Kiosk) -> bool:
+    return folder.is_dir() and all((folder / file.name).is_file() and _sha256(folder / file.name) == file.sha256 for file in wanted.files)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return sha256_of(stream.fileno())
+
+
+def _copy(source: Path, target: Path, wanted: Kiosk) -> None:
+    part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    try:
+        part.chmod(0o755)
+        for name in (*(file.name for file in wanted.files), MANIFEST):
+            shutil.copyfile(source / name, part / name)
+            with (part / name).open("rb") as stream:
+                os.fchmod(stream.fileno(), 0o444)
+                os.fsync(stream.fileno())
+        if not _is_whole(part, wanted):
+            raise DiskError(
+                f"The kiosk in {source} is damaged: a checksum is wrong.",
+                subject=str(source),
+                hint="Build it again: labvirt kiosk build --refresh",
+            )
+        sync_folder(part)
+        if target.exists():
+            shutil.rmtree(target)
+        part.rename(target)
+        sync_folder(target.parent)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+
+
+def _point(site: Path, version: str) -> None:
+    fresh = site / f".{CURRENT}.{os.getpid()}.part"
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    fresh.symlink_to(version)
+    fresh.replace(site / CURRENT)
+    sync_folder(site)

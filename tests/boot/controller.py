@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""The controller's side of a boot, as small as it can be: the boot folder by HTTP, and one answer for a terminal nobody knows."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+
+class Controller:
+    """Serves on 127.0.0.1 until closed. `events`: (seconds since it began, what), `bytes_sent`: by name of the boot folder's file."""
+
+    def __init__(self, folder: Path, code: str) -> None:
+        self.code = code
+        self.began = time.monotonic()
+        self.events: list[tuple[float, str]] = []
+        self.bytes_sent: dict[str, int] = {}
+        self.asked: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *words: object) -> None:
+                pass
+
+            def do_HEAD(self) -> None:
+                self.answer(body=False)
+
+            def do_GET(self) -> None:
+                self.answer(body=True)
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def answer(self, *, body: bool) -> None:
+                address = urlsplit(self.path)
+                if address.path.endswith("/terminals/config"):
+                    outer.note("asked")
+                    outer.asked.append(parse_qs(address.query).get("id", [""])[0])
+                    self.tell(outer.unknown())
+                    return
+                file = folder / Path(address.path).name
+                if not address.path.replace("//", "/").startswith("/boot/") or not file.is_file():
+                    self.send_error(404)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(file.stat().st_size))
+                self.end_headers()
+                if not body:
+                    return
+                outer.note(f"begins {file.name}")
+                with file.open("rb") as stream:
+                    while block := stream.read(1 << 18):
+                        self.wfile.write(block)
+                        outer.bytes_sent[file.name] = outer.bytes_sent.get(file.name, 0) + len(block)
+                outer.note(f"ends {file.name}")
+
+            def tell(self, answer: dict[str, object]) -> None:
+                data = json.dumps(answer).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def unknown(self) -> dict[str, object]:
+        return {
+            "version": 1,
+            "status": "unknown",
+            "message": "Nobody has adopted this terminal yet.",
+            "help_code": "LV-UNKNOWN-00",
+            "enrolment_code": self.code,
+            "retry_seconds": 2,
+        }
+
+    def note(self, what: str) -> None:
+        self.events.append((round(time.monotonic() - self.began, 2), what))
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""The script of the initial file system, run by busybox: what it takes from the kernel's command line, and what it refuses."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(__file__).resolve().parents[2] / "kiosk" / "image"
+SHA256 = "0123456789abcdef" * 4
+GOOD = f"labvirt.url=http://10.0.0.1/ labvirt.image=http://10.0.0.1:8080/boot/kiosk.squashfs labvirt.sha256={SHA256} ip=dhcp quiet"
+BUSYBOX = shutil.which("busybox")
+
+pytestmark = pytest.mark.skipif(BUSYBOX is None, reason="busybox is not installed")
+
+
+def shell(script: str, *words: str) -> subprocess.CompletedProcess[str]:
+    assert BUSYBOX is not None
+    text = f". {IMAGE / 'initrd' / 'lib' / 'boot.sh'}\n{script}"
+    return subprocess.run([BUSYBOX, "sh", "-u", "-c", text, "sh", *words], capture_output=True, text=True, timeout=60)
+
+
+def judge(line: str) -> tuple[str, str, str]:
+    """(image, sha256, trouble) of a command line."""
+    done = shell('read_words "$1"; wanted_is_whole; printf "%s\\n%s\\n%s\\n" "$image" "$sha256" "$trouble"', line)
+    assert done.stderr == ""
+    image, sha256, trouble = done.stdout.splitlines()
+    return image, sha256, trouble
+
+
+def test_a_good_command_line_is_understood() -> None:
+    assert judge(GOOD) == ("http://10.0.0.1:8080/boot/kiosk.squashfs", SHA256, "")
+
+
+def test_the_last_of_two_equal_words_counts() -> None:
+    assert judge(GOOD + " labvirt.image=http://other/boot/x")[0] == "http://other/boot/x"
+
+
+@pytest.mark.parametrize(
+    "line,about",
+    [
+        ("quiet", "labvirt.sha256="),
+        (f"labvirt.sha256={SHA256}", "labvirt.image="),
+        (GOOD.replace("http:", "file:"), "http://"),
+        (GOOD.replace(SHA256, SHA256[:-1]), "64 digits"),
+        (GOOD.replace(SHA256, SHA256[:-1] + "G"), "checksum"),
+        (GOOD.replace(SHA256, "$(reboot)"), "checksum"),
+        (GOOD.replace("ip=dhcp", "ip=10.0.0.7"), "ip=dhcp"),
+    ],
+)
+def test_a_bad_one_is_a_sentence(line: str, about: str) -> None:
+    assert judge(GOOD)[2] == ""
+    trouble = judge(line)[2]
+    assert about in trouble
+    assert trouble.endswith("tell your administrator.")
+
+
+def test_words_are_not_expanded(tmp_path: Path) -> None:
+    image, _, trouble = judge(GOOD.replace("kiosk.squashfs", "*;$(touch${IFS}" + str(tmp_path / "x") + ")"))
+    assert trouble == ""
+    assert image.startswith("http://10.0.0.1:8080/boot/*;$(touch")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_wanted_file_is_the_wanted_file(tmp_path: Path) -> None:
+    file = tmp_path / "kiosk.squashfs"
+    file.write_bytes(b"kiosk")
+    told = subprocess.run(["sha256sum", str(file)], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert shell(f'sha256={told}; is_wanted "$1"', str(file)).returncode == 0
+    file.write_bytes(b"kiosk!")
+    assert shell(f'sha256={told}; is_wanted "$1"', str(file)).returncode != 0
+    assert shell(f'sha256={told}; is_wanted "$1"', str(tmp_path / "none")).returncode != 0
+
+
+@pytest.mark.parametrize(
+    "script", sorted(str(path.relative_to(IMAGE)) for tree in ("initrd", "root") for path in (IMAGE / tree).rglob("*"))
+)
+def test_every_script_is_one(script: str) -> None:
+    path = IMAGE / script
+    if path.is_dir() or not (path.suffix == ".sh" or path.read_bytes().startswith(b"#!/bin/sh")):
+        return
+    assert BUSYBOX is not None
+    done = subprocess.run([BUSYBOX, "sh", "-n", str(path)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_nothing_on_a_terminal_asks_for_a_shell() -> None:
+    lines = [line for line in (IMAGE / "root" / "etc" / "inittab").read_text().splitlines() if not line.startswith("#")]
+    assert lines
+    for line in lines:
+        assert not any(word in line for word in ("askfirst", "getty", "/bin/sh", "login")), line
+    openbox = (IMAGE / "root" / "etc" / "labvirt" / "openbox.xml").read_text()
+    assert "<keybind" not in openbox
+    assert "ShowMenu" not in openbox
+    assert "Execute" not in openbox
