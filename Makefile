@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep faces kiosk-boot clean
+.PHONY: help setup demo test pytest check format bench sweep faces kiosk-boot desktop-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -49,6 +49,15 @@ KIOSK_PACKAGES := mmdebstrap squashfs-tools zstd kmod ipxe-qemu
 kiosk-boot: setup ## Build the kiosk and boot a PC with it from the network (5 minutes). ARGS="--json FILE --picture FILE --memory MIB"
 	@dpkg -s $(KIOSK_PACKAGES) >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends $(KIOSK_PACKAGES) >&2
 	@$(PYTHON) -m tests.boot.kiosk $(ARGS)
+
+# Only this target's; freerdp2 in Debian 12, freerdp3 in 13.
+DESKTOP_PACKAGES := mmdebstrap mtools e2fsprogs qemu-utils ovmf tesseract-ocr tesseract-ocr-eng
+
+desktop-test: setup ## Build the desktop guest, show it on a terminal by RDP and on its SPICE display (4 minutes). ARGS="--json FILE --picture FILE"
+	@dpkg -s $(DESKTOP_PACKAGES) >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends $(DESKTOP_PACKAGES) >&2
+	@command -v xfreerdp3 xfreerdp >/dev/null || apt-get install -y -q --no-install-recommends freerdp3-x11 >&2 \
+		|| apt-get install -y -q --no-install-recommends freerdp2-x11 >&2
+	@$(PYTHON) -m tests.desktop.proof $(ARGS)
 
 clean: ## Remove what the other targets made in this checkout: .venv, caches, built packages
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -142,6 +142,16 @@ def package_list(added: Iterable[str]) -> list[str]:
     return list(dict.fromkeys([*wanted, *added]))
 
 
+def password_hash(file: Path | None) -> str:
+    """The hash of root's password in this file, as `openssl passwd -6` prints it. A password in clear is refused: it would be no hash."""
+    if file is None:
+        return ""
+    text = file.read_text().strip()
+    if not re.fullmatch(r"\$(y|6|5|2b|gy)\$[!-9;-~]+", text):
+        raise RecipeError(f"{file} holds no hash of a password: make one with `openssl passwd -6 > {file}`.")
+    return text
+
+
 def mirror_of(text: str) -> str | None:
     """The first archive of Debian's main that a file of apt's sources names."""
     for line in text.splitlines():
@@ -268,7 +278,7 @@ def lay_over(tree: Path, settings: dict[str, Any]) -> None:
     (tree / "etc/labvirt").mkdir(exist_ok=True)
 
 
-def seal(tree: Path) -> None:
+def seal(tree: Path, root: str) -> None:
     """No secret, no name and no identity of the machine that built it is left; the seat's are made in memory at each start."""
     for pattern in (*SECRETS, *REFUSE):
         for path in tree.glob(pattern):
@@ -284,7 +294,9 @@ def seal(tree: Path) -> None:
         link(tree / "etc/xrdp" / name, f"/run/labvirt/xrdp/{name}")
     link(tree / "usr/share/backgrounds/xfce/xfce-x.svg", "/run/labvirt/background.png")
     shadow = tree / "etc/shadow"
-    lines = [re.sub(rf"^(root|{USER}):[^:]*:", r"\1:!:", line) for line in shadow.read_text().splitlines()]
+    hashes = {"root": root or "!", USER: "!"}
+    fields = [line.split(":") for line in shadow.read_text().splitlines()]
+    lines = [":".join([each[0], hashes.get(each[0], each[1]), *each[2:]]) for each in fields]
     shadow.write_text("\n".join(lines) + "\n")
 
 
@@ -294,7 +306,8 @@ def assemble(base_folder: Path, work: Path, settings: dict[str, Any]) -> None:
     tree.mkdir()
     run("tar", "-xpf", base_folder / "base.tar", "-C", tree, "--numeric-owner", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*")
     lay_over(tree, settings)
-    seal(tree)
+    secret = work / "root-password"
+    seal(tree, secret.read_text().strip() if secret.exists() else "")
     for name in ("etc", "var"):  # ld.so's cache and udev's are fresh: no seat makes them again at each start
         (tree / name / ".updated").touch()
     partition = work / "system.ext4"
@@ -337,8 +350,11 @@ def grub(loaders: Path, kind: str, output: Path) -> None:
     run(*interpreter, loaders / "usr/bin/grub-mkimage", *options, "--output", output, *modules)
 
 
-def make_disk(base_folder: Path, work: Path, settings: dict[str, Any]) -> Path:
-    """The bootable disk as an uncompressed qcow2 file."""
+def make_disk(base_folder: Path, work: Path, settings: dict[str, Any], root: str) -> Path:
+    """The bootable disk as an uncompressed qcow2 file. `root`: the hash of root's password; empty: nobody can sign in as root."""
+    if root:
+        (work / "root-password").touch(mode=0o600)
+        (work / "root-password").write_text(root)
     assemble_apart(base_folder, work, settings)
     loaders = work / "loaders"
     loaders.mkdir()
@@ -435,11 +451,11 @@ def finished(folder: Path) -> dict[str, Any] | None:
     return manifest if whole else None
 
 
-def build(base_folder: Path, packages: list[str], key: str, settings: dict[str, Any], cache: Path) -> dict[str, Any]:
+def build(base_folder: Path, packages: list[str], key: str, settings: dict[str, Any], root: str, cache: Path) -> dict[str, Any]:
     """Makes <cache>/desktop-<key> with image and manifest. The folder appears complete or not at all."""
     with tempfile.TemporaryDirectory(prefix="desktop-build-", dir=cache) as temporary:
         work = Path(temporary)
-        image = make_disk(base_folder, work, settings)
+        image = make_disk(base_folder, work, settings, root)
         folder = work / "made"
         folder.mkdir()
         os.rename(image, folder / "desktop.qcow2")
@@ -475,6 +491,7 @@ def options_of(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--with", dest="added", action="append", default=[], metavar="PACKAGE", help="one more Debian package; repeatable")
     parser.add_argument("--timezone", default="Etc/UTC", metavar="ZONE", help="such as Europe/Prague (default: %(default)s)")
     parser.add_argument("--locale", default="en_US", choices=LOCALES, help="language of the desktop (default: %(default)s)")
+    parser.add_argument("--root-password", type=Path, metavar="FILE", help="its hash, by `openssl passwd -6` (default: no root sign-in)")
     parser.add_argument("--size", type=int, default=8, metavar="GIB", help="of the disk as the guest sees it (default: %(default)s)")
     parser.add_argument("--cache", type=Path, default=default_cache(), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--mirror", default=default_mirror(), metavar="URL", help="Debian's archive (default: the one apt uses here)")
@@ -496,11 +513,18 @@ def main() -> int:
     cache = options.cache.absolute()
     try:
         if options.assemble:
-            base_folder, work, settings = options.assemble
-            assemble(Path(base_folder), Path(work), json.loads(settings))
+            base_folder, work, text = options.assemble
+            assemble(Path(base_folder), Path(work), json.loads(text))
             return 0
         wanted = package_list(options.added)
-        settings = {"timezone": options.timezone, "locale": options.locale, "size_mib": options.size << 10, "added": options.added}
+        settings: dict[str, Any] = {
+            "timezone": options.timezone,
+            "locale": options.locale,
+            "size_mib": options.size << 10,
+            "added": options.added,
+        }
+        root = password_hash(options.root_password)
+        settings["root_sign_in"] = hashlib.sha256(root.encode()).hexdigest() if root else False
         check_programs()
         with locked(cache):
             if options.mirror is None:
@@ -508,7 +532,7 @@ def main() -> int:
             folder, packages = base(cache, wanted, mirror=options.mirror, refresh=options.refresh)
             key = content_key(packages, settings)
             path, known = cache / f"desktop-{key[:16]}" / "desktop.qcow2", finished(cache / f"desktop-{key[:16]}")
-            manifest = known or build(folder, packages, key, settings, cache)
+            manifest = known or build(folder, packages, key, settings, root, cache)
             if known is None:
                 tidy(cache, (folder, path.parent))
             if options.out is not None:

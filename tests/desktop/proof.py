@@ -31,6 +31,7 @@ INSIDE = "LABVIRT_DESKTOP_TEST_INSIDE"
 PATIENCE = 600.0
 USER = "student"
 FORGETS = "This computer forgets everything"
+LATER = "Written by the agent."
 TOLD = "Nothing is kept here. Ask room nine."
 KEYS_ON_DISK = "grep -rlE 'PRIVATE KEY|pri_exp' /etc /root /home /var --exclude-dir=python3 2>/dev/null; true"
 
@@ -55,6 +56,15 @@ def identity(guest: Guest) -> dict[str, str]:
     host = guest.run("/usr/bin/hostname")[1].strip()
     assert host == guest.name
     return {"host name": host, "machine-id": guest.read("/etc/machine-id").decode().strip(), "certificate": mark}
+
+
+def locked(guest: Guest) -> bool:
+    """Nobody can sign in with a password."""
+    return guest.run("/usr/bin/passwd", "-S", USER)[1].split()[1] == "L"
+
+
+def is_uefi(guest: Guest) -> bool:
+    return guest.run("/usr/bin/test", "-d", "/sys/firmware/efi")[0] == 0
 
 
 def listens(guest: Guest) -> bool:
@@ -85,9 +95,10 @@ def over_rdp(guest: Guest, screen: Screen, work: Path, picture: Path, story: Sto
     """A refused viewer, then the right one; then one that comes again with a new password and finds the same session."""
     mark = fingerprint(guest.read(CERTIFICATE))
     assert mark is not None
-    assert guest.run("/usr/bin/passwd", "-S", USER)[1].split()[1] == "L", "the user has a password before anybody gave one"
+    assert locked(guest), "the user has a password before anybody gave one"
     password = mint_password(USER)
     guest.set_password(USER, password)
+    assert not locked(guest)
     story.reached("password", guest)
 
     stranger = Viewer(screen, guest.port, USER, password, "00" * 32, work / "stranger.log")
@@ -129,6 +140,7 @@ def on_the_console(guest: Guest, work: Path, picture: Path, story: Story) -> Non
         with Image.open(work / "console.png") as image:
             return image.convert("RGB")
 
+    assert locked(guest), "the password of the seat before still counts"
     guest.wait("desktop on the SPICE display", shows(display, guest.name, TOLD), PATIENCE)
     story.reached("desktop painted", guest)
     (work / "console.png").replace(picture)
@@ -154,11 +166,15 @@ def prove(image: Path, work: Path, picture: Path) -> dict[str, object]:
         first.wait("the agent", first.answers, PATIENCE)
         story.reached("agent", first)
         seats.append(identity(first))
+        assert not is_uefi(first)
         assert first.run("/bin/sh", "-c", KEYS_ON_DISK)[1].split() == [], "there is a key on the disk"
         assert "active" not in first.run("/usr/bin/systemctl", "is-active", "labvirt-console")[1].split(), "a desktop nobody looks at"
         with open_screen(1280, 800) as screen:
             over_rdp(first, screen, work, picture, story)
-        first.run("/bin/rm", "-f", "/etc/labvirt/forgets")
+        first.write("/etc/labvirt/forgets", LATER.encode())
+        first.wait(
+            "a picture with the sentence that the agent wrote", lambda: LATER.encode() in first.read("/run/labvirt/background.svg"), 120
+        )
         told["memory"] = first.run("/usr/bin/free", "-m")[1].splitlines()[1].split()[2]
         switch_off(first)
         story.reached("off", first)
@@ -173,6 +189,7 @@ def prove(image: Path, work: Path, picture: Path) -> dict[str, object]:
         second.wait("the agent", second.answers, PATIENCE)
         story.reached("agent", second)
         seats.append(identity(second))
+        assert is_uefi(second)
         on_the_console(second, work, picture.with_stem(picture.stem + "-spice"), story)
         told["spice"] = story.seconds
     finally:
@@ -207,7 +224,7 @@ def main() -> int:
         apart = ["unshare", "--net", "--pid", "--fork", "--kill-child", *([] if os.geteuid() == 0 else ["--map-root-user"])]
         inner = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv]
         with tempfile.TemporaryDirectory(prefix="desktop-test-") as folder:
-            return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: folder}).returncode
+            return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: folder, "TMPDIR": folder}).returncode
     figures = prove(options.image, Path(work), picture)
     text = json.dumps(figures, indent=1)
     print(text)
