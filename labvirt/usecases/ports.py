@@ -11,6 +11,7 @@ from labvirt.contracts.database import Database, HistoryEntry, UnitOfWork
 from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.engine import EngineLink
 from labvirt.contracts.images import ImageStore
+from labvirt.contracts.kiosk import BootFolders
 from labvirt.contracts.locks import Locks
 from labvirt.contracts.offline import OfflineFiles
 from labvirt.contracts.trials import Trials
@@ -53,6 +54,7 @@ class Ports:
     store: ImageStore
     drafts: Drafts
     kept: KeptOverlays
+    kiosk: BootFolders
     offline: OfflineFiles
     trials: Trials
     locks: Locks

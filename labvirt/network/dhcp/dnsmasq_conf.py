@@ -6,22 +6,18 @@ No path occurs in it: paths are arguments of the server (server.py), so the same
 
 from __future__ import annotations
 
-import re
-
-from labvirt.contracts.dhcp import DhcpHost, DhcpLab
-from labvirt.errors import InvalidInput
-
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
-"""A host name's label, RFC 1123 2.1; the narrow form keeps commas and new lines out of the files."""
+from labvirt.contracts.dhcp import DhcpLab, NetworkBoot
+from labvirt.network.dhcp.names import checked, domain, hosts
+from labvirt.network.dhcp.netboot import HTTP_CLIENT, TFTP_PORTS, guest_octets, offers
 
 
 def render_config(lab: DhcpLab) -> str:
     """dnsmasq.conf of the lab. Changes of it need a restart of the server. Raises InvalidInput for a bad name."""
     network, mask = lab.network.network_address, lab.network.netmask
     first, last = lab.quarantine
-    domain = ".".join(_checked(label, "domain") for label in lab.domain.split("."))
+    name = domain(lab)
     return f"""\
-# Lab {_checked(lab.lab, "lab")}: written by LabVirt. Changes made here are overwritten.
+# Lab {checked(lab.lab, "lab")}: written by LabVirt. Changes made here are overwritten.
 
 # Only on this lab's bridge, also when it comes later or again.
 interface={lab.bridge}
@@ -32,9 +28,9 @@ bind-dynamic
 no-resolv
 no-hosts
 domain-needed
-local=/{domain}/
+local=/{name}/
 local=/{_reverse(lab)}/
-domain={domain},{lab.network}
+domain={name},{lab.network}
 
 # The only DHCP server of this network: it refuses what it does not know at once (RFC 2131, 4.3.2).
 dhcp-authoritative
@@ -48,32 +44,41 @@ dhcp-option=option:dns-server,{lab.gateway}
 dhcp-range={network},static,{mask},{lab.lease_seconds}
 dhcp-range=tag:!known,{first},{last},{mask},{lab.quarantine_lease_seconds}
 dhcp-ignore-names=tag:!known
-
+{render_boot(lab.boot) if lab.boot else ""}
 quiet-dhcp
 """
 
 
+def render_boot(boot: NetworkBoot) -> str:
+    """The lines for machines that boot from the network; guests start from their disks and hear nothing of it. The folder is not said
+    here: it is the server's --tftp-root."""
+    octets = ":".join(f"{octet:02x}" for octet in guest_octets(boot))
+    lines = [
+        "",
+        "# Firmware hears by its architecture (RFC 4578, 2.1) what to fetch; guests are told nothing.",
+        f"dhcp-mac=set:guest,{octets}:*:*:*",
+    ]
+    for offer in offers(boot):
+        lines += [f"dhcp-match=set:{offer.name},option:client-arch,{number}" for number in offer.architectures]
+        lines.append(f"dhcp-boot=tag:!guest,tag:{offer.name},{offer.file}")
+        if offer.by_http:
+            lines.append(f"dhcp-option-force=tag:!guest,tag:{offer.name},60,{HTTP_CLIENT}")
+    first, last = TFTP_PORTS
+    lines += ["enable-tftp", f"tftp-max={last - first + 1}", f"tftp-port-range={first},{last}", ""]
+    return "\n".join(lines)
+
+
 def render_hosts(lab: DhcpLab) -> str:
     """The file for --dhcp-hostsfile: who gets which address and name. Read again on SIGHUP."""
-    return "".join(f"{host.mac},{host.address},{_checked(host.name, 'name')},{lab.lease_seconds}\n" for host in _sorted(lab))
+    return "".join(f"{host.mac},{host.address},{host.name},{lab.lease_seconds}\n" for host in hosts(lab))
 
 
 def render_names(lab: DhcpLab) -> str:
     """The file for --addn-hosts: names resolve, forwards and backwards, before any lease. Read again on SIGHUP."""
-    return "".join(f"{host.address} {_checked(host.name, 'name')}.{lab.domain} {host.name}\n" for host in _sorted(lab))
-
-
-def _sorted(lab: DhcpLab) -> list[DhcpHost]:
-    return sorted(lab.hosts, key=lambda host: host.address)
+    return "".join(f"{host.address} {host.name}.{lab.domain} {host.name}\n" for host in hosts(lab))
 
 
 def _reverse(lab: DhcpLab) -> str:
     """The smallest reverse zone on an octet boundary that holds the network (RFC 1035, 3.5)."""
     octets = str(lab.network.network_address).split(".")[: lab.network.prefixlen // 8]
     return ".".join([*reversed(octets), "in-addr", "arpa"])
-
-
-def _checked(label: str, field: str) -> str:
-    if not _LABEL.match(label):
-        raise InvalidInput(field, "is not a host name", hint="Use a-z, 0-9 and '-', at most 63 characters.")
-    return label

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from pathlib import Path
 
-from labvirt.contracts.dhcp import DhcpHost, DhcpLab
+from labvirt.contracts.dhcp import DhcpHost, DhcpLab, NetworkBoot
 from labvirt.contracts.network import GuestPort, LabNetwork
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.lab import DISPLAY_PORT_BASE, Lab
+from tests.fakes.kiosk import kiosk
 
 LAB = Lab(name="lab-a", block=1, network=AddressPlan(IPv4Network("10.77.0.0/24")), max_instances=2)
 
@@ -49,4 +51,7 @@ DHCP = DhcpLab(
     domain=LAB.domain,
     hosts=(guest(1), terminal(1), guest(2), terminal(2)),
     quarantine=LAB.network.quarantine,
+    boot=NetworkBoot(
+        controller=f"http://{LAB.network.gateway}:8080/", kiosk=kiosk(), folder=Path("/var/lib/labvirt/kiosk/one"), guests=LAB.mac_prefix
+    ),
 )
