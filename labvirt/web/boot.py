@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """GET /boot/NAME: what a PC starts with, for everybody in a lab's network, as a native async route: a slow PC costs one open file.
 
-Firmware and boot loaders ask in their own ways: GRUB with two slashes, shim for files that are not there, UEFI first with HEAD.
+Firmware and boot loaders ask in their own ways: GRUB with two slashes, shim for files that are not there, UEFI first with HEAD. And GRUB
+2.12 knows the names of headers only in this spelling (grub-core/net/http.c, parse_line), whatever RFC 9110, 5.1 says: h11 keeps it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ T = TypeVar("T")
 
 THREADS = 4
 BLOCK_BYTES = 256 * 1024
-PLAIN = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
+PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
 _RANGE = re.compile(r"bytes=(?:([0-9]{1,15})-([0-9]{0,15})|-([0-9]{1,15}))\Z", re.ASCII)
 """One range (RFC 9110, 14.1.2). Several at once may be answered with the whole file (14.2)."""
@@ -52,7 +53,7 @@ class BootRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
-            await respond(send, 405, b"Only GET and HEAD.\n", {**PLAIN, "allow": "GET, HEAD"})
+            await respond(send, 405, b"Only GET and HEAD.\n", {**PLAIN, "Allow": "GET, HEAD"})
             return
         head = scope["method"] == "HEAD"
         try:
@@ -67,7 +68,7 @@ class BootRoute:
         if name.endswith(MENU):
             await respond(send, 200, await self._in_thread(self._menu, scope), PLAIN, head=head)
         elif name == MANIFEST:
-            await respond(send, 200, await self._in_thread(self._manifest), {**PLAIN, "content-type": "application/json"}, head=head)
+            await respond(send, 200, await self._in_thread(self._manifest), {**PLAIN, "Content-Type": "application/json"}, head=head)
         else:
             await self._file(name, scope, send, head=head)
 
@@ -81,7 +82,7 @@ class BootRoute:
 
     async def _answer(self, file: BootFile, stream: BinaryIO, scope: Scope, send: Send, *, head: bool) -> None:
         etag = f'"{file.sha256}"'
-        told = {"content-type": "application/octet-stream", "etag": etag, "accept-ranges": "bytes", "cache-control": "no-cache"}
+        told = {"Content-Type": "application/octet-stream", "ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "no-cache"}
         if etag in header(scope, b"if-none-match"):
             await respond(send, 304, b"", told)
             return
@@ -91,14 +92,14 @@ class BootRoute:
         try:
             span = span_of(wanted, file.size_bytes)
         except InvalidInput:
-            await respond(send, 416, b"", {**told, "content-range": f"bytes */{file.size_bytes}"})
+            await respond(send, 416, b"", {**told, "Content-Range": f"bytes */{file.size_bytes}"})
             return
         status = 200
         if span is None:
             span = Span(first=0, end=file.size_bytes)
         else:
-            status, told["content-range"] = 206, f"bytes {span.first}-{span.end - 1}/{file.size_bytes}"
-        told["content-length"] = str(span.end - span.first)
+            status, told["Content-Range"] = 206, f"bytes {span.first}-{span.end - 1}/{file.size_bytes}"
+        told["Content-Length"] = str(span.end - span.first)
         headers = [(key.encode(), value.encode()) for key, value in told.items()]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         place = span.end if head else span.first

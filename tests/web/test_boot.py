@@ -135,3 +135,10 @@ def test_a_range_is_read_as_rfc_9110_says(wanted: str, span: Span | None) -> Non
 def test_a_range_without_a_byte_of_the_file(wanted: str) -> None:
     with pytest.raises(InvalidInput):
         span_of(wanted, 10)
+
+
+def test_headers_are_spelt_as_grub_knows_them(booting: Site) -> None:
+    with booting.raw(b"GET //boot//core.0 HTTP/1.1\r\nHost: 10.77.0.1\r\nUser-Agent: GRUB 2.12\r\n\r\n") as connection:
+        said = connection.recv(4096)
+    assert said.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert f"\r\nContent-Length: {len(kiosk.contents()['core.0'])}\r\n".encode() in said
