@@ -56,7 +56,7 @@ class Screen:
             return image.convert("RGB")
 
     def shows_desktop(self) -> bool:
-        """The desktop is painted, and it is that of this seat. The kiosk's own face may name the guest too, but has no panel with a menu."""
+        """The desktop is painted, and it is that of this seat. The kiosk's own face may name the guest, but has no panel."""
         seen = self.look()
         if seen.width < 800 or colours(seen) < 16:
             return False
