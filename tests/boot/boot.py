@@ -140,7 +140,9 @@ def escape(pc: Pc, screen: Screen, story: Story) -> None:
     """Keys that end things elsewhere, and the cable out and in: never a shell, always the desktop again."""
     for keys in (("ctrl", "alt", "f2"), ("ctrl", "alt", "backspace"), ("alt", "sysrq", "b"), ("alt", "sysrq", "k")):
         pc.press(*keys)
+        pc.press("esc")  # what the key opened inside of the guest, as is its right
         pc.wait(f"the desktop after {'-'.join(keys)}", screen.shows_desktop, 120)
+    alive(pc, screen)
     story.reached("keys")
     pc.plug(False)
     time.sleep(STAYS_SECONDS)
