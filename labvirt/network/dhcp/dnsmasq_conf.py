@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 from labvirt.contracts.dhcp import DhcpHost, DhcpLab
+from labvirt.domain.lab import DhcpMode
 from labvirt.errors import InvalidInput
+from labvirt.network.dhcp import dnsmasq_proxy_conf
 
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
 """A host name's label, RFC 1123 2.1; the narrow form keeps commas and new lines out of the files."""
@@ -17,6 +19,8 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
 
 def render_config(lab: DhcpLab) -> str:
     """dnsmasq.conf of the lab. Changes of it need a restart of the server. Raises InvalidInput for a bad name."""
+    if lab.mode is not DhcpMode.OWN:
+        return dnsmasq_proxy_conf.render_config(lab, _reverse(lab))
     network, mask = lab.network.network_address, lab.network.netmask
     first, last = lab.quarantine
     domain = ".".join(_checked(label, "domain") for label in lab.domain.split("."))
