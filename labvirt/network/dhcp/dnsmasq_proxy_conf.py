@@ -32,7 +32,12 @@ def render_config(lab: DhcpLab, reverse_zone: str) -> str:
     ]
     if lab.boot is not None:
         if lab.mode is DhcpMode.PROXY:
-            lines += ["# We only tell firmware how to boot, beside it.", *dnsmasq_boot.beside(lab, lab.boot)]
+            # Without no-ping dnsmasq wants a right that ours has not (server.py).
+            lines += [
+                "# We only tell firmware how to boot, beside it, and give no address that could be probed.",
+                "no-ping",
+                *dnsmasq_boot.beside(lab, lab.boot),
+            ]
         lines += [
             "",
             "# Boot loaders, from ports that the filters know.",
