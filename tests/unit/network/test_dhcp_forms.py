@@ -8,11 +8,13 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
 from labvirt.contracts.dhcp import DhcpForm, DhcpLab
+from labvirt.domain.addresses import MacAddress
 from labvirt.domain.lab import DhcpMode
 from labvirt.errors import InvalidInput
 from labvirt.network.dhcp import dnsmasq_conf
@@ -130,3 +132,17 @@ def test_all_hosts_are_in_kea_and_in_the_list() -> None:
         "lab-a-t01": "terminal",
         "lab-a-t02": "terminal",
     }
+
+
+@pytest.mark.parametrize("form, program", [(DhcpForm.DNSMASQ, "dnsmasq"), (DhcpForm.ISC, "isc")])
+def test_settings_of_two_labs_live_in_one_server(form: DhcpForm, program: str, judge: Callable[[str, str], str]) -> None:
+    host = dataclasses.replace(example.guest(1), mac=MacAddress(0x024C56002001), address=IPv4Address("10.78.0.129"), name="lab-b-01")
+    other = dataclasses.replace(
+        BOOTING,
+        lab="lab-b",
+        network=IPv4Network("10.78.0.0/24"),
+        gateway=IPv4Address("10.78.0.1"),
+        quarantine=(IPv4Address("10.78.0.16"), IPv4Address("10.78.0.63")),
+        hosts=(host,),
+    )
+    assert judge(program, render(form) + render(form, other)) == ""
