@@ -46,9 +46,13 @@ class Campus:
             )
         self.log = folder / "log"
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        """The server answers no more; its machine stays."""
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        self.stop()
         self.machine.close()
 
 

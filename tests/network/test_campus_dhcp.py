@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -114,7 +115,9 @@ Serve = Callable[[DhcpForm, DhcpLab], Campus]
 @pytest.mark.parametrize("form", WHOLE)
 def test_the_campus_gives_each_its_address_and_tells_firmware_what_to_boot(room: Room, served: Serve, state: Path, form: DhcpForm) -> None:
     wanted = lab(DhcpMode.NONE)
-    Dnsmasq(state / "networks").apply(dataclasses.replace(wanted, boot=None))  # ours: names only
+    Dnsmasq(state / "networks").apply(wanted)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("0.0.0.0", 67))  # ours does not listen there
     served(form, wanted)
     for machine in MACHINES.values():
         answer = firmware.boot(room.desk, str(TERMINAL.mac), machine, campus.ADDRESS)
@@ -143,6 +146,8 @@ def test_beside_a_server_of_the_campus_ours_tells_firmware_what_to_boot_and_noth
     wanted = lab(DhcpMode.PROXY)
     ours = Dnsmasq(state / "networks")
     ours.apply(wanted)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
+        taken.bind(("0.0.0.0", 67))
     served(form, dataclasses.replace(wanted, boot=None))
     low, high = wanted.quarantine
     for mac, (first, last) in ((str(TERMINAL.mac), (TERMINAL.address, TERMINAL.address)), (STRANGER, (low, high))):
@@ -169,6 +174,25 @@ def test_beside_a_server_of_the_campus_ours_tells_firmware_what_to_boot_and_noth
         assert (answer.address, answer.file) == (GUEST.address, "")
     assert DnsLookup().resolve("lab-a-t07.labvirt.internal", GATEWAY) == (TERMINAL.address,)
     assert ours.leases("lab-a") == ()
+
+
+def test_a_lab_is_given_over_and_taken_back(room: Room, served: Serve, state: Path) -> None:
+    ours = Dnsmasq(state / "networks")
+    everybody = ((room.desk, TERMINAL), (room.guest, GUEST))
+    ours.apply(lab(DhcpMode.OWN, None))
+    for line, host in everybody:
+        assert firmware.boot(line, str(host.mac), SYSTEM, GATEWAY).address == host.address
+    before = ours.leases("lab-a")
+    assert {lease.address for lease in before} == {TERMINAL.address, GUEST.address}
+    ours.apply(lab(DhcpMode.NONE, None))
+    theirs = served(DhcpForm.KEA, lab(DhcpMode.NONE, None))
+    for line, host in everybody:
+        assert firmware.boot(line, str(host.mac), SYSTEM, campus.ADDRESS).address == host.address
+    assert ours.leases("lab-a") == before  # which says nothing any more: engine/foreign.py
+    theirs.stop()
+    ours.apply(lab(DhcpMode.OWN, None))
+    for line, host in everybody:
+        assert firmware.boot(line, str(host.mac), SYSTEM, GATEWAY).address == host.address
 
 
 def test_a_proxy_of_the_campus_is_as_good_as_ours(room: Room, served: Serve) -> None:
