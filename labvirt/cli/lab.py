@@ -9,9 +9,10 @@ import click
 
 from labvirt.cli import shapes, words
 from labvirt.cli.session import Noun, Session, given, pass_session
+from labvirt.contracts.dhcp import DhcpForm
 from labvirt.domain.guest import StopHow
-from labvirt.domain.lab import Lab, OnLeave
-from labvirt.usecases import labs, power
+from labvirt.domain.lab import DhcpMode, Lab, OnLeave
+from labvirt.usecases import campus_dhcp, labs, power
 
 
 @click.group(cls=Noun)
@@ -19,11 +20,19 @@ def lab() -> None:
     """Groups of terminals that share profiles and a network."""
 
 
+_DHCP = {
+    DhcpMode.OWN: "own, this controller gives the addresses and tells terminals how to boot",
+    DhcpMode.PROXY: "proxy, the campus gives the addresses and this controller tells terminals how to boot",
+    DhcpMode.NONE: "none, the campus gives the addresses and tells terminals how to boot",
+}
+
+
 def _lines(each: Lab) -> list[str]:
     return [
         f"{each.name}: network {each.network.network}, gateway {each.network.gateway}, bridge {each.bridge}",
         f"  guests' MACs begin with {str(each.plan.mac(1))[:-4]}, domain {each.domain}",
         f"  seats with a guest: 1 to {each.max_instances}; started with the engine: {each.start_instances}",
+        f"  DHCP: {_DHCP[each.dhcp]}",
         f"  when the viewer leaves: {each.on_leave} after {each.leave_grace_seconds} s",
         *([f"  {each.note}"] if each.note else []),
     ]
@@ -37,6 +46,7 @@ def _options(command: Any) -> Any:
             click.option("--on-leave", type=words.choice(OnLeave), help="What happens when the viewer leaves."),
             click.option("--leave-grace-seconds", type=int, help="How long that waits."),
             click.option("--domain", type=words.TEXT, help="DNS domain of terminals and guests."),
+            click.option("--dhcp", type=words.choice(DhcpMode), help="Who answers DHCP there: this controller, or the campus."),
             click.option("--note", type=words.TEXT, help="For people."),
         )
     ):
@@ -101,6 +111,23 @@ def remove_lab(session: Session, /, name: str) -> None:
     with session.ports() as ports:
         gone = labs.remove(ports, name)
     session.show({"removed": gone.name}, [f"{gone.name} is removed."])
+
+
+@lab.command("dhcp")
+@click.argument("name", type=words.NAME)
+@click.option("--form", type=words.choice(DhcpForm), required=True, help="The server they are written for; csv: a plain list.")
+@pass_session
+def dhcp_of_lab(session: Session, /, name: str, form: DhcpForm) -> None:
+    """Print the settings that a DHCP server of the campus needs for this lab.
+
+    Pipe them into its file. Print them again when a terminal was adopted, moved or removed.
+    """
+    with session.ports() as ports:
+        told = campus_dhcp.settings(ports, name, form)
+    session.show({"lab": name, "form": form, "text": told.text, "remarks": told.remarks}, told.text.splitlines())
+    if not session.as_json:
+        for remark in told.remarks:
+            click.echo(f"labvirt: {remark}", err=True)
 
 
 @lab.command("start")

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.kiosk import Kiosk
+from labvirt.domain.lab import DhcpMode
 from labvirt.domain.lease import Lease
 
 
@@ -22,6 +23,8 @@ class DhcpHost:
     mac: MacAddress
     address: IPv4Address
     name: str
+    guest: bool = False
+    """A guest of ours; else a terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class DhcpLab:
     lease_seconds: int = 43200
     quarantine_lease_seconds: int = 120
     boot: NetworkBoot | None = None
+    mode: DhcpMode = DhcpMode.OWN
 
 
 class DhcpServer(Protocol):
@@ -59,7 +63,10 @@ class DhcpServer(Protocol):
         told. A server that outlived a controller is adopted. Idempotent and cheap when nothing changed. Raises DhcpError, HostNotReady.
 
         With `boot`, firmware of terminals and strangers hears which loader to fetch, by its architecture (RFC 4578, 2.1), and the gateway
-        gives the loaders and their menu by TFTP; without, neither."""
+        gives the loaders and their menu by TFTP; without, neither.
+
+        Names are served in every mode. In PROXY mode nobody gets an address, and firmware still hears how to boot; in NONE nobody hears
+        anything by DHCP."""
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
         """What was given out, read back from the server. Empty when nothing was."""

@@ -82,7 +82,8 @@ class EngineLink(Protocol):
         its RDP, the password of that user inside the guest. Raises GuestNotReady, AgentSilent, Unsupported."""
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
-        """What the lab's DHCP server really gave out, read now."""
+        """What the lab's DHCP server really gave out, read now. In a lab whose addresses the campus gives (Lab.foreign_dhcp) nobody here
+        sees that: then the address that is computed for each terminal with a MAC, for ever; of others nothing."""
 
     def screenshot(self, guest: str) -> bytes:
         """The screen as PNG."""

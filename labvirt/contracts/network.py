@@ -26,6 +26,8 @@ class LabNetwork:
     controller_port: int
     display_ports: tuple[int, int]
     """First and last TCP port of viewers on the gateway address: closed but for granted (address, port) pairs."""
+    dhcp_servers: tuple[IPv4Address, IPv4Address] | None = None
+    """First and last address from which guests may hear DHCP answers of others; None: from this host only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ from labvirt.domain.draft import DraftState
 from labvirt.domain.guest import Due, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.image import Stage
 from labvirt.domain.job import JobKind, JobState
-from labvirt.domain.lab import OnLeave
+from labvirt.domain.lab import DhcpMode, OnLeave
 from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SessionPolicy, SlotKind, Sound, Video
 from labvirt.domain.terminal_class import PROGRAMS
 
@@ -79,6 +79,15 @@ labs = Table(
     CheckConstraint("block BETWEEN 0 AND 4095"),
     CheckConstraint("start_instances BETWEEN 0 AND max_instances"),
 )
+
+lab_dhcp = Table(
+    "lab_dhcp",
+    metadata,
+    Column("lab", Text, ForeignKey("labs.name", ondelete="CASCADE"), primary_key=True),
+    _text("mode"),
+    _one_of("mode", [mode for mode in DhcpMode if mode is not DhcpMode.OWN]),
+)
+"""Labs whose addresses the campus gives; the others have no row."""
 
 classes = Table(
     "classes",
@@ -392,6 +401,7 @@ facts = Table("facts", metadata, _name(), _text("value"))
 
 NOUNS = {
     "labs": "lab",
+    "lab_dhcp": "lab",
     "classes": "terminal class",
     "hosts": "host",
     "images": "image",

@@ -5,6 +5,7 @@ The plan of a network of N addresses, so that any seat's address can be computed
 
     0            network            N/4 + s      terminal of seat s (s = 1 ...)
     1            gateway            N/2 + s      guest of seat s
+    2 ... 15     servers of others  (none in a /26)
     16 ... N/4-1 quarantine range   N-18+k       special guest k (k = 1 ... 16): admin sessions, canaries, templates
 
 A /24 therefore has 63 seats, a /22 255, a /18 4079 (the block of MACs ends there).
@@ -106,6 +107,12 @@ class AddressPlan:
         """First and last address for terminals that nobody has adopted."""
         base = self.network.network_address
         return base + 16 if self.network.num_addresses > 64 else base + 2, base + self.network.num_addresses // 4 - 1
+
+    @property
+    def servers(self) -> tuple[IPv4Address, IPv4Address] | None:
+        """First and last address that a DHCP server or relay of the campus may have here; None in a /26, which has no room for one."""
+        last = self.quarantine[0] - 1
+        return (self.gateway + 1, last) if last > self.gateway else None
 
     def terminal(self, seat: int) -> IPv4Address:
         self._check(seat)

@@ -29,6 +29,17 @@ class OnLeave(StrEnum):
     STOP = "stop"
 
 
+class DhcpMode(StrEnum):
+    """Who answers DHCP in the lab's network. Names (DNS) and boot loaders (TFTP) are this controller's in every mode."""
+
+    OWN = "own"
+    """This controller: addresses, and how to boot."""
+    PROXY = "proxy"
+    """The campus gives the addresses, this controller only tells how to boot (proxyDHCP: PXE 2.1, 2.2.3)."""
+    NONE = "none"
+    """The campus: both, by settings that this controller writes for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeatIdentity:
     """Everything that is computed from lab and seat: the same for ever, on every host."""
@@ -66,6 +77,7 @@ class Lab:
     """DNS domain of terminals and guests ('internal' is reserved for private use, ICANN resolution 2024.07.29.06)."""
     mac_prefix: int = DEFAULT_MAC_PREFIX
     note: str = ""
+    dhcp: DhcpMode = DhcpMode.OWN
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -80,6 +92,12 @@ class Lab:
             raise InvalidInput("start_instances", "must be 0 to max_instances")
         if not 0 <= self.leave_grace_seconds <= 86400:
             raise InvalidInput("leave_grace_seconds", "must be 0 to 86400 (a day)")
+        if self.foreign_dhcp and self.network.servers is None:
+            raise InvalidInput(
+                "dhcp",
+                f"must be own: {self.network.network} has no address left for a server of the campus",
+                hint="Give the lab a network of /25 or bigger.",
+            )
         if len(self.domain) > DOMAIN_LENGTH:
             raise InvalidInput("domain", f"must be at most {DOMAIN_LENGTH} characters")
         for label in self.domain.split("."):
@@ -92,6 +110,11 @@ class Lab:
     @property
     def bridge(self) -> InterfaceName:
         return self.plan.bridge
+
+    @property
+    def foreign_dhcp(self) -> bool:
+        """The campus gives the addresses: nobody here sees its leases."""
+        return self.dhcp is not DhcpMode.OWN
 
     def guest_name(self, seat: int) -> str:
         if seat > LAST_SEAT:

@@ -9,16 +9,17 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from labvirt.contracts.dhcp import DhcpHost, DhcpLab, NetworkBoot
+from labvirt.contracts.dhcp import DhcpLab, NetworkBoot
 from labvirt.contracts.kiosk import BootFolder
 from labvirt.contracts.network import LabNetwork, NetworkState
-from labvirt.domain.addresses import LAST_SEAT, SEATS_PER_BLOCK
+from labvirt.domain.addresses import SEATS_PER_BLOCK
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.lab import DISPLAY_PORT_BASE, Lab
 from labvirt.domain.terminal import Terminal
 from labvirt.engine.operations import Operations
 from labvirt.engine.world import World
-from labvirt.errors import Exhausted, LabVirtError
+from labvirt.errors import LabVirtError
+from labvirt.usecases.known_hosts import known_hosts
 
 log = logging.getLogger(__name__)
 
@@ -40,19 +41,6 @@ class LabWish:
 def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot: BootFolder | None = None) -> LabWish:
     """Guests of all seats, special guests, and terminals with a MAC are known hosts; `boot` is what the others start with. Pure."""
     plan = lab.network
-    hosts = []
-    for seat in (*range(1, lab.max_instances + 1), *range(LAST_SEAT + 1, SEATS_PER_BLOCK)):
-        identity = lab.identity(seat)
-        hosts.append(DhcpHost(mac=identity.mac, address=identity.address, name=identity.guest))
-    for terminal in sorted(terminals, key=lambda t: t.seat):
-        if terminal.lab != lab.name or terminal.mac is None:
-            continue
-        try:
-            address = plan.terminal(terminal.seat)
-        except Exhausted:
-            log.warning("terminal %s has seat %d, which does not fit %s", terminal.name, terminal.seat, plan.network)
-            continue
-        hosts.append(DhcpHost(mac=terminal.mac, address=address, name=lab.terminal_host_name(terminal.seat)))
     return LabWish(
         network=LabNetwork(
             lab=lab.name,
@@ -62,6 +50,7 @@ def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot:
             quarantine=plan.quarantine,
             controller_port=controller_port,
             display_ports=(DISPLAY_PORT_BASE, DISPLAY_PORT_BASE + SEATS_PER_BLOCK - 1),
+            dhcp_servers=plan.servers if lab.foreign_dhcp else None,
         ),
         dhcp=DhcpLab(
             lab=lab.name,
@@ -69,13 +58,14 @@ def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot:
             gateway=plan.gateway,
             network=plan.network,
             domain=lab.domain,
-            hosts=tuple(hosts),
+            hosts=known_hosts(lab, terminals),
             quarantine=plan.quarantine,
             boot=None
             if boot is None
             else NetworkBoot(
                 controller=f"http://{plan.gateway}:{controller_port}/", kiosk=boot.kiosk, folder=boot.path, guests=lab.mac_prefix
             ),
+            mode=lab.dhcp,
         ),
     )
 

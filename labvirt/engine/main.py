@@ -16,6 +16,7 @@ from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest
 from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Protocol
+from labvirt.engine import foreign
 from labvirt.engine.admission import Admission
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
@@ -152,7 +153,7 @@ class Engine:
         return self._displays.mint(guest, source)
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
-        return self._world.dhcp.leases(lab)
+        return foreign.leases(self._world, lab)
 
     def screenshot(self, guest: str) -> bytes:
         row = self._alive(guest)

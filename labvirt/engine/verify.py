@@ -12,7 +12,7 @@ from labvirt.contracts.dhcp import DhcpHost
 from labvirt.domain import actions as act
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Guest, RunId
-from labvirt.domain.lab import Lab
+from labvirt.domain.lab import DhcpMode, Lab
 from labvirt.domain.observed import Memory, Observation, ObservedPorts
 from labvirt.domain.plan import plan
 from labvirt.engine.labs import Labs, wish_of
@@ -124,13 +124,16 @@ def _networks(wishes: Wishes, reality: Reality) -> Iterator[Finding]:
             yield _stray("rules-missing", "The base rules of the network filters are not as they should be.", "", "", Severity.ERROR)
     if reality.serving is not None:
         names = {lab.name for lab in wishes.labs}
+        serves = {lab.name: "names" if lab.dhcp is DhcpMode.NONE else "DHCP" for lab in wishes.labs}
         for name in sorted(names - reality.serving):
-            yield _stray("dhcp-missing", f"Nobody serves DHCP in the lab {name}.", "", name, Severity.ERROR)
+            yield _stray("dhcp-missing", f"Nobody serves {serves[name]} in the lab {name}.", "", name, Severity.ERROR)
         for name in sorted(reality.serving - names):
             yield _stray("dhcp-without-lab", f"A DHCP server serves the lab {name}, which does not exist.", "", name)
 
 
 def _leases(world: World, lab: Lab, hosts: tuple[DhcpHost, ...]) -> Iterator[Finding]:
+    if lab.foreign_dhcp:
+        return  # what the campus gives is not known here; what we gave before it took over is over
     try:
         leases = [lease for lease in world.dhcp.leases(lab.name) if lease.valid(world.clock.now())]
     except LabVirtError as error:

@@ -169,7 +169,8 @@ def heartbeat(
 
 
 def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
-    """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py)."""
+    """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py). Where the campus
+    gives the addresses, the engine tells the computed one in its place (EngineLink.leases)."""
     found = finding.find(ports, id, source)
     terminal = found.terminal
     if terminal is None:
@@ -185,6 +186,13 @@ def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately:
     else:
         held = owner(ports.engine.leases(terminal.lab), source, now) == terminal.mac
     if not held:
+        with ports.database.read() as work:
+            lab = work.labs.one(terminal.lab)
+        if lab.foreign_dhcp:
+            raise NotAllowed(
+                f"The address {source} is not that of the terminal {terminal.name}.",
+                hint=f"The campus gives the addresses of {lab.name}: its server needs the settings of: labvirt lab dhcp {lab.name}",
+            )
         raise NotAllowed(
             f"The address {source} does not hold the lease of the terminal {terminal.name}.",
             hint="Only the terminal itself gets this, from the address that this controller's DHCP gave it.",

@@ -148,7 +148,7 @@ def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> O
         strangers = tuple(sorted(work.strangers.list(), key=lambda s: s.last_seen, reverse=True))
     labs = []
     for lab, taken, apart in read:
-        leases, why = _leases(ports, lab.name) if engine else ((), problem)
+        leases, why = _leases(ports, lab) if engine else ((), problem)
         by_mac = {lease.mac: lease for lease in leases}
         labs.append(
             LabView(
@@ -178,7 +178,7 @@ def explain(ports: Ports, name: str) -> Explanation:
         host = work.hosts.get(guest.host) if guest and guest.host else hosts[0] if len(hosts) == 1 else None
         history = work.history.last(10, identity.guest)
         answer = _answer(work, lab, terminal, guest)
-    leases, lease_problem = _leases(ports, lab.name)
+    leases, lease_problem = _leases(ports, lab)
     command, command_problem = _command_line(ports, identity.guest, living)
     return Explanation(
         name=identity.guest,
@@ -320,9 +320,14 @@ def _status(ports: Ports) -> tuple[EngineStatus | None, str]:
         return None, error.sentence
 
 
-def _leases(ports: Ports, lab: str) -> tuple[tuple[Lease, ...], str]:
+CAMPUS_GIVES = "the campus gives this lab's addresses, and its leases are not seen here"
+
+
+def _leases(ports: Ports, lab: Lab) -> tuple[tuple[Lease, ...], str]:
+    if lab.foreign_dhcp:
+        return (), CAMPUS_GIVES
     try:
-        return ports.engine.leases(lab), ""
+        return ports.engine.leases(lab.name), ""
     except LabVirtError as error:
         return (), error.sentence
 

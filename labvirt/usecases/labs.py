@@ -10,12 +10,12 @@ from typing import Any
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.addresses import DEFAULT_MAC_PREFIX, AddressPlan
 from labvirt.domain.guest import Guest, GuestState
-from labvirt.domain.lab import Lab, OnLeave
+from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 from labvirt.domain.names import check_name, one_line
 from labvirt.errors import AlreadyExists, InUse, InvalidInput
 from labvirt.usecases.ports import Ports
 
-CHANGEABLE = frozenset({"network", "max_instances", "start_instances", "on_leave", "leave_grace_seconds", "domain", "note"})
+CHANGEABLE = frozenset({"network", "max_instances", "start_instances", "on_leave", "leave_grace_seconds", "domain", "note", "dhcp"})
 
 _AT_REST = (GuestState.STOPPED, GuestState.FAILED, GuestState.WANTED)
 
@@ -51,6 +51,7 @@ def add(
     domain: str = "labvirt.internal",
     mac_prefix: int = DEFAULT_MAC_PREFIX,
     note: str = "",
+    dhcp: DhcpMode = DhcpMode.OWN,
 ) -> Lab:
     """A new lab with the lowest free block; `max_instances` None: as many as its network has room for.
 
@@ -69,6 +70,7 @@ def add(
             domain=domain,
             mac_prefix=mac_prefix,
             note=one_line(note),
+            dhcp=dhcp,
         )
         _check(work, lab)
         work.labs.add(lab)

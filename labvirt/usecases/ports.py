@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database, HistoryEntry, UnitOfWork
+from labvirt.contracts.dhcp import DhcpForms, NetworkBoot
 from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.engine import EngineLink
 from labvirt.contracts.images import ImageStore
@@ -16,6 +18,7 @@ from labvirt.contracts.locks import Locks
 from labvirt.contracts.offline import OfflineFiles
 from labvirt.contracts.trials import Trials
 from labvirt.contracts.uploads import Uploads
+from labvirt.domain.lab import Lab
 from labvirt.errors import LabVirtError
 from labvirt.usecases.beats import Beats
 from labvirt.usecases.leased import Leased
@@ -60,6 +63,9 @@ class Ports:
     locks: Locks
     uploads: Uploads | None = None
     limits: Limits = field(default_factory=lambda: Limits())
+    forms: DhcpForms | None = None
+    boot: Callable[[Lab], NetworkBoot | None] = lambda lab: None
+    """What terminals of this lab are started with; None while there is no kiosk."""
     tickets: Pace = field(default_factory=Pace)
     pokes: Pokes = field(default_factory=Pokes)
     beats: Beats = field(default_factory=Beats)

@@ -18,7 +18,7 @@ from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, StopHow
 from labvirt.domain.host import Host
 from labvirt.domain.image import DiskChoice, Image, Stage, Version
 from labvirt.domain.job import Job, JobError, JobKind, JobState
-from labvirt.domain.lab import Lab, OnLeave
+from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 from labvirt.domain.profile import Bus, Firmware, Mode, Profile, Protocol, SessionPolicy, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.domain.terminal_class import TerminalClass
@@ -35,6 +35,7 @@ LAB = Lab(
     leave_grace_seconds=7,
     domain="school.internal",
     note="é",
+    dhcp=DhcpMode.PROXY,
 )
 CLASS = TerminalClass(name="rdp", program="xfreerdp", template="/v:%ADDRESS% %X%", defaults=(("X", "a b"),))
 IMAGE = Image(name="tiny", note="n", binned_at=NOW)

@@ -15,6 +15,7 @@ from labvirt.contracts.engine import EngineLink
 from labvirt.contracts.trials import Trials
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.uploads import UploadFolder
+from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.system.named_locks import NamedLocks
 from labvirt.usecases.ports import Limits, Ports
 from tests.fakes.clock import FakeClock
@@ -43,4 +44,5 @@ def ports_in(
         locks=NamedLocks(paths.locks),
         uploads=UploadFolder(paths.uploads),
         limits=limits or Limits(),
+        forms=RenderedForms(),
     )

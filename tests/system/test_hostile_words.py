@@ -28,6 +28,7 @@ GOOD = {
     "code": "ABCDEF",
     "file": "disk.qcow2",
     "format": "raw",
+    "form": "csv",
     "memory_mib": "128",
     "slots": "tiny:virtio",
     "version": "1",

@@ -12,7 +12,9 @@ import pytest
 from PIL import Image
 
 from labvirt.domain.guest import GuestState
+from labvirt.domain.lab import DhcpMode
 from labvirt.errors import DriverError
+from labvirt.usecases import labs
 from labvirt.web import app as web_app
 from labvirt.web.ui import screens, seats
 
@@ -183,3 +185,16 @@ def test_a_stream_ends_with_its_sign_in(site: Site) -> None:
         run(site)
         assert [line for line in heard if line.startswith("event: ")] == ["event: change"]
     assert browser.get("/events").status_code == 401
+
+
+def test_no_lease_is_missed_where_the_campus_gives_the_addresses(site: Site) -> None:
+    fill(site.ports, site.engine, 4)
+    until(lambda: len(site.app.published.changes()) == 4, "all guests")
+    assert "no lease seen yet" in card(site.browser().get("/").text, "lab-a-02")
+    labs.change(site.ports, "lab-a", dhcp=DhcpMode.NONE)
+    browser = site.browser()
+    until(lambda: "10.77.0.0/24, addresses by the campus" in browser.get("/").text, "the page")
+    page = browser.get("/").text
+    for name, address in (("lab-a-01", "10.77.0.129"), ("lab-a-02", "10.77.0.130")):
+        assert f"{address} · given by the campus" in card(page, name)
+    assert "no lease seen" not in page

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import IPv4Network
 
 from labvirt.database.mapping.row import Row, kept
 from labvirt.domain.addresses import AddressPlan
-from labvirt.domain.lab import Lab, OnLeave
+from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 
 
 def lab_row(lab: Lab) -> Row:
@@ -26,7 +27,8 @@ def lab_row(lab: Lab) -> Row:
 
 
 @kept
-def lab_of(row: Row) -> Lab:
+def lab_of(row: Row, dhcp: Iterable[Row] = ()) -> Lab:
+    """`dhcp`: its row of lab_dhcp, if it has one."""
     return Lab(
         name=row["name"],
         block=row["block"],
@@ -38,4 +40,5 @@ def lab_of(row: Row) -> Lab:
         domain=row["domain"],
         mac_prefix=row["mac_prefix"],
         note=row["note"],
+        dhcp=next((DhcpMode(each["mode"]) for each in dhcp), DhcpMode.OWN),
     )

@@ -7,12 +7,16 @@ No path occurs in it: paths are arguments of the server (server.py), so the same
 from __future__ import annotations
 
 from labvirt.contracts.dhcp import DhcpLab, NetworkBoot
+from labvirt.domain.lab import DhcpMode
+from labvirt.network.dhcp import dnsmasq_boot, dnsmasq_proxy_conf
 from labvirt.network.dhcp.names import checked, domain, hosts
-from labvirt.network.dhcp.netboot import HTTP_CLIENT, TFTP_PORTS, guest_octets, offers
+from labvirt.network.dhcp.netboot import TFTP_PORTS
 
 
 def render_config(lab: DhcpLab) -> str:
     """dnsmasq.conf of the lab. Changes of it need a restart of the server. Raises InvalidInput for a bad name."""
+    if lab.mode is not DhcpMode.OWN:
+        return dnsmasq_proxy_conf.render_config(lab, _reverse(lab))
     network, mask = lab.network.network_address, lab.network.netmask
     first, last = lab.quarantine
     name = domain(lab)
@@ -44,27 +48,24 @@ dhcp-option=option:dns-server,{lab.gateway}
 dhcp-range={network},static,{mask},{lab.lease_seconds}
 dhcp-range=tag:!known,{first},{last},{mask},{lab.quarantine_lease_seconds}
 dhcp-ignore-names=tag:!known
-{render_boot(lab.boot) if lab.boot else ""}
+{_boot(lab, lab.boot) if lab.boot else ""}
 quiet-dhcp
 """
 
 
-def render_boot(boot: NetworkBoot) -> str:
-    """The lines for machines that boot from the network; guests start from their disks and hear nothing of it. The folder is not said
-    here: it is the server's --tftp-root."""
-    octets = ":".join(f"{octet:02x}" for octet in guest_octets(boot))
+def _boot(lab: DhcpLab, boot: NetworkBoot) -> str:
+    """The lines for machines that boot from the network. The folder is not said here: it is the server's --tftp-root."""
+    first, last = TFTP_PORTS
     lines = [
         "",
-        "# Firmware hears by its architecture (RFC 4578, 2.1) what to fetch; guests are told nothing.",
-        f"dhcp-mac=set:guest,{octets}:*:*:*",
+        "# Firmware hears by its architecture (RFC 4578, 2.1) what to fetch; guests start from their disks and are told nothing.",
+        *dnsmasq_boot.firmware(boot),
+        *dnsmasq_boot.offered(lab, boot),
+        "enable-tftp",
+        f"tftp-max={last - first + 1}",
+        f"tftp-port-range={first},{last}",
+        "",
     ]
-    for offer in offers(boot):
-        lines += [f"dhcp-match=set:{offer.name},option:client-arch,{number}" for number in offer.architectures]
-        lines.append(f"dhcp-boot=tag:!guest,tag:{offer.name},{offer.file}")
-        if offer.by_http:
-            lines.append(f"dhcp-option-force=tag:!guest,tag:{offer.name},60,{HTTP_CLIENT}")
-    first, last = TFTP_PORTS
-    lines += ["enable-tftp", f"tftp-max={last - first + 1}", f"tftp-port-range={first},{last}", ""]
     return "\n".join(lines)
 
 

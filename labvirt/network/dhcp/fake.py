@@ -70,7 +70,8 @@ class FakeDhcp:
             self._save(memory)
 
     def ask(self, lab: str, mac: MacAddress) -> Lease | None:
-        """A client with this MAC asks: it gets its address, a stranger one of the quarantine; None when nothing is left.
+        """A client with this MAC asks: it gets its address, a stranger one of the quarantine; None when nothing is left,
+        and where others give the addresses.
 
         Raises DhcpError when nobody serves the lab.
         """
@@ -86,6 +87,8 @@ class FakeDhcp:
     def _give(self, memory: dict[str, Any], lab: str, mac: MacAddress) -> bool:
         """Note the lease that this client gets; False when nothing is left."""
         served, given = memory["labs"][lab], memory["leases"].setdefault(lab, {})
+        if served.get("mode", "own") != "own":
+            return False
         known = next((host for host in served["hosts"] if host["mac"] == str(mac)), None)
         now = self._clock.now().timestamp()
         if known is not None:
@@ -167,4 +170,5 @@ def _remembered(lab: DhcpLab) -> dict[str, Any]:
         "quarantine": [str(end) for end in lab.quarantine],
         "lease_seconds": lab.lease_seconds,
         "quarantine_lease_seconds": lab.quarantine_lease_seconds,
+        "mode": str(lab.mode),
     }

@@ -85,6 +85,8 @@ def lab_elements(labs: Iterable[LabNetwork]) -> Elements:
         found[BRIDGE, "gateways"].append(gateway)
         found[BRIDGE, "networks"].append(network)
         found[BRIDGE, "quarantine"].append(quarantine)
+        if lab.dhcp_servers is not None:
+            found[BRIDGE, "servers"].append(span(*(str(end) for end in lab.dhcp_servers)))
         found[INET, "quarantine"].append(quarantine)
         found[INET, "doors"].append(both(str(lab.bridge), gateway))
         found[INET, "same"].append(both(str(lab.bridge), str(lab.bridge)))

@@ -77,6 +77,7 @@ SETS = (
     BaseSet(family=BRIDGE, name="gateways", type="ipv4_addr", options={}),
     BaseSet(family=BRIDGE, name="networks", type="ipv4_addr", options={"flags": ["interval"]}),
     BaseSet(family=BRIDGE, name="quarantine", type="ipv4_addr", options={"flags": ["interval"]}),
+    BaseSet(family=BRIDGE, name="servers", type="ipv4_addr", options={"flags": ["interval"]}),
     BaseSet(family=BRIDGE, name="asking", type="ifname", options=_METER),
     BaseSet(family=BRIDGE, name="flooding", type="ifname", options=_METER),
     BaseSet(
@@ -92,10 +93,11 @@ SETS = (
     BaseSet(family=INET, name="displays", type=["ipv4_addr", "inet_service"], options={"flags": ["interval"]}),
     BaseSet(family=INET, name="granted", type=["ipv4_addr", "ipv4_addr", "inet_service"], options={}),
 )
-"""macs, ports: what may speak through which guest port. asking, flooding: rate limits. doors: each lab's gateway on its bridge.
+"""macs, ports: what may speak through which guest port. servers: of others, whose DHCP guests may hear.
+asking, flooding: rate limits. doors: each lab's gateway on its bridge.
 same: pairs of equal bridge names. displays: viewer ports, closed. granted: (source, gateway, port) that are open."""
 
-LAB_SETS = ("gateways", "networks", "quarantine", "doors", "same", "controllers", "displays")
+LAB_SETS = ("gateways", "networks", "quarantine", "servers", "doors", "same", "controllers", "displays")
 
 _from_guest = equals(meta("iifname"), GUEST_PORTS)
 _to_guest = equals(meta("oifname"), GUEST_PORTS)
@@ -185,7 +187,8 @@ CHAINS = (
             # Isolated ports do this already; a port that lost its isolation shall not matter.
             (_from_guest, _to_guest, drop()),
             (_to_guest, _ip6, drop()),
-            (_to_guest, _answers_dhcp, drop()),
+            # Guests hear this host's DHCP; the campus's in labs that have given it over, from the addresses kept for servers.
+            (_to_guest, _answers_dhcp, is_not_in(field("ip", "saddr"), "servers"), drop()),
             (is_in(field("ip", "saddr"), "quarantine"), drop()),
             (is_in(field("arp", "saddr ip"), "quarantine"), drop()),
             # Presence: packets of established connections (ACK, neither SYN nor RST) keep the flow alive for FLOW_SECONDS.
@@ -229,6 +232,8 @@ CHAINS = (
             (is_not_in(both(meta("iifname"), field("ip", "daddr")), "doors"), drop()),
             (equals(field("udp", "dport"), 53), accept()),
             (equals(field("tcp", "dport"), 53), accept()),
+            # Where firmware asks a proxyDHCP server what to boot (PXE 2.1, 2.2.3), when it has an address already.
+            (equals(field("udp", "dport"), 4011), accept()),
             (
                 is_in(field("ip", "saddr"), "quarantine"),
                 is_in(both(field("ip", "daddr"), field("tcp", "dport")), "controllers"),

@@ -139,7 +139,7 @@ def _lab(view: LabView, now: datetime, engine: bool) -> LabPart:
     tones = Counter(seat.tone for seat in seats)
     return LabPart(
         name=view.lab.name,
-        network=str(view.lab.network.network),
+        network=f"{view.lab.network.network}{', addresses by the campus' if view.lab.foreign_dhcp else ''}",
         seats=seats,
         counts=tuple((tone, tones[tone], COUNTED[tone]) for tone in TONES if tones[tone]),
         specials=tuple(_special(special) for special in view.specials),
@@ -214,6 +214,8 @@ def _stop(guest: Guest) -> str:
 
 def _address(address: object, lease: Lease | None, lab: LabView, now: datetime, expected: bool) -> Address:
     shown = str(address)
+    if lab.lab.foreign_dhcp:
+        return Address(address=shown, lease="given by the campus", odd=False)
     if lab.leases_problem:
         return Address(address=shown, lease="lease not known now", odd=False)
     if lease is None:

@@ -40,7 +40,7 @@ def terminal(seat: int) -> DhcpHost:
 
 def guest(seat: int) -> DhcpHost:
     identity = LAB.identity(seat)
-    return DhcpHost(mac=identity.mac, address=identity.address, name=identity.guest)
+    return DhcpHost(mac=identity.mac, address=identity.address, name=identity.guest, guest=True)
 
 
 DHCP = DhcpLab(

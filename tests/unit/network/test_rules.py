@@ -89,7 +89,7 @@ def test_what_was_written_is_read_back() -> None:
     assert not any(rules.of_port(seen.elements, InterfaceName("lvt001fff")).values())
 
 
-@pytest.mark.parametrize("missing", [1, 5, 20, -1])
+@pytest.mark.parametrize("missing", [1, 5, 21, -1])
 def test_a_missing_piece_is_noticed(missing: int) -> None:
     things = [thing for thing in listed() if "metainfo" not in thing and "table" not in thing]
     del things[missing]
@@ -116,3 +116,10 @@ def test_seen_flows_are_read_with_their_age() -> None:
     seen = listing.parse([{"set": {"family": "bridge", "table": "labvirt", "name": "flows", "elem": [wrapped]}}])
     (flow,) = seen.flows
     assert (str(flow.source), str(flow.destination), flow.port) == ("10.77.0.65", "10.77.0.129", 3389)
+
+
+def test_only_a_lab_that_was_given_over_has_servers_of_others() -> None:
+    servers = (IPv4Address("10.77.0.2"), IPv4Address("10.77.0.15"))
+    given = dataclasses.replace(example.NETWORK, dhcp_servers=servers)
+    assert rules.lab_elements([given])["bridge", "servers"] == [{"range": [str(end) for end in servers]}]
+    assert rules.lab_elements([example.NETWORK])["bridge", "servers"] == []

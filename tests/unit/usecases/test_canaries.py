@@ -13,8 +13,9 @@ from labvirt.domain.guest import Guest, GuestState, Purpose, Wish
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.image import Stage as VersionStage
 from labvirt.domain.job import JobState
+from labvirt.domain.lab import DhcpMode
 from labvirt.domain.profile import Bus, Protocol, Slot, SlotKind
-from labvirt.usecases import jobs, sessions, versions
+from labvirt.usecases import jobs, labs, sessions, versions
 from tests.unit.usecases.conftest import Site
 from tests.unit.usecases.played import Stage, picture, stage_of
 
@@ -178,3 +179,14 @@ def test_a_killed_one_is_unwanted_by_mending_as_soon_as_its_job_is_over(stage: S
     after = stage.site.guest(guest.name)
     assert after is not None
     assert after.wish is Wish.STOPPED
+
+
+def test_where_the_campus_gives_the_addresses_no_lease_is_waited_for_and_none_is_claimed(stage: Stage) -> None:
+    stage.player.leases = False
+    assert not tried(stage).green
+    labs.change(stage.ports, "lab-a", dhcp=DhcpMode.PROXY)
+    canary = tried(stage)
+    assert canary.green
+    (step,) = [each for each in canary.steps if each.name == "it gets its lease"]
+    assert step.said.startswith("not seen: the campus gives 10.77.0.")
+    assert step.said.endswith("and nothing proves it")  # its display is on the gateway
