@@ -89,5 +89,6 @@ def limits_of(settings: Settings) -> Limits:
         rescue_budget_mib=settings.rescue_budget_mib,
         idle_minutes=settings.idle_minutes,
         largest_disk_gib=settings.largest_disk_gib,
+        controller_port=settings.controller_port,
         guest_uid_base=guest_uid_base(settings),
     )

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from labvirt.contracts.dhcp import DhcpLab, NetworkBoot
+from labvirt.contracts.dhcp import DhcpLab
 from labvirt.contracts.kiosk import BootFolder
 from labvirt.contracts.network import LabNetwork, NetworkState
 from labvirt.domain.addresses import SEATS_PER_BLOCK
@@ -20,6 +20,7 @@ from labvirt.engine.operations import Operations
 from labvirt.engine.world import World
 from labvirt.errors import LabVirtError
 from labvirt.usecases.known_hosts import known_hosts
+from labvirt.usecases.network_boot import network_boot
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +61,7 @@ def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot:
             domain=lab.domain,
             hosts=known_hosts(lab, terminals),
             quarantine=plan.quarantine,
-            boot=None
-            if boot is None
-            else NetworkBoot(
-                controller=f"http://{plan.gateway}:{controller_port}/", kiosk=boot.kiosk, folder=boot.path, guests=lab.mac_prefix
-            ),
+            boot=network_boot(boot, lab, controller_port),
             mode=lab.dhcp,
         ),
     )

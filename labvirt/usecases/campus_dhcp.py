@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from labvirt.contracts.dhcp import DhcpForm, DhcpLab, NetworkBoot
 from labvirt.domain.lab import DhcpMode, Lab
 from labvirt.usecases.known_hosts import known_hosts
+from labvirt.usecases.network_boot import network_boot
 from labvirt.usecases.ports import Ports
 
 
@@ -27,7 +28,7 @@ def settings(ports: Ports, name: str, form: DhcpForm) -> CampusSettings:
         lab = work.labs.one(name)
         terminals = work.terminals.of_lab(name)
     assert ports.forms is not None, "only processes that answer people write settings"
-    boot = ports.boot(lab)
+    boot = network_boot(ports.kiosk.current(), lab, ports.limits.controller_port)
     told = boot if lab.dhcp is not DhcpMode.PROXY or form is DhcpForm.DNSMASQ_PROXY else None
     wanted = DhcpLab(
         lab=lab.name,
