@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt.cli import lab_power, shapes, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.guest import StopHow
 from labvirt.domain.lab import Lab, OnLeave
@@ -17,6 +17,10 @@ from labvirt.usecases import labs, power
 @click.group(cls=Noun)
 def lab() -> None:
     """Groups of terminals that share profiles and a network."""
+
+
+for _each in lab_power.COMMANDS:
+    lab.add_command(_each)
 
 
 def _lines(each: Lab) -> list[str]:

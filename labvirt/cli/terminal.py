@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt.cli import shapes, terminal_power, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import InvalidInput
@@ -17,6 +17,10 @@ from labvirt.usecases import enrol, terminals
 @click.group(cls=Noun)
 def terminal() -> None:
     """The thin clients, each at its seat."""
+
+
+for _each in terminal_power.COMMANDS:
+    terminal.add_command(_each)
 
 
 def _lines(each: Terminal) -> list[str]:

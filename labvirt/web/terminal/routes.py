@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from flask import Blueprint, Response, request
 
 from labvirt.domain.names import check_terminal_id, one_line
+from labvirt.domain.power_order import PowerWord
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
@@ -48,7 +49,7 @@ def blueprint(ports: Ports) -> Blueprint:
         viewer = request.form.get("viewer", "")
         if viewer not in VIEWER_WORDS:
             raise InvalidInput("viewer", f"must be one of {', '.join(VIEWER_WORDS)}")
-        asking.heartbeat(
+        order = asking.heartbeat(
             ports,
             _id(),
             _source(),
@@ -57,12 +58,25 @@ def blueprint(ports: Ports) -> Blueprint:
             viewer_seconds=_number("viewer_seconds"),
             kiosk=one_line(request.form.get("kiosk", ""), 40),
             error=one_line(request.form.get("error", "")),
+            goodbye=_leaving(),
+            order_done=_number("order_done"),
+            order_refused=_number("order_refused"),
         )
-        return Response(status=204)
+        if order is None:
+            return Response(status=204)
+        told = plain({"order": str(order.word), "order_id": order.number})
+        return Response(told, mimetype="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
 
     def _id() -> str | None:
         value = request.form.get("id")
         return None if value is None else check_terminal_id(value)
+
+    def _leaving() -> PowerWord | None:
+        text = request.form.get("leaving", "")
+        try:
+            return PowerWord(text) if text else None
+        except ValueError as error:
+            raise InvalidInput("leaving", f"must be one of {', '.join(PowerWord)}") from error
 
     def _source() -> IPv4Address | None:
         return source_of({"client": (request.remote_addr, 0) if request.remote_addr else None})
