@@ -14,6 +14,7 @@ from labvirt_kiosk import command, identity, installed, keyboard, power, setting
 from labvirt_kiosk.catalogue import Catalogue
 from labvirt_kiosk.choices import ChoiceStore
 from labvirt_kiosk.face_keeper import FaceKeeper
+from labvirt_kiosk.hardware import HardwareReport, facts
 from labvirt_kiosk.heartbeat import Heartbeat
 from labvirt_kiosk.last_good import LastGoodStore
 from labvirt_kiosk.loop import Loop
@@ -90,9 +91,12 @@ def main(argv: list[str] | None = None) -> int:
         windowed=chosen.windowed,
         notices=has_face,
     )
+    report = HardwareReport(lambda: facts(identity.interface_of(chosen.interface)), controller.hardware)
+    report.start()
     try:
         loop.run()
     finally:
+        report.stop()
         if face is not None:
             face.stop()
             status.note(face_pid=None)

@@ -101,6 +101,12 @@ class Controller:
             raise BadAnswer(f"the controller does not take the heartbeat (HTTP {response.status})")
         return orders.parse(response.body) if response.status == 200 else None
 
+    def hardware(self, fields: Mapping[str, str]) -> None:
+        """Tell the controller what machine this is."""
+        response = self._post("/terminals/hardware", fields)
+        if response.status != 204:
+            raise _unexpected(response)
+
     def _get(self, answer_format: str, wait: int, etag: str | None) -> _Response:
         query = urlencode({**self._id(), "format": answer_format, "wait": str(wait)})
         headers = {"If-None-Match": etag} if etag else {}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from labvirt.cli import lab_power, shapes, words
+from labvirt.cli import lab_hardware, lab_power, shapes, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.guest import StopHow
 from labvirt.domain.lab import Lab, OnLeave
@@ -19,7 +19,7 @@ def lab() -> None:
     """Groups of terminals that share profiles and a network."""
 
 
-for _each in lab_power.COMMANDS:
+for _each in (*lab_power.COMMANDS, *lab_hardware.COMMANDS):
     lab.add_command(_each)
 
 

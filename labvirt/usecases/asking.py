@@ -119,7 +119,7 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
     NotAllowed, Conflict (the viewer needs no ticket, or the guest's agent refuses), GuestNotReady, AgentSilent,
     TooManyRequests (more than 10 in 60 s), EngineAway, DatabaseError.
     """
-    terminal = _proven(ports, id, source)
+    terminal = proven(ports, id, source)
     if not terminal.active:
         raise NotAllowed(
             f"The terminal {terminal.name} is switched off by the administrator.",
@@ -159,7 +159,7 @@ def heartbeat(
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
-    terminal = _proven(ports, id, source, lately=True)
+    terminal = proven(ports, id, source, lately=True)
     beat = Heartbeat(
         terminal=terminal.name,
         at=ports.clock.now(),
@@ -183,7 +183,7 @@ def heartbeat(
     return orders.give(ports, order) if order is not None and order.due(beat.at) else None
 
 
-def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
+def proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
     """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py)."""
     found = finding.find(ports, id, source)
     terminal = found.terminal

@@ -12,6 +12,7 @@ from labvirt.domain.power_order import PowerWord
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.web.terminal import hardware
 from labvirt.web.terminal.question import source_of
 from labvirt.web.terminal.render import Body, Format, as_json, parse_format, plain
 
@@ -43,6 +44,8 @@ def blueprint(ports: Ports) -> Blueprint:
             else Body(content=plain(told), media_type="text/plain; charset=utf-8")
         )
         return Response(body.content, mimetype=body.media_type, headers={"Cache-Control": "no-store"})
+
+    hardware.register(routes, ports)
 
     @routes.post("/heartbeat")
     def heartbeat() -> Response:
