@@ -85,7 +85,7 @@ def list_orders(session: Session, /, name: str | None) -> None:
 
 @click.command("power", cls=Command)
 @click.argument("name", type=words.NAME)
-@click.option("--on-power-off", type=click.Choice([*map(str, OnPowerOff), FOLLOW_LAB]), help="Its guest then: keep, stop, or as its lab says.")
+@click.option("--on-power-off", type=click.Choice([*map(str, OnPowerOff), FOLLOW_LAB]), help="Then its guest: keep, stop, as its lab.")
 @pass_session
 def power(session: Session, /, name: str, on_power_off: str | None) -> None:
     """What happens to its guest when it is switched off; without an option: what counts."""

@@ -51,9 +51,8 @@ def test_what_is_missing_or_strange_is_not_told(tmp_path: Path) -> None:
 
     assert facts("eth0", tmp_path) == {"interface": "eth0"}
     machine(tmp_path)
-    write(
-        tmp_path, sys__class__net__eth0__speed="-1\n", proc__meminfo="garbage", sys__class__dmi__id__sys_vendor="\x1b[2JDell\n" + "x" * 300
-    )
+    strange = "\x1b[2JDell\n" + "x" * 300
+    write(tmp_path, sys__class__net__eth0__speed="-1\n", proc__meminfo="garbage", sys__class__dmi__id__sys_vendor=strange)
     (tmp_path / "sys/class/drm/card0-DP-1/status").write_text("disconnected\n")
     told = facts("eth0", tmp_path)
     assert "link_mbps" not in told

@@ -15,6 +15,7 @@ from labvirt.domain.answer import Status
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.lease import Lease
+from labvirt.domain.power_order import PowerWord
 from labvirt.domain.terminal import Stranger
 from labvirt.usecases.inspect import LabView, Overview, SeatView, SpecialView
 from labvirt.web.ui.screens import shows
@@ -234,21 +235,28 @@ def _seen(view: SeatView, now: datetime, engine: bool) -> list[Seen]:
             signs.append(Seen(how="none", words="Who is connected is not known now"))
         else:
             signs += _watched(presence, now)
-    beat = view.heartbeat
-    if beat is not None and view.heartbeat_seconds is not None:
-        if view.heartbeat_seconds > SILENT_KIOSK_SECONDS:
-            signs.append(Seen(how="kiosk", words=f"Terminal not heard for {age(view.heartbeat_seconds)}"))
-        else:
-            words = {"none": "no viewer", "starting": "viewer starts", "running": "viewer runs", "ended": "viewer ended"}
-            said = words.get(beat.viewer, beat.viewer)
-            if beat.viewer == "none" and not (guest and guest.alive):
-                return signs  # what else could it say
-            if beat.viewer == "ended" and beat.viewer_exit is not None:
-                said += f" (exit code {beat.viewer_exit})"
-            signs.append(Seen(how="kiosk", words=f"Terminal says: {said}"))
-        if beat.error:
-            signs.append(Seen(how="kiosk", words=f"Terminal says: {beat.error}", trouble=True))
-    return signs
+    signs += _claimed(view, now, alive=guest is not None and guest.alive)
+    return signs + [Seen(how="kiosk", words=f"Terminal's hardware: {finding.sentence}", trouble=True) for finding in view.poor]
+
+
+def _claimed(view: SeatView, now: datetime, *, alive: bool) -> list[Seen]:
+    """What the terminal's kiosk says, or that it says nothing."""
+    beat, departure = view.heartbeat, view.departure
+    if departure is not None:
+        gone = "switched off" if departure.word is PowerWord.SHUTDOWN else "restarting"
+        return [Seen(how="kiosk", words=f"Terminal says: {gone} ({age(max(0, int((now - departure.at).total_seconds())))} ago)")]
+    if beat is None or view.heartbeat_seconds is None:
+        return []
+    trouble = [Seen(how="kiosk", words=f"Terminal says: {beat.error}", trouble=True)] if beat.error else []
+    if view.heartbeat_seconds > SILENT_KIOSK_SECONDS:
+        return [Seen(how="kiosk", words=f"Terminal not heard for {age(view.heartbeat_seconds)}"), *trouble]
+    if beat.viewer == "none" and not alive:
+        return []  # what else could it say
+    words = {"none": "no viewer", "starting": "viewer starts", "running": "viewer runs", "ended": "viewer ended"}
+    said = words.get(beat.viewer, beat.viewer)
+    if beat.viewer == "ended" and beat.viewer_exit is not None:
+        said += f" (exit code {beat.viewer_exit})"
+    return [Seen(how="kiosk", words=f"Terminal says: {said}"), *trouble]
 
 
 def _watched(presence: Presence | None, now: datetime) -> list[Seen]:
