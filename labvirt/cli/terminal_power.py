@@ -20,11 +20,11 @@ FOLLOW_LAB = "lab"
 
 def order_lines(order: PowerOrder) -> list[str]:
     if order.state is OrderState.CANCELLED:
-        return [f"{order.terminal} is not told to {order.word} any more."]
+        return [f"{order.terminal} is not told to {order.word.verb} any more."]
     when = f"at its first heartbeat after {order.not_before.astimezone():%H:%M:%S}"
     until = f"{order.expires_at.astimezone():%H:%M:%S}"
     told = [f"  its seat is told: {order.notice}"] if order.notice else []
-    return [f"{order.terminal} is told to {order.word} {when}; if it does not come until {until}, the order is over.", *told]
+    return [f"{order.terminal} is told to {order.word.verb} {when}; if it does not come until {until}, the order is over.", *told]
 
 
 def orders_table(session: Session, found: Iterable[PowerOrder]) -> None:

@@ -24,6 +24,11 @@ class PowerWord(StrEnum):
     RESTART = "restart"
     SHUTDOWN = "shutdown"
 
+    @property
+    def verb(self) -> str:
+        """In a sentence."""
+        return "shut down" if self is PowerWord.SHUTDOWN else "restart"
+
 
 class Occupied(StrEnum):
     """What happens where somebody sits."""

@@ -36,6 +36,9 @@ LOOKS: dict[GuestState, tuple[str, str, str]] = {
 }
 """State -> tone (colour), sign (in static/signs.svg), words."""
 
+POOR = {"terminal-memory": "little memory", "terminal-link": "slow network", "terminal-screen": "no screen"}
+"""What domain.hardware finds, so short that it fits on a seat."""
+
 TONES = ("used", "good", "busy", "wait", "bad", "off")
 COUNTED = {"used": "in use", "good": "running", "busy": "on the way", "wait": "waiting", "bad": "in trouble", "off": "off"}
 
@@ -236,7 +239,10 @@ def _seen(view: SeatView, now: datetime, engine: bool) -> list[Seen]:
         else:
             signs += _watched(presence, now)
     signs += _claimed(view, now, alive=guest is not None and guest.alive)
-    return signs + [Seen(how="kiosk", words=f"Terminal's hardware: {finding.sentence}", trouble=True) for finding in view.poor]
+    if view.poor:
+        poor = ", ".join(POOR.get(each.code, each.code) for each in view.poor)
+        signs.append(Seen(how="kiosk", words=f"Terminal says: {poor}", trouble=True))
+    return signs
 
 
 def _claimed(view: SeatView, now: datetime, *, alive: bool) -> list[Seen]:

@@ -127,7 +127,7 @@ def _life(seen: TerminalView) -> str:
 
 def _order(order: PowerOrder, now: datetime) -> str:
     state = OrderState.EXPIRED if order.over(now) else order.state
-    words = f"The order to {'shut down' if order.word is PowerWord.SHUTDOWN else 'restart'} by {order.asked_by} {_STATES[state]}"
+    words = f"The order to {order.word.verb} by {order.asked_by} {_STATES[state]}"
     if state is OrderState.WAITING and order.not_before > now:
         words = f"{words} after {age(_seconds(now, order.not_before))}"
     return f"{words}: {order.why}." if order.why else f"{words}."
