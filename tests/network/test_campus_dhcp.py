@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import socket
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from labvirt.network.dhcp.driver import Dnsmasq
 from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.network.dns.lookup import DnsLookup
 from labvirt.network.driver import LinuxNetwork
-from tests.network import campus, firmware, namespace, wire
+from tests.network import campus, firmware, frames, namespace, wire
 from tests.network.campus import Campus
 from tests.network.firmware import BIOS, MACHINES, SYSTEM, UEFI, UEFI_9, UEFI_HTTP, Desk, Guest
 from tests.network.namespace import Namespace
@@ -223,21 +224,28 @@ def told_to_boot(room: Room, mac: str, first: IPv4Address, last: IPv4Address, pr
             assert told.next_server == GATEWAY
 
 
-@pytest.mark.parametrize("given_over", [True, False], ids=["given over", "own"])
-def test_guests_hear_a_server_of_the_campus_only_where_the_lab_was_given_over(
-    own_network: Namespace, served: Serve, given_over: bool
+@pytest.mark.parametrize(
+    "given_over, last, heard",
+    [(True, 2, True), (True, 15, True), (False, 2, False), (True, 70, False)],
+    ids=["given over", "given over, the last address for servers", "own", "a terminal that plays server"],
+)
+def test_guests_hear_a_server_of_the_campus_only_from_where_the_lab_was_given_over(
+    own_network: Namespace, tmp_path: Path, given_over: bool, last: int, heard: bool
 ) -> None:
-    for room in rooms(given_over=given_over):
-        served(DhcpForm.DNSMASQ, lab(DhcpMode.NONE))
-        assert firmware.boot(room.desk, str(TERMINAL.mac), SYSTEM, campus.ADDRESS).address == TERMINAL.address
-        heard = asked_as_guest(room)
-        assert heard is given_over
+    address = IPv4Address("10.77.0.0") + last
+    with contextlib.contextmanager(rooms)(given_over=given_over) as room:
+        theirs = Campus(DhcpForm.DNSMASQ, RenderedForms().render(DhcpForm.DNSMASQ, lab(DhcpMode.NONE)), tmp_path / "campus", address)
+        try:
+            assert firmware.boot(room.desk, str(TERMINAL.mac), SYSTEM, address).address == TERMINAL.address
+            assert asked_as_guest(room, address) is heard
+        finally:
+            theirs.close()
 
 
-def asked_as_guest(room: Room) -> bool:
-    """Does the guest hear the campus? Its server has answered it when it answers what a terminal asks after it."""
-    room.guest.send(str(GUEST.mac), firmware.frames.dhcp(1, str(GUEST.mac), firmware.DISCOVER, SYSTEM.options))
-    firmware.offers(room.desk, str(TERMINAL.mac), SYSTEM, lambda all: all[-1].server == campus.ADDRESS)
+def asked_as_guest(room: Room, server: IPv4Address) -> bool:
+    """Does the guest hear this server? It has answered the guest when it answers what a terminal asks after it."""
+    room.guest.send(str(GUEST.mac), frames.dhcp(1, str(GUEST.mac), firmware.DISCOVER, SYSTEM.options))
+    firmware.offers(room.desk, str(TERMINAL.mac), SYSTEM, lambda all: all[-1].server == server)
     heard = []
     while (message := room.guest.hear(0.2)) is not None:
         heard.append(firmware.parse(message))
