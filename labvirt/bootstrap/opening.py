@@ -67,6 +67,7 @@ def ports_over(settings: Settings, paths: StatePaths, database: Database, storag
         store=storage.store,
         drafts=storage.drafts,
         kept=storage.kept,
+        kiosk=storage.kiosk,
         offline=storage.offline,
         trials=storage.trials,
         locks=NamedLocks(paths.locks),

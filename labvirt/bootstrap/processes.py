@@ -135,6 +135,7 @@ def engine(state: Path) -> int:
             store=storage.store,
             drafts=storage.drafts,
             kept=storage.kept,
+            kiosk=storage.kiosk,
             network=drivers.network,
             dhcp=drivers.dhcp,
             names=drivers.names,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from labvirt.config import Settings, StatePaths
     from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
     from labvirt.contracts.images import ImageStore
+    from labvirt.contracts.kiosk import BootFolders
     from labvirt.contracts.offline import OfflineFiles
     from labvirt.contracts.trials import Trials
     from labvirt.contracts.uploads import Uploads
@@ -26,6 +27,7 @@ class Storage:
     disks: Disks
     drafts: Drafts
     kept: KeptOverlays
+    kiosk: BootFolders
     uploads: Uploads
     offline: OfflineFiles
     trials: Trials
@@ -40,6 +42,7 @@ def store_of(settings: Settings, paths: StatePaths) -> ImageStore:
 
 def storage_of(settings: Settings, paths: StatePaths) -> Storage:
     from labvirt.checks.driver import GuestTrials
+    from labvirt.disks.boot_folder import SiteKiosk
     from labvirt.disks.drafts import DraftFiles
     from labvirt.disks.driver import QcowDisks
     from labvirt.disks.kept import KeptFiles
@@ -54,6 +57,7 @@ def storage_of(settings: Settings, paths: StatePaths) -> Storage:
         disks=QcowDisks(paths.images, paths.runs, paths.drafts, paths.kept, store),
         drafts=DraftFiles(places, store),
         kept=KeptFiles(places),
+        kiosk=SiteKiosk(paths.kiosk),
         uploads=UploadFolder(paths.uploads),
         offline=JailedFiles(),
         trials=GuestTrials(paths.checks, paths.canaries),

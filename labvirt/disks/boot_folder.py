@@ -8,16 +8,51 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from labvirt.contracts.kiosk import BootFolder
 from labvirt.disks.copying import need
 from labvirt.disks.digest import sha256_of
-from labvirt.domain.kiosk import Kiosk, kiosk_of
+from labvirt.domain.kiosk import MANIFEST, BootFile, Kiosk, kiosk_of
 from labvirt.errors import DiskError, InvalidInput, NotFound
 from labvirt.system.files import sync_folder
 
-MANIFEST = "manifest.json"
 CURRENT = "current"
+
+
+class SiteKiosk:
+    """Keeps contracts.kiosk.BootFolders over STATE/kiosk."""
+
+    def __init__(self, site: Path) -> None:
+        self._site = site
+        self._known: BootFolder | None = None
+
+    def current(self) -> BootFolder | None:
+        try:
+            path = self._site / os.readlink(self._site / CURRENT)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DiskError(f"{self._site / CURRENT} is no link: {error.strerror}.", hint="Build it again: labvirt kiosk build") from error
+        known = self._known
+        if known is None or known.path != path or not (path / MANIFEST).exists():
+            known = self._known = BootFolder(path=path, kiosk=read(path))
+        return known
+
+    @contextlib.contextmanager
+    def open(self, name: str) -> Iterator[tuple[BootFile, BinaryIO]]:
+        found = self.current()
+        file = found.kiosk.file(name) if found else None
+        if found is None or file is None:
+            raise NotFound("kiosk", name)
+        try:
+            stream = (found.path / name).open("rb")
+        except OSError as error:
+            raise DiskError(f"{found.path / name} cannot be read: {error.strerror}.", hint="Build it again: labvirt kiosk build") from error
+        with stream:
+            yield file, stream
 
 
 def current(site: Path) -> Kiosk:

@@ -13,6 +13,7 @@ from labvirt.errors import InvalidInput
 NEEDED = ("vmlinuz", "initrd.img", "kiosk.squashfs", "core.0", "shimx64.efi", "grubx64.efi")
 """Every boot folder has these, and manifest.json."""
 
+MANIFEST = "manifest.json"
 IMAGE = "kiosk.squashfs"
 LOADERS = ("core.0", "shimx64.efi", "grubx64.efi")
 """What firmware fetches by TFTP, before anything speaks HTTP."""

@@ -59,9 +59,6 @@ class SeatIdentity:
 DISPLAY_PORT_BASE = 20000
 """Seat n is at 20000 + n: above the registered services a lab server runs, below the ephemeral range (32768, Linux default)."""
 
-TFTP_PORTS = (25000, 25255)
-"""First and last UDP port from which the gateway sends boot loaders (RFC 1350, 4: a port of its own for each transfer); so many at once."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lab:

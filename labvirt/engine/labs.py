@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from labvirt.contracts.dhcp import DhcpLab
+from labvirt.contracts.dhcp import DhcpLab, NetworkBoot
+from labvirt.contracts.kiosk import BootFolder
 from labvirt.contracts.network import LabNetwork, NetworkState
 from labvirt.domain.addresses import SEATS_PER_BLOCK
 from labvirt.domain.findings import Finding, Severity
@@ -37,8 +38,8 @@ class LabWish:
     dhcp: DhcpLab
 
 
-def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int) -> LabWish:
-    """Guests of all seats, special guests, and terminals with a MAC are known hosts. Pure."""
+def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot: BootFolder | None = None) -> LabWish:
+    """Guests of all seats, special guests, and terminals with a MAC are known hosts; `boot` is what the others start with. Pure."""
     plan = lab.network
     return LabWish(
         network=LabNetwork(
@@ -59,6 +60,11 @@ def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int) -> La
             domain=lab.domain,
             hosts=known_hosts(lab, terminals),
             quarantine=plan.quarantine,
+            boot=None
+            if boot is None
+            else NetworkBoot(
+                controller=f"http://{plan.gateway}:{controller_port}/", kiosk=boot.kiosk, folder=boot.path, guests=lab.mac_prefix
+            ),
             mode=lab.dhcp,
         ),
     )
@@ -74,6 +80,7 @@ class Labs:
         self._applied: dict[str, LabWish] = {}
         self._problems: dict[str, str] = {}
         self._tried: dict[str, float] = {}
+        self._kiosk_problem = ""
 
     def problem(self, lab: str) -> str:
         """Why this lab's network is not there; empty when it is."""
@@ -82,10 +89,14 @@ class Labs:
 
     def findings(self) -> tuple[Finding, ...]:
         with self._lock:
-            return tuple(
+            found = [
                 Finding(code="lab-network", severity=Severity.ERROR, sentence=f"{lab}: {problem}", fix="labvirt doctor", subject=lab)
                 for lab, problem in sorted(self._problems.items())
-            )
+            ]
+            if self._kiosk_problem:
+                why, fix = self._kiosk_problem, "labvirt kiosk build"
+                found.append(Finding(code="kiosk", severity=Severity.ERROR, sentence=why, fix=fix, subject="kiosk"))
+        return tuple(found)
 
     def look(
         self,
@@ -97,8 +108,9 @@ class Labs:
     ) -> None:
         """Have applied what changed or is missing. A lab that was removed while we watched goes, unless guests live there (`inhabited`)."""
         now = self._world.clock.monotonic()
+        boot = self._kiosk()
         for name, lab in labs.items():
-            wish = wish_of(lab, terminals, self._world.settings.controller_port)
+            wish = wish_of(lab, terminals, self._world.settings.controller_port, boot)
             with self._lock:
                 changed = self._applied.get(name) != wish
                 waited = now - self._tried.get(name, -AGAIN_SECONDS) >= AGAIN_SECONDS
@@ -112,6 +124,18 @@ class Labs:
             gone = [(name, wish) for name, wish in self._applied.items() if name not in labs and name not in inhabited]
         for name, wish in gone:
             self._operations.submit(f"lab:{name}", "its network is being removed", lambda wish=wish: self._remove(wish))  # type: ignore[misc]
+
+    def _kiosk(self) -> BootFolder | None:
+        """What terminals start with. One that is not whole is a finding and is not offered: those that run are not harmed."""
+        try:
+            found, problem = self._world.kiosk.current(), ""
+        except LabVirtError as error:
+            found, problem = None, f"{error} {error.hint}".strip()
+        with self._lock:
+            if problem and problem != self._kiosk_problem:
+                log.warning("%s", problem)
+            self._kiosk_problem = problem
+        return found
 
     def _apply(self, wish: LabWish) -> None:
         name = wish.network.lab

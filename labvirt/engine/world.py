@@ -14,6 +14,7 @@ from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.host import Machine
 from labvirt.contracts.hypervisor import Hypervisor
 from labvirt.contracts.images import ImageStore
+from labvirt.contracts.kiosk import BootFolders
 from labvirt.contracts.network import Network
 from labvirt.domain.host import Host
 from labvirt.engine.readiness import Probe, tcp_probe
@@ -30,6 +31,7 @@ class World:
     store: ImageStore
     drafts: Drafts
     kept: KeptOverlays
+    kiosk: BootFolders
     network: Network
     dhcp: DhcpServer
     names: NameLookup

@@ -13,6 +13,7 @@ from labvirt.contracts.dhcp import DhcpForms, NetworkBoot
 from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.engine import EngineLink
 from labvirt.contracts.images import ImageStore
+from labvirt.contracts.kiosk import BootFolders
 from labvirt.contracts.locks import Locks
 from labvirt.contracts.offline import OfflineFiles
 from labvirt.contracts.trials import Trials
@@ -56,6 +57,7 @@ class Ports:
     store: ImageStore
     drafts: Drafts
     kept: KeptOverlays
+    kiosk: BootFolders
     offline: OfflineFiles
     trials: Trials
     locks: Locks

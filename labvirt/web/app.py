@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The ASGI application: three native async routes, everything else is Flask in thread pools (a2wsgi)."""
+"""The ASGI application: some native async routes, everything else is Flask in thread pools (a2wsgi)."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
 from labvirt.web import uploads
 from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
+from labvirt.web.boot import BootRoute
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
@@ -66,6 +67,7 @@ class Application:
             ca_pem=ca_pem,
         )
         self.events = EventsRoute(self.published, self.sign_ins)
+        self.boot = BootRoute(ports.kiosk)
         self.pieces = uploads.PieceRoute(ports, self.sign_ins)
         self.flask = create_flask(ports, self.published, self.sign_ins)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
@@ -80,6 +82,8 @@ class Application:
             await self.question(scope, receive, send)
         elif scope["path"] == "/events":
             await self.events(scope, receive, send)
+        elif self.boot.serves(scope):
+            await self.boot(scope, receive, send)
         elif self.pieces.serves(scope):
             await self.pieces(scope, receive, send)
         else:
@@ -111,7 +115,7 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.published.close()
-                for pool in (self._pool, self.pieces.pool, self._terminals.executor, self._pages.executor):
+                for pool in (self._pool, self.boot.pool, self.pieces.pool, self._terminals.executor, self._pages.executor):
                     pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return

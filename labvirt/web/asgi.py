@@ -25,7 +25,7 @@ async def respond(send: Send, status: int, content: bytes, headers: Mapping[str,
     """One whole answer. A 304 carries neither body nor length (RFC 9110, 15.4.5)."""
     told = {"x-content-type-options": "nosniff", **headers}
     if status != 304:
-        told["content-length"] = str(len(content))
+        told["Content-Length"] = str(len(content))
     await send({"type": "http.response.start", "status": status, "headers": [(k.encode(), v.encode("latin-1")) for k, v in told.items()]})
     await send({"type": "http.response.body", "body": b"" if head or status == 304 else content})
 

@@ -16,6 +16,9 @@ BACKLOG = 4096
 """A storm of terminals connects at once; the kernel clips to net.core.somaxconn (4096 by default)."""
 
 OPEN_FILES = 65536
+GONE_MS = 20_000
+"""A client that has acknowledged nothing for so long is gone (tcp(7), TCP_USER_TIMEOUT). GRUB opens the same port with the same numbers at
+each start: while the connection of a PC that was switched off in the middle lives on here (15 minutes without this), the PC cannot boot."""
 
 
 def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[], str], secret_key: bytes) -> None:
@@ -24,6 +27,9 @@ def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[]
     The soft limit of open files is raised to the hard one: each held question and each open page is one.
     """
     _raise_open_files()
+    for each in sockets:
+        if each.family in (socket.AF_INET, socket.AF_INET6):  # what is accepted inherits it
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MS)
     server(Application(ports=ports, ca_pem=ca_pem, secret_key=secret_key)).run(sockets=list(sockets))
 
 
@@ -44,6 +50,7 @@ def server(application: Application) -> Server:
     config = uvicorn.Config(
         application,
         lifespan="on",
+        http="h11",  # keeps the spelling of headers, which GRUB needs (boot.py)
         log_config=None,
         log_level="warning",
         access_log=False,

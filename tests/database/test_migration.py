@@ -34,7 +34,7 @@ import signal
 from alembic import op
 
 revision = "9999"
-down_revision = "0005"
+down_revision = "HEAD"
 
 
 def upgrade() -> None:
@@ -52,7 +52,7 @@ def later(tmp_path: Path) -> Path:
     """The migrations of a later LabVirt."""
     folder = tmp_path / "migrations"
     shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "9999_later.py").write_text(NEXT)
+    (folder / "versions" / "9999_later.py").write_text(NEXT.replace("HEAD", migrate.HEAD))
     return folder
 
 
@@ -112,7 +112,7 @@ def test_an_older_database_is_migrated_and_a_copy_is_kept(path: Path, database: 
     database.close()
     migrate.ensure(path, migrations=later, head="9999")
     assert [(row["name"], row["colour"]) for row in labs(path)] == [("lab-a", "green")]
-    kept = path.with_name("labvirt.db.before-0005-changed")
+    kept = path.with_name(f"labvirt.db.before-{migrate.HEAD}-changed")
     assert kept.stat().st_mode & 0o777 == 0o600
     old = SqliteDatabase.open(kept)
     with old.read() as work:

@@ -29,6 +29,7 @@ from labvirt.contracts.hypervisor import (
     RunStatus,
 )
 from labvirt.database.unit_of_work import SqliteDatabase
+from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.drafts import DraftFiles
 from labvirt.disks.driver import QcowDisks
 from labvirt.disks.kept import KeptFiles
@@ -301,6 +302,7 @@ class SimLab:
         self.disks = SimDisks(places.images, places.runs, places.drafts, places.kept, self.store)
         self.drafts = DraftFiles(places, self.store)
         self.kept = KeptFiles(places)
+        self.kiosk = SiteKiosk(self.root / "kiosk")
         self.network = FakeNetwork(root / "fake" / "network.json")
         self.dhcp = FakeDhcp(root / "fake" / "dhcp.json", self.clock)
         self.machine = SimMachine()
@@ -324,6 +326,7 @@ class SimLab:
             store=self.store,
             drafts=self.drafts,
             kept=self.kept,
+            kiosk=self.kiosk,
             network=self.network,
             dhcp=self.dhcp,
             names=FakeLookup(self.dhcp),
@@ -346,6 +349,7 @@ class SimLab:
             store=self.store,
             drafts=self.drafts,
             kept=self.kept,
+            kiosk=self.kiosk,
             offline=JailedFiles(),
             trials=GuestTrials(self.root / "checks", self.root / "canaries"),
             locks=NamedLocks(self.root / "locks"),

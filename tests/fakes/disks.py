@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from labvirt.contracts.images import StoredVersion
+from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.drafts import DraftFiles
 from labvirt.disks.driver import QcowDisks
 from labvirt.disks.kept import KeptFiles
@@ -27,6 +28,7 @@ class Doors(TypedDict):
     store: VersionStore
     drafts: DraftFiles
     kept: KeptFiles
+    kiosk: SiteKiosk
     offline: JailedFiles
 
 
@@ -44,6 +46,7 @@ def doors(root: Path) -> Doors:
         store=store,
         drafts=DraftFiles(where, store),
         kept=KeptFiles(where),
+        kiosk=SiteKiosk(root / "kiosk"),
         offline=JailedFiles(),
     )
 

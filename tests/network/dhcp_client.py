@@ -7,12 +7,23 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from tests.network import frames
 
 DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6
 SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """`server`: where the boot file is (siaddr). `file`: as in the message's head, or option 67."""
+
+    address: IPv4Address
+    server: IPv4Address
+    file: str
+    options: dict[int, bytes]
 
 
 class Client:
@@ -50,6 +61,19 @@ class Client:
         offered = self._insist(lambda: self.discover(mac), mac, OFFER)
         return self._insist(lambda: self.request(mac, offered, server), mac, ACK)
 
+    def offered(self, mac: str, options: bytes) -> Offer:
+        """What a client that says this is offered; it takes nothing."""
+        for _ in range(10):
+            self._send(frames.dhcp(1, mac, DISCOVER, options))
+            deadline = time.monotonic() + 2
+            while select.select([self._socket], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                message = self._socket.recv(2048)
+                told = _options(message[240:])
+                if _mac(message) == mac and told.get(53) == bytes([OFFER]):
+                    file = (message[108:236].split(b"\0")[0] or told.get(67, b"")).decode().rstrip("\0")
+                    return Offer(address=IPv4Address(message[16:20]), server=IPv4Address(message[20:24]), file=file, options=told)
+        raise AssertionError(f"nobody answers {mac}")
+
     def _insist(self, ask: Callable[[], None], mac: str, kind: int) -> IPv4Address:
         for _ in range(10):
             ask()
@@ -62,8 +86,25 @@ class Client:
 
     def _read(self) -> tuple[str, int, IPv4Address]:
         message = self._socket.recv(2048)
-        mac = ":".join(f"{byte:02x}" for byte in message[28:34])
-        return mac, message[message.index(b"\x35\x01", 240) + 2], IPv4Address(message[16:20])
+        return _mac(message), message[message.index(b"\x35\x01", 240) + 2], IPv4Address(message[16:20])
 
     def _send(self, message: bytes) -> None:
         self._socket.sendto(message, ("255.255.255.255", 67))
+
+
+def _mac(message: bytes) -> str:
+    return ":".join(f"{byte:02x}" for byte in message[28:34])
+
+
+def _options(field: bytes) -> dict[int, bytes]:
+    """RFC 2132, 2: code, length, value; 0 fills, 255 ends."""
+    found: dict[int, bytes] = {}
+    place = 0
+    while place < len(field) and field[place] != 255:
+        if field[place] == 0:
+            place += 1
+            continue
+        size = field[place + 1]
+        found[field[place]] = field[place + 2 : place + 2 + size]
+        place += 2 + size
+    return found

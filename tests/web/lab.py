@@ -26,6 +26,7 @@ from PIL import ImageDraw
 from labvirt.contracts.database import Heartbeat
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence
 from labvirt.database.unit_of_work import SqliteDatabase
+from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.uploads import UploadFolder
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.findings import Finding, Severity
@@ -227,6 +228,7 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
         store=nobody,
         drafts=nobody,
         kept=nobody,
+        kiosk=SiteKiosk(folder / "kiosk"),
         offline=nobody,
         trials=nobody,
         locks=nobody,

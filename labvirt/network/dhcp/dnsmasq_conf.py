@@ -6,15 +6,11 @@ No path occurs in it: paths are arguments of the server (server.py), so the same
 
 from __future__ import annotations
 
-import re
-
-from labvirt.contracts.dhcp import DhcpHost, DhcpLab
+from labvirt.contracts.dhcp import DhcpLab, NetworkBoot
 from labvirt.domain.lab import DhcpMode
-from labvirt.errors import InvalidInput
-from labvirt.network.dhcp import dnsmasq_proxy_conf
-
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z", re.ASCII)
-"""A host name's label, RFC 1123 2.1; the narrow form keeps commas and new lines out of the files."""
+from labvirt.network.dhcp import dnsmasq_boot, dnsmasq_proxy_conf
+from labvirt.network.dhcp.names import checked, domain, hosts
+from labvirt.network.dhcp.netboot import TFTP_PORTS
 
 
 def render_config(lab: DhcpLab) -> str:
@@ -23,9 +19,9 @@ def render_config(lab: DhcpLab) -> str:
         return dnsmasq_proxy_conf.render_config(lab, _reverse(lab))
     network, mask = lab.network.network_address, lab.network.netmask
     first, last = lab.quarantine
-    domain = ".".join(_checked(label, "domain") for label in lab.domain.split("."))
+    name = domain(lab)
     return f"""\
-# Lab {_checked(lab.lab, "lab")}: written by LabVirt. Changes made here are overwritten.
+# Lab {checked(lab.lab, "lab")}: written by LabVirt. Changes made here are overwritten.
 
 # Only on this lab's bridge, also when it comes later or again.
 interface={lab.bridge}
@@ -36,9 +32,9 @@ bind-dynamic
 no-resolv
 no-hosts
 domain-needed
-local=/{domain}/
+local=/{name}/
 local=/{_reverse(lab)}/
-domain={domain},{lab.network}
+domain={name},{lab.network}
 
 # The only DHCP server of this network: it refuses what it does not know at once (RFC 2131, 4.3.2).
 dhcp-authoritative
@@ -52,32 +48,38 @@ dhcp-option=option:dns-server,{lab.gateway}
 dhcp-range={network},static,{mask},{lab.lease_seconds}
 dhcp-range=tag:!known,{first},{last},{mask},{lab.quarantine_lease_seconds}
 dhcp-ignore-names=tag:!known
-
+{_boot(lab, lab.boot) if lab.boot else ""}
 quiet-dhcp
 """
 
 
+def _boot(lab: DhcpLab, boot: NetworkBoot) -> str:
+    """The lines for machines that boot from the network. The folder is not said here: it is the server's --tftp-root."""
+    first, last = TFTP_PORTS
+    lines = [
+        "",
+        "# Firmware hears by its architecture (RFC 4578, 2.1) what to fetch; guests start from their disks and are told nothing.",
+        *dnsmasq_boot.firmware(boot),
+        *dnsmasq_boot.offered(lab, boot),
+        "enable-tftp",
+        f"tftp-max={last - first + 1}",
+        f"tftp-port-range={first},{last}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def render_hosts(lab: DhcpLab) -> str:
     """The file for --dhcp-hostsfile: who gets which address and name. Read again on SIGHUP."""
-    return "".join(f"{host.mac},{host.address},{_checked(host.name, 'name')},{lab.lease_seconds}\n" for host in _sorted(lab))
+    return "".join(f"{host.mac},{host.address},{host.name},{lab.lease_seconds}\n" for host in hosts(lab))
 
 
 def render_names(lab: DhcpLab) -> str:
     """The file for --addn-hosts: names resolve, forwards and backwards, before any lease. Read again on SIGHUP."""
-    return "".join(f"{host.address} {_checked(host.name, 'name')}.{lab.domain} {host.name}\n" for host in _sorted(lab))
-
-
-def _sorted(lab: DhcpLab) -> list[DhcpHost]:
-    return sorted(lab.hosts, key=lambda host: host.address)
+    return "".join(f"{host.address} {host.name}.{lab.domain} {host.name}\n" for host in hosts(lab))
 
 
 def _reverse(lab: DhcpLab) -> str:
     """The smallest reverse zone on an octet boundary that holds the network (RFC 1035, 3.5)."""
     octets = str(lab.network.network_address).split(".")[: lab.network.prefixlen // 8]
     return ".".join([*reversed(octets), "in-addr", "arpa"])
-
-
-def _checked(label: str, field: str) -> str:
-    if not _LABEL.match(label):
-        raise InvalidInput(field, "is not a host name", hint="Use a-z, 0-9 and '-', at most 63 characters.")
-    return label

@@ -5,8 +5,9 @@ by TFTP in every mode. PURE, and without a path, as dnsmasq_conf.py."""
 from __future__ import annotations
 
 from labvirt.contracts.dhcp import DhcpLab
-from labvirt.domain.lab import TFTP_PORTS, DhcpMode
+from labvirt.domain.lab import DhcpMode
 from labvirt.network.dhcp import dnsmasq_boot, names
+from labvirt.network.dhcp.netboot import TFTP_PORTS
 
 
 def render_config(lab: DhcpLab, reverse_zone: str) -> str:
@@ -42,6 +43,7 @@ def render_config(lab: DhcpLab, reverse_zone: str) -> str:
             "",
             "# Boot loaders, from ports that the filters know.",
             "enable-tftp",
+            f"tftp-max={TFTP_PORTS[1] - TFTP_PORTS[0] + 1}",
             f"tftp-port-range={TFTP_PORTS[0]},{TFTP_PORTS[1]}",
         ]
     return "\n".join([*lines, "", "quiet-dhcp", ""])

@@ -22,7 +22,7 @@ from labvirt.contracts.dhcp import DhcpLab
 from labvirt.domain.lease import Lease
 from labvirt.domain.names import check_name
 from labvirt.errors import DhcpError
-from labvirt.network.dhcp import dnsmasq_conf, server
+from labvirt.network.dhcp import dnsmasq_conf, server, tftp_root
 from labvirt.network.dhcp import leases as lease_file
 from labvirt.system import files, locks, process
 from labvirt.system.process import ProcessIdentity
@@ -44,12 +44,14 @@ class Dnsmasq:
             server.NAMES: dnsmasq_conf.render_names(lab),
         }
         digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in wanted.items()}
+        digests |= {f"{server.TFTP}/{name}": digest for name, digest in tftp_root.digests(lab.boot).items()}
         folder = self._of(lab.lab)
         known, told = _applied(folder)
         if known is not None and told == digests and _lives(known):
             return
         with _translated("apply", lab.lab), self._locked(lab.lab):
             known, told = _applied(folder)
+            tftp_root.lay(folder / server.TFTP, lab.boot)
             for name, text in wanted.items():
                 files.write_atomic(folder / name, text, mode=0o644)
             running = self._adopt(folder, known)
@@ -86,6 +88,7 @@ class Dnsmasq:
             server.stop(server.find(folder))
             for name in (_APPLIED, server.CONFIG, server.HOSTS, server.NAMES, server.LOG):
                 (folder / name).unlink(missing_ok=True)
+            tftp_root.lay(folder / server.TFTP, None)
 
     def _of(self, lab: str) -> Path:
         return self._folder / check_name(lab, "lab")

@@ -10,6 +10,9 @@ from labvirt.contracts.dhcp import NetworkBoot
 HTTP_CLIENT = "HTTPClient"
 """UEFI's HTTP boot takes an answer only if it has this vendor class (UEFI specification 2.10, 24.7.3.1)."""
 
+TFTP_PORTS = (25000, 25255)
+"""First and last UDP port from which a gateway sends boot loaders (RFC 1350, 4: a port of its own for each transfer); so many at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Offer:

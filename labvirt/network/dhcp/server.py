@@ -26,7 +26,7 @@ START_SECONDS = 10.0
 STOP_SECONDS = 3.0
 _STEP_SECONDS = 0.02
 
-CONFIG, HOSTS, NAMES, LEASES, LOG = "dnsmasq.conf", "hosts", "names", "leases", "server.log"
+CONFIG, HOSTS, NAMES, LEASES, LOG, TFTP = "dnsmasq.conf", "hosts", "names", "leases", "server.log", "tftp"
 
 _RIGHTS = ("net_admin", "net_bind_service")
 """net_admin: to answer a client that has no address yet (ARP entry); net_bind_service: ports 53 and 67. dnsmasq refuses to
@@ -55,6 +55,7 @@ def command(folder: Path, owner: tuple[int, int] | None, program: str = "/usr/sb
         f"--dhcp-hostsfile={folder / HOSTS}",
         f"--addn-hosts={folder / NAMES}",
         f"--dhcp-leasefile={folder / LEASES}",
+        f"--tftp-root={folder / TFTP}",
         "--pid-file=",
         "--user=",
     )

@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from labvirt.network.dhcp.netboot import TFTP_PORTS
 from labvirt.network.nftables.expressions import (
     Statement,
     accept,
@@ -29,6 +30,7 @@ from labvirt.network.nftables.expressions import (
     masked,
     meta,
     remember,
+    span,
     unequal,
 )
 
@@ -105,6 +107,7 @@ _tcp_flags = field("tcp", "flags")
 _new_connection = equals(masked(_tcp_flags, ["syn", "ack"]), "syn")
 _asks_dhcp = (equals(field("udp", "sport"), 68), equals(field("udp", "dport"), 67))
 _answers_dhcp = equals(field("udp", "sport"), 67)
+_TFTP: tuple[Any, ...] = (69, span(*TFTP_PORTS))
 _port_mac_address = both(meta("iifname"), field("ether", "saddr"), field("ip", "saddr"))
 
 CHAINS = (
@@ -236,6 +239,8 @@ CHAINS = (
                 is_in(both(field("ip", "daddr"), field("tcp", "dport")), "controllers"),
                 accept(),
             ),
+            # Boot loaders: the question, and the acknowledgements of what is sent (RFC 1350, 4).
+            *((is_in(field("ip", "saddr"), "quarantine"), equals(field("udp", "dport"), port), accept()) for port in _TFTP),
             (is_in(field("ip", "saddr"), "quarantine"), drop()),
         ),
     ),

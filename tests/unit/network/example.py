@@ -9,8 +9,8 @@ from pathlib import Path
 from labvirt.contracts.dhcp import DhcpHost, DhcpLab, NetworkBoot
 from labvirt.contracts.network import GuestPort, LabNetwork
 from labvirt.domain.addresses import AddressPlan, MacAddress
-from labvirt.domain.kiosk import NEEDED, BootFile, Kiosk
 from labvirt.domain.lab import DISPLAY_PORT_BASE, Lab
+from tests.fakes.kiosk import kiosk
 
 LAB = Lab(name="lab-a", block=1, network=AddressPlan(IPv4Network("10.77.0.0/24")), max_instances=2)
 
@@ -51,13 +51,7 @@ DHCP = DhcpLab(
     domain=LAB.domain,
     hosts=(guest(1), terminal(1), guest(2), terminal(2)),
     quarantine=LAB.network.quarantine,
-)
-
-FILES = tuple(BootFile(name=name, size_bytes=1, sha256="0" * 64) for name in NEEDED)
-
-BOOT = NetworkBoot(
-    controller=f"http://{LAB.network.gateway}:8080/",
-    kiosk=Kiosk(version="1", kernel="6.12", built_at="2026-01-01", files=FILES),
-    folder=Path("/nowhere"),
-    guests=LAB.mac_prefix,
+    boot=NetworkBoot(
+        controller=f"http://{LAB.network.gateway}:8080/", kiosk=kiosk(), folder=Path("/var/lib/labvirt/kiosk/one"), guests=LAB.mac_prefix
+    ),
 )

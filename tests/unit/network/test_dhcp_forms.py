@@ -29,7 +29,8 @@ FILES = {
     DhcpForm.DNSMASQ_PROXY: "dnsmasq-proxy.conf",
     DhcpForm.CSV: "hosts.csv",
 }
-BOOTING = dataclasses.replace(example.DHCP, boot=example.BOOT)
+BOOTING = example.DHCP
+WITHOUT = dataclasses.replace(example.DHCP, boot=None)
 PROXY = dataclasses.replace(BOOTING, mode=DhcpMode.PROXY)
 NONE = dataclasses.replace(BOOTING, mode=DhcpMode.NONE)
 PATH = "/usr/sbin:/sbin:/usr/bin"
@@ -80,9 +81,9 @@ def test_the_server_itself_takes_it_and_refuses_a_broken_one(
 ) -> None:
     if not boot and form is DhcpForm.DNSMASQ_PROXY:
         with pytest.raises(InvalidInput, match="no kiosk"):
-            render(form, example.DHCP)
+            render(form, WITHOUT)
         return
-    text = render(form, BOOTING if boot else example.DHCP)
+    text = render(form, BOOTING if boot else WITHOUT)
     assert judge(program, text) == ""
     damaged = text.replace(*broken, 1)
     assert damaged != text
