@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labvirt.bootstrap.storage import Storage, limits_of, storage_of
-from labvirt.errors import NotFound
 from labvirt.usecases.ports import Ports
 
 if TYPE_CHECKING:
     from labvirt.config import Settings, StatePaths
     from labvirt.contracts.database import Database
-    from labvirt.contracts.dhcp import NetworkBoot
     from labvirt.contracts.engine import EngineLink
-    from labvirt.domain.lab import Lab
 
 
 def settings_of(state: Path, **overrides: object) -> Settings:
@@ -74,18 +71,4 @@ def ports_over(settings: Settings, paths: StatePaths, database: Database, storag
         uploads=storage.uploads,
         limits=limits_of(settings),
         forms=RenderedForms(),
-        boot=lambda lab: network_boot(settings, paths, lab),
     )
-
-
-def network_boot(settings: Settings, paths: StatePaths, lab: Lab) -> NetworkBoot | None:
-    """What terminals of this lab are started with now; None while there is no kiosk. Raises DiskError for one that is damaged."""
-    from labvirt.contracts.dhcp import NetworkBoot
-    from labvirt.disks import boot_folder
-
-    try:
-        kiosk = boot_folder.current(paths.kiosk)
-    except NotFound:
-        return None
-    controller = f"http://{lab.network.gateway}:{settings.controller_port}/"
-    return NetworkBoot(controller=controller, kiosk=kiosk, folder=paths.kiosk / "current", guests=lab.mac_prefix)

@@ -80,6 +80,7 @@ def guest_uid_base(settings: Settings) -> int | None:
 
 def limits_of(settings: Settings) -> Limits:
     return Limits(
+        controller_port=settings.controller_port,
         canary_seconds=settings.canary_seconds,
         layers=settings.layers,
         bin_days=settings.bin_days,

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database, HistoryEntry, UnitOfWork
-from labvirt.contracts.dhcp import DhcpForms, NetworkBoot
+from labvirt.contracts.dhcp import DhcpForms
 from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
 from labvirt.contracts.engine import EngineLink
 from labvirt.contracts.images import ImageStore
@@ -18,7 +17,6 @@ from labvirt.contracts.locks import Locks
 from labvirt.contracts.offline import OfflineFiles
 from labvirt.contracts.trials import Trials
 from labvirt.contracts.uploads import Uploads
-from labvirt.domain.lab import Lab
 from labvirt.errors import LabVirtError
 from labvirt.usecases.beats import Beats
 from labvirt.usecases.leased import Leased
@@ -42,6 +40,7 @@ class Limits:
     idle_minutes: int = 30
     largest_disk_gib: int = 2048
     guest_uid_base: int | None = None
+    controller_port: int = 8080
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +63,6 @@ class Ports:
     uploads: Uploads | None = None
     limits: Limits = field(default_factory=lambda: Limits())
     forms: DhcpForms | None = None
-    boot: Callable[[Lab], NetworkBoot | None] = lambda lab: None
-    """What terminals of this lab are started with; None while there is no kiosk."""
     tickets: Pace = field(default_factory=Pace)
     pokes: Pokes = field(default_factory=Pokes)
     beats: Beats = field(default_factory=Beats)
