@@ -80,6 +80,7 @@ def guest_uid_base(settings: Settings) -> int | None:
 
 def limits_of(settings: Settings) -> Limits:
     return Limits(
+        controller_port=settings.controller_port,
         canary_seconds=settings.canary_seconds,
         layers=settings.layers,
         bin_days=settings.bin_days,
@@ -89,6 +90,5 @@ def limits_of(settings: Settings) -> Limits:
         rescue_budget_mib=settings.rescue_budget_mib,
         idle_minutes=settings.idle_minutes,
         largest_disk_gib=settings.largest_disk_gib,
-        controller_port=settings.controller_port,
         guest_uid_base=guest_uid_base(settings),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from labvirt.domain.lease import Lease
 from labvirt.engine.world import World
-from labvirt.usecases.known_hosts import known_terminals
+from labvirt.usecases.served_lab import known_terminals
 
 
 def leases(world: World, lab: str) -> tuple[Lease, ...]:

@@ -19,8 +19,7 @@ from labvirt.domain.terminal import Terminal
 from labvirt.engine.operations import Operations
 from labvirt.engine.world import World
 from labvirt.errors import LabVirtError
-from labvirt.usecases.known_hosts import known_hosts
-from labvirt.usecases.network_boot import network_boot
+from labvirt.usecases.served_lab import served_lab
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +52,7 @@ def wish_of(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot:
             display_ports=(DISPLAY_PORT_BASE, DISPLAY_PORT_BASE + SEATS_PER_BLOCK - 1),
             dhcp_servers=plan.servers if lab.foreign_dhcp else None,
         ),
-        dhcp=DhcpLab(
-            lab=lab.name,
-            bridge=lab.bridge,
-            gateway=plan.gateway,
-            network=plan.network,
-            domain=lab.domain,
-            hosts=known_hosts(lab, terminals),
-            quarantine=plan.quarantine,
-            boot=network_boot(boot, lab, controller_port),
-            mode=lab.dhcp,
-        ),
+        dhcp=served_lab(lab, terminals, controller_port, boot),
     )
 
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from labvirt.contracts.dhcp import DhcpForm, DhcpLab, NetworkBoot
+from labvirt.contracts.dhcp import DhcpForm
+from labvirt.contracts.kiosk import BootFolder
 from labvirt.domain.lab import DhcpMode, Lab
-from labvirt.usecases.known_hosts import known_hosts
-from labvirt.usecases.network_boot import network_boot
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.served_lab import served_lab
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,28 +23,19 @@ class CampusSettings:
 
 def settings(ports: Ports, name: str, form: DhcpForm) -> CampusSettings:
     """What the server needs to know now. How to boot is not in it where our own server tells that (mode PROXY), but in the form
-    DNSMASQ_PROXY, which tells nothing else. Changes nothing. Raises NotFound, InvalidInput (nothing to boot), DatabaseError."""
+    DNSMASQ_PROXY, which tells nothing else. Changes nothing. Raises NotFound, InvalidInput (nothing to boot),
+    DiskError (a kiosk that is damaged), DatabaseError."""
     with ports.database.read() as work:
         lab = work.labs.one(name)
         terminals = work.terminals.of_lab(name)
     assert ports.forms is not None, "only processes that answer people write settings"
-    boot = network_boot(ports.kiosk.current(), lab, ports.limits.controller_port)
+    boot = ports.kiosk.current()
     told = boot if lab.dhcp is not DhcpMode.PROXY or form is DhcpForm.DNSMASQ_PROXY else None
-    wanted = DhcpLab(
-        lab=lab.name,
-        bridge=lab.bridge,
-        gateway=lab.network.gateway,
-        network=lab.network.network,
-        domain=lab.domain,
-        hosts=known_hosts(lab, terminals),
-        quarantine=lab.network.quarantine,
-        boot=told,
-        mode=lab.dhcp,
-    )
+    wanted = served_lab(lab, terminals, ports.limits.controller_port, told)
     return CampusSettings(text=ports.forms.render(form, wanted), remarks=tuple(_remarks(lab, form, boot)))
 
 
-def _remarks(lab: Lab, form: DhcpForm, boot: NetworkBoot | None) -> Iterator[str]:
+def _remarks(lab: Lab, form: DhcpForm, boot: BootFolder | None) -> Iterator[str]:
     """`form` and mode may fit badly: that is for people to decide, who prepare one while the other still works."""
     if lab.network.servers is None:
         yield f"{lab.network.network} has no address left for a server of the campus: the lab needs a network of /25 or bigger."

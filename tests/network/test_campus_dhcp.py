@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import socket
 from collections.abc import Callable, Iterator
@@ -14,16 +15,18 @@ from pyroute2 import IPRoute
 
 from labvirt.contracts.dhcp import DhcpForm, DhcpHost, DhcpLab, NetworkBoot
 from labvirt.domain.addresses import MacAddress
-from labvirt.domain.kiosk import NEEDED, BootFile, Kiosk
+from labvirt.domain.kiosk import LOADERS
 from labvirt.domain.lab import DhcpMode
 from labvirt.network.dhcp.driver import Dnsmasq
 from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.network.dns.lookup import DnsLookup
 from labvirt.network.driver import LinuxNetwork
-from tests.network import campus, firmware, namespace, wire
+from tests.fakes import kiosk
+from tests.network import campus, firmware, frames, namespace, wire
 from tests.network.campus import Campus
 from tests.network.firmware import BIOS, MACHINES, SYSTEM, UEFI, UEFI_9, UEFI_HTTP, Desk, Guest
 from tests.network.namespace import Namespace
+from tests.network.test_netboot import fetch
 from tests.network.wire import Card
 
 pytestmark = pytest.mark.real
@@ -33,12 +36,8 @@ TERMINAL = DhcpHost(mac=MacAddress.parse("00:1a:2b:00:00:07"), address=IPv4Addre
 GUEST = DhcpHost(mac=wire.guest_port(1).mac, address=wire.guest_port(1).address, name="lab-a-01", guest=True)
 STRANGER = "00:de:ad:00:00:01"
 URL = f"http://{GATEWAY}:8080/boot/shimx64.efi"
-BOOT = NetworkBoot(
-    controller=f"http://{GATEWAY}:8080/",
-    kiosk=Kiosk(version="1", kernel="6", built_at="", files=tuple(BootFile(name=n, size_bytes=1, sha256="0" * 64) for n in NEEDED)),
-    folder=Path("/nowhere"),
-    guests=0x024C56,
-)
+BOOT = NetworkBoot(controller=f"http://{GATEWAY}:8080/", kiosk=kiosk.kiosk(), folder=Path("/nowhere"), guests=0x024C56)
+"""Of which only is told."""
 TOLD = {BIOS: "core.0", UEFI: "shimx64.efi", UEFI_9: "shimx64.efi", UEFI_HTTP: URL, SYSTEM: ""}
 WHOLE = (DhcpForm.KEA, DhcpForm.ISC, DhcpForm.DNSMASQ)
 
@@ -56,6 +55,12 @@ def lab(mode: DhcpMode, boot: NetworkBoot | None = BOOT) -> DhcpLab:
         boot=boot,
         mode=mode,
     )
+
+
+def installed(site: Path) -> NetworkBoot:
+    """The same, with its files in STATE/kiosk."""
+    made = kiosk.install(site / "kiosk")
+    return dataclasses.replace(BOOT, kiosk=made, folder=site / "kiosk" / "current")
 
 
 @dataclasses.dataclass
@@ -114,7 +119,7 @@ Serve = Callable[[DhcpForm, DhcpLab], Campus]
 
 @pytest.mark.parametrize("form", WHOLE)
 def test_the_campus_gives_each_its_address_and_tells_firmware_what_to_boot(room: Room, served: Serve, state: Path, form: DhcpForm) -> None:
-    wanted = lab(DhcpMode.NONE)
+    wanted = lab(DhcpMode.NONE, installed(state))
     Dnsmasq(state / "networks").apply(wanted)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
         free.bind(("0.0.0.0", 67))  # ours does not listen there
@@ -135,6 +140,11 @@ def test_the_campus_gives_each_its_address_and_tells_firmware_what_to_boot(room:
     for machine in MACHINES.values():
         answer = firmware.boot(room.guest, str(GUEST.mac), machine, campus.ADDRESS)
         assert (answer.address, answer.file, answer.vendor) == (GUEST.address, "", ""), machine
+    with room.machine.entered(), IPRoute() as route:
+        route.addr("add", index=route.link_lookup(ifname="eth0")[0], address=str(wanted.quarantine[0]), prefixlen=24)
+    for name in LOADERS:
+        assert fetch(room.machine, name) == kiosk.contents()[name]
+    assert fetch(room.machine, "/etc/passwd", tries=1) is None
     assert DnsLookup().resolve("lab-a-01.labvirt.internal", GATEWAY) == (GUEST.address,)
     assert Dnsmasq(state / "networks").leases("lab-a") == ()
 
@@ -143,7 +153,7 @@ def test_the_campus_gives_each_its_address_and_tells_firmware_what_to_boot(room:
 def test_beside_a_server_of_the_campus_ours_tells_firmware_what_to_boot_and_nothing_else(
     room: Room, served: Serve, state: Path, form: DhcpForm
 ) -> None:
-    wanted = lab(DhcpMode.PROXY)
+    wanted = lab(DhcpMode.PROXY, installed(state))
     ours = Dnsmasq(state / "networks")
     ours.apply(wanted)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken, pytest.raises(OSError, match="in use"):
@@ -160,6 +170,8 @@ def test_beside_a_server_of_the_campus_ours_tells_firmware_what_to_boot_and_noth
         for machine in (BIOS, UEFI, UEFI_9):
             answer = firmware.boot_server(room.desk, mac, own, machine, GATEWAY)
             assert (answer.file, answer.next_server) == (TOLD[machine], GATEWAY)
+        for name in LOADERS:
+            assert fetch(room.machine, name) == kiosk.contents()[name]
         with room.machine.entered(), IPRoute() as route:
             route.flush_addr(index=route.link_lookup(ifname="eth0")[0])
     # A guest whose firmware asks as PXE does: the campus's address, and not a word of ours. Our server has read the guest's question when
@@ -223,21 +235,28 @@ def told_to_boot(room: Room, mac: str, first: IPv4Address, last: IPv4Address, pr
             assert told.next_server == GATEWAY
 
 
-@pytest.mark.parametrize("given_over", [True, False], ids=["given over", "own"])
-def test_guests_hear_a_server_of_the_campus_only_where_the_lab_was_given_over(
-    own_network: Namespace, served: Serve, given_over: bool
+@pytest.mark.parametrize(
+    "given_over, last, heard",
+    [(True, 2, True), (True, 15, True), (False, 2, False), (True, 70, False)],
+    ids=["given over", "given over, the last address for servers", "own", "a terminal that plays server"],
+)
+def test_guests_hear_a_server_of_the_campus_only_from_where_the_lab_was_given_over(
+    own_network: Namespace, tmp_path: Path, given_over: bool, last: int, heard: bool
 ) -> None:
-    for room in rooms(given_over=given_over):
-        served(DhcpForm.DNSMASQ, lab(DhcpMode.NONE))
-        assert firmware.boot(room.desk, str(TERMINAL.mac), SYSTEM, campus.ADDRESS).address == TERMINAL.address
-        heard = asked_as_guest(room)
-        assert heard is given_over
+    address = IPv4Address("10.77.0.0") + last
+    with contextlib.contextmanager(rooms)(given_over=given_over) as room:
+        theirs = Campus(DhcpForm.DNSMASQ, RenderedForms().render(DhcpForm.DNSMASQ, lab(DhcpMode.NONE)), tmp_path / "campus", address)
+        try:
+            assert firmware.boot(room.desk, str(TERMINAL.mac), SYSTEM, address).address == TERMINAL.address
+            assert asked_as_guest(room, address) is heard
+        finally:
+            theirs.close()
 
 
-def asked_as_guest(room: Room) -> bool:
-    """Does the guest hear the campus? Its server has answered it when it answers what a terminal asks after it."""
-    room.guest.send(str(GUEST.mac), firmware.frames.dhcp(1, str(GUEST.mac), firmware.DISCOVER, SYSTEM.options))
-    firmware.offers(room.desk, str(TERMINAL.mac), SYSTEM, lambda all: all[-1].server == campus.ADDRESS)
+def asked_as_guest(room: Room, server: IPv4Address) -> bool:
+    """Does the guest hear this server? It has answered the guest when it answers what a terminal asks after it."""
+    room.guest.send(str(GUEST.mac), frames.dhcp(1, str(GUEST.mac), firmware.DISCOVER, SYSTEM.options))
+    firmware.offers(room.desk, str(TERMINAL.mac), SYSTEM, lambda all: all[-1].server == server)
     heard = []
     while (message := room.guest.hear(0.2)) is not None:
         heard.append(firmware.parse(message))

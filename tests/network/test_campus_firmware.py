@@ -24,7 +24,7 @@ from labvirt.network.driver import LinuxNetwork
 from tests.network import wire
 from tests.network.campus import Campus
 from tests.network.namespace import Namespace
-from tests.network.test_campus_dhcp import GATEWAY, TERMINAL, lab
+from tests.network.test_campus_dhcp import GATEWAY, TERMINAL, installed, lab
 from tests.network.wire import HostSide
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
@@ -105,7 +105,7 @@ def test_firmware_gets_its_address_from_the_campus_and_fetches_our_loader(
     if kind == "bios" and not ROM.exists():
         pytest.skip("there is no card that boots: apt-get install ipxe-qemu")
     LinuxNetwork().ensure_lab(wire.lab_a())
-    wanted = lab(mode)
+    wanted = lab(mode, installed(state))
     Dnsmasq(state / "networks").apply(wanted)
     told = wanted if mode is DhcpMode.NONE else dataclasses.replace(wanted, boot=None)
     campus = Campus(form, RenderedForms().render(form, told), tmp_path / "campus")

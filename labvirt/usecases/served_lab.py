@@ -1,18 +1,39 @@
 # SPDX-License-Identifier: MIT
-"""Who of a lab has an address of its own, whoever gives it: guests of all seats, special guests, and terminals with a MAC."""
+"""What a DHCP server of a lab is told, whoever runs it; and who has an address of its own: guests of all seats, special guests, and
+terminals with a MAC."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
 
-from labvirt.contracts.dhcp import DhcpHost
+from labvirt.contracts.dhcp import DhcpHost, DhcpLab, NetworkBoot
+from labvirt.contracts.kiosk import BootFolder
 from labvirt.domain.addresses import LAST_SEAT, SEATS_PER_BLOCK
 from labvirt.domain.lab import Lab
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Exhausted
 
 log = logging.getLogger(__name__)
+
+
+def served_lab(lab: Lab, terminals: Iterable[Terminal], controller_port: int, boot: BootFolder | None) -> DhcpLab:
+    """All that a DHCP server of this lab is told, ours or the campus's; `boot` is what terminals and strangers start with."""
+    gateway = lab.network.gateway
+    told = None
+    if boot is not None:
+        told = NetworkBoot(controller=f"http://{gateway}:{controller_port}/", kiosk=boot.kiosk, folder=boot.path, guests=lab.mac_prefix)
+    return DhcpLab(
+        lab=lab.name,
+        bridge=lab.bridge,
+        gateway=gateway,
+        network=lab.network.network,
+        domain=lab.domain,
+        hosts=known_hosts(lab, terminals),
+        quarantine=lab.network.quarantine,
+        boot=told,
+        mode=lab.dhcp,
+    )
 
 
 def known_hosts(lab: Lab, terminals: Iterable[Terminal]) -> tuple[DhcpHost, ...]:
