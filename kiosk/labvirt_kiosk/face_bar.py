@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import tkinter as tk
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from labvirt_kiosk import command, face_button, keyboard, power, volume
 from labvirt_kiosk import face_style as style
@@ -34,9 +34,15 @@ class Bar:
         self._on_language = on_language
         self._run = run
         self._words = Catalogue("en")
+        self._fixed: Collection[str] = ()
+        self._allowed: Collection[str] = ()
         self.frame = tk.Frame(root, background=style.GROUND, name="bar")
         self.buttons: list[tk.Button] = []
         self.panel: Panel | None = None
+
+    def may(self, *, fixed: Collection[str], allowed: Collection[str]) -> None:
+        """What the controller lets the person do counts from the next `build` on."""
+        self._fixed, self._allowed = fixed, allowed
 
     def build(self, words: Catalogue) -> None:
         """The buttons in the language of `words`; the one that had the focus has it again."""
@@ -45,13 +51,14 @@ class Bar:
         for button in self.buttons:
             button.destroy()
         self.buttons = []
-        self._add("language", LANGUAGES[words.language], self._ask_language)
-        if keyboard.command("us"):
+        if "language" not in self._fixed:
+            self._add("language", LANGUAGES[words.language], self._ask_language)
+        if keyboard.command("us") and "keyboard" not in self._fixed:
             self._add("keyboard", words.say("Keyboard"), self._ask_keyboard)
         if volume.command(louder=True):
             self._add("quieter", words.say("Quieter"), lambda: self._volume(louder=False))
             self._add("louder", words.say("Louder"), lambda: self._volume(louder=True))
-        if self._power_allowed and power.command("reboot"):
+        if (self._power_allowed or "power" in self._allowed) and power.command("reboot"):
             self._add("restart", words.say("Restart"), lambda: self._ask_power("reboot"))
             self._add("poweroff", words.say("Switch off"), lambda: self._ask_power("poweroff"))
         self._flow()
@@ -70,7 +77,8 @@ class Bar:
     def focus(self, name: str) -> None:
         """The button of that name, else the first, has the focus."""
         named = [button for button in self.buttons if button.winfo_name() == name] or self.buttons
-        named[0].focus_set()
+        if named:
+            named[0].focus_set()
 
     def _focused(self) -> str:
         widget = self._root.focus_get()

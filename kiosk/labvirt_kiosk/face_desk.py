@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from labvirt_kiosk import command
-from labvirt_kiosk.catalogue import Catalogue
+from labvirt_kiosk.catalogue import LANGUAGES, Catalogue
 from labvirt_kiosk.choices import ChoiceStore
 from labvirt_kiosk.face import Face
 from labvirt_kiosk.face_bar import Bar
@@ -29,6 +29,8 @@ class FaceDesk:
         run: Callable[[list[str]], None] = command.run,
     ) -> None:
         self._choices = choices
+        self._started_with = language
+        self._wished: tuple[object, ...] = ()
         self.words = Catalogue(choices.load().language or language)
         self.face = Face(root)
         self.bar = Bar(root, self.face.sizes, choices, power_allowed=power_allowed, on_language=self.choose, run=run)
@@ -40,10 +42,24 @@ class FaceDesk:
         self._build()
 
     def show(self, status: Mapping[str, Any], now: datetime, address: str = "") -> None:
+        self._follow(status)
         view = view_of(status, self.words, now, address)
         self.face.show(view)
         self.bar.show(not view.viewing)
         self._place_corner()
+
+    def _follow(self, status: Mapping[str, Any]) -> None:
+        """The words and the buttons are those of what the controller wishes now and of what the person chose, if that is not fixed."""
+        wished, fixed, allowed = status.get("language"), status.get("fixed") or (), status.get("allowed") or ()
+        wished = wished if isinstance(wished, str) and wished in LANGUAGES else ""
+        chosen = "" if wished and "language" in fixed else self._choices.load().language
+        language = chosen or wished or self._started_with
+        now = (tuple(fixed), tuple(allowed))
+        if language != self.words.language or now != self._wished:
+            self._wished = now
+            self.words = Catalogue(language)
+            self.bar.may(fixed=fixed, allowed=allowed)
+            self._build()
 
     def _build(self) -> None:
         self.bar.build(self.words)

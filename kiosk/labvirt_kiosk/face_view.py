@@ -32,6 +32,7 @@ class View:
     help_code: str = ""
     enrolment_code: str = ""
     notice: str = ""
+    notice_seconds: int = 20
     viewing: bool = False
     corner: str = ""
 
@@ -69,6 +70,7 @@ def view_of(status: Mapping[str, Any], words: Catalogue, now: datetime, address:
         help_code=words.say("Help code: {code}", code=code) if code else "",
         enrolment_code=enrolment,
         notice=_text(status, "notice"),
+        notice_seconds=shown if isinstance(shown := status.get("notice_seconds"), int) else 20,
         viewing=state == "viewing",
         corner=" · ".join(
             filter(None, (_text(status, "controller"), address, _text(status, "id", 64), f"LabVirt {_text(status, 'kiosk', 20)}"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from labvirt_kiosk import command, identity, installed, keyboard, settings
 from labvirt_kiosk.catalogue import Catalogue
 from labvirt_kiosk.choices import ChoiceStore
+from labvirt_kiosk.desk import Desk
 from labvirt_kiosk.face_keeper import FaceKeeper
 from labvirt_kiosk.heartbeat import Heartbeat
 from labvirt_kiosk.last_good import LastGoodStore
@@ -75,6 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         find_program=installed.find,
         windowed=chosen.windowed,
         notices=has_face,
+        desk=Desk(choices, status, has_display=bool(os.environ.get("DISPLAY")), started_with=chosen.keyboard or ""),
     )
     try:
         loop.run()

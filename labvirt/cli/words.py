@@ -18,6 +18,7 @@ from labvirt.domain.extra_arguments import check_extra
 from labvirt.domain.guest import RunId
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
 from labvirt.domain.profile import Bus, Slot, SlotKind
+from labvirt.domain.setting import SETTINGS
 from labvirt.domain.terminal_class import PROGRAMS, check_parameter
 from labvirt.errors import InvalidInput
 from labvirt.usecases.labs import parse_network
@@ -176,6 +177,12 @@ def _program(value: str, field: str) -> str:
     return value
 
 
+def _setting(value: str, field: str) -> str:
+    if value not in SETTINGS:
+        raise InvalidInput(field, f"{value[:40]!r} is no setting", hint=f"There are: {', '.join(SETTINGS)}.")
+    return value
+
+
 def _mac(value: str, field: str) -> MacAddress:
     return MacAddress.parse(value, field)
 
@@ -206,3 +213,4 @@ INSIDE = Word("PATH", _inside)
 LAB_POSITION = Word("LAB=N", _position)
 EXTRA = Word("OPTION=VALUE", _extra)
 CHECK = Word("NAME", _check)
+SETTING = Word("KEY", _setting)

@@ -22,6 +22,7 @@ from labvirt.domain.image import Image, Version
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
 from labvirt.domain.profile import Profile
+from labvirt.domain.setting import Scope, SettingValue
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.domain.terminal_class import TerminalClass
 
@@ -163,6 +164,17 @@ class Facts(Protocol):
     def remove(self, name: str) -> None: ...
 
 
+class Settings(Protocol):
+    """What somebody set for terminals. `subject` is empty for the site."""
+
+    def of(self, scope: Scope, subject: str = "") -> tuple[SettingValue, ...]: ...
+    def put(self, each: SettingValue) -> None:
+        """Insert or replace."""
+
+    def remove(self, scope: Scope, subject: str, key: str | None = None) -> int:
+        """One key, or all of this subject; how many were set. Absent is fine."""
+
+
 class UnitOfWork(Protocol):
     @property
     def labs(self) -> Labs: ...
@@ -192,6 +204,8 @@ class UnitOfWork(Protocol):
     def history(self) -> History: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def settings(self) -> Settings: ...
 
     def commit(self) -> None:
         """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.

@@ -50,7 +50,7 @@ _AMONG: dict[tuple[str, tuple[str, ...]], ColumnElement[bool]] = {("drafts", ("i
 
 SETTLED = frozenset(
     {
-        *(tables.labs, tables.classes, tables.images, tables.drafts),
+        *(tables.labs, tables.classes, tables.images, tables.drafts, tables.settings),
         *(tables.profiles, tables.profile_slots, tables.profile_labs, tables.profile_positions),
     }
 )

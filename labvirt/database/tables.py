@@ -30,6 +30,7 @@ from labvirt.domain.image import Stage
 from labvirt.domain.job import JobKind, JobState
 from labvirt.domain.lab import OnLeave
 from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SessionPolicy, SlotKind, Sound, Video
+from labvirt.domain.setting import Scope
 from labvirt.domain.terminal_class import PROGRAMS
 
 metadata = MetaData()
@@ -389,6 +390,18 @@ history = Table(
 )
 
 facts = Table("facts", metadata, _name(), _text("value"))
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _text("value"),
+    _one_of("scope", Scope),
+    CheckConstraint("(scope = 'site') = (subject = '')"),
+)
+"""`subject` is the name of a lab, class or terminal; who removes one removes its settings."""
 
 NOUNS = {
     "labs": "lab",

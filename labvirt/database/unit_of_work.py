@@ -22,6 +22,7 @@ from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
+from labvirt.database.repositories.settings import SettingRepository
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
 from labvirt.database.store import Store
@@ -50,6 +51,7 @@ class SqliteUnitOfWork:
         self.heartbeats = HeartbeatRepository(store)
         self.history = HistoryRepository(store)
         self.facts = FactRepository(store)
+        self.settings = SettingRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

@@ -26,7 +26,7 @@ from labvirt.domain.names import one_line
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
-from labvirt.usecases import draining, enrol, finding
+from labvirt.usecases import draining, enrol, finding, settings
 from labvirt.usecases.ports import Ports
 
 PAUSE_SECONDS = 5
@@ -72,7 +72,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         seen = look(work, found.terminal)
         doubt = _second_address(work, seen, found.by_mac, source)
         if not doubt and not _must_write(seen, now):
-            return Asked(answer=_answer(work, seen), terminal=seen.terminal, guest=seen.guest)
+            return Asked(answer=_answer(ports, work, seen), terminal=seen.terminal, guest=seen.guest)
     with ports.database.write() as work:
         terminal = work.terminals.get(found.terminal.name)
         if terminal is None:
@@ -84,7 +84,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         wanted = _must_write(seen, now)
         if wanted:
             seen = _want(ports, work, seen, now)
-        answer = _answer(work, seen)
+        answer = _answer(ports, work, seen)
         work.commit()
     if wanted:
         ports.poke()
@@ -118,7 +118,7 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
     NotAllowed, Conflict (the viewer needs no ticket, or the guest's agent refuses), GuestNotReady, AgentSilent,
     TooManyRequests (more than 10 in 60 s), EngineAway, DatabaseError.
     """
-    terminal = _proven(ports, id, source)
+    terminal = proven(ports, id, source)
     if not terminal.active:
         raise NotAllowed(
             f"The terminal {terminal.name} is switched off by the administrator.",
@@ -155,7 +155,7 @@ def heartbeat(
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
-    terminal = _proven(ports, id, source, lately=True)
+    terminal = proven(ports, id, source, lately=True)
     beat = Heartbeat(
         terminal=terminal.name,
         at=ports.clock.now(),
@@ -168,7 +168,7 @@ def heartbeat(
     ports.beats.put(ports.database, beat)
 
 
-def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
+def proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
     """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py)."""
     found = finding.find(ports, id, source)
     terminal = found.terminal
@@ -284,7 +284,8 @@ def _second_address(work: UnitOfWork, seen: Seen, by_mac: bool, source: IPv4Addr
     return what
 
 
-def _answer(work: UnitOfWork, seen: Seen) -> Answer:
+def _answer(ports: Ports, work: UnitOfWork, seen: Seen) -> Answer:
+    effective = settings.of_terminal(work, seen.terminal)
     return for_terminal(
         terminal=seen.terminal,
         lab=seen.lab,
@@ -292,4 +293,7 @@ def _answer(work: UnitOfWork, seen: Seen) -> Answer:
         guest=seen.guest,
         profile=seen.profile,
         refusal=seen.refusal,
+        settings=tuple((each.setting.key, each.value) for each in effective if each.setting.key != "allow"),
+        allowed=settings.allowed(effective),
+        expect_seconds=ports.starts.rest(work, seen.guest, seen.profile, ports.clock.now(), ports.clock.monotonic()),
     )

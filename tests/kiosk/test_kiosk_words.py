@@ -210,9 +210,9 @@ def test_a_notice_that_comes_while_a_viewer_runs_is_told_and_a_controller_that_i
             raise NoAnswer("away")
         return reply
 
-    def tell(notice: str | None) -> None:
-        told.append(notice)
-        if notice is None:
+    def tell(answer: Answer) -> None:
+        told.append(answer.notice)
+        if answer.notice is None:
             done.set()
 
     watch = NoticeWatch(ask, tell, every_seconds=0.001)

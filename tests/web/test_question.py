@@ -65,8 +65,10 @@ def test_ready_answer_in_every_form(site: Site) -> None:
     assert told["secret"] == "ticket"
     json = client.get(ASK, params=asker(site) | {"format": "json"}).json()
     assert json["arguments"] == [told[f"argument_{n}"] for n in range(1, 5)]
-    assert {key: str(value) for key, value in json.items() if key != "arguments"} == {
-        key: value for key, value in told.items() if not key.startswith("argument_")
+    assert json["settings"] == {key.removeprefix("setting_"): value for key, value in told.items() if key.startswith("setting_")}
+    assert json["settings"]["sound"] == "on"
+    assert {key: str(value) for key, value in json.items() if key not in ("arguments", "settings")} == {
+        key: value for key, value in told.items() if not key.startswith(("argument_", "setting_"))
     }
     assert json["port"] == 20001
     vv = client.get(ASK, params=asker(site) | {"format": "vv"})

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+"""Settings of terminals: site, lab, terminal class, terminal."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        CREATE TABLE settings (
+            scope TEXT NOT NULL,
+            subject TEXT NOT NULL,
+            "key" TEXT NOT NULL,
+            value TEXT NOT NULL,
+            PRIMARY KEY (scope, subject, "key"),
+            CHECK (scope IN ('site', 'lab', 'class', 'terminal')),
+            CHECK ((scope = 'site') = (subject = ''))
+        )
+        """
+    )
