@@ -11,6 +11,7 @@ from labvirt.domain.names import check_terminal_id, one_line
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.web.terminal import deed
 from labvirt.web.terminal.question import source_of
 from labvirt.web.terminal.render import Body, Format, as_json, parse_format, plain
 
@@ -79,4 +80,5 @@ def blueprint(ports: Ports) -> Blueprint:
             raise InvalidInput(name, "is out of range")
         return value
 
+    deed.register(routes, ports)
     return routes

@@ -136,7 +136,7 @@ def test_who_waits_hears_the_rest_of_what_starts_of_this_profile_took(site: Site
     from labvirt.usecases import power
 
     def heard() -> int | None:
-        site.clock.__init__(10)  # what is known of starts is read anew
+        site.clock.go(10)  # what is known of starts is read anew
         return asking.ask(site.ports, str(MAC), OWN).answer.expect_seconds
 
     assert heard() is None  # nobody knows
