@@ -24,7 +24,7 @@ class Card:
 
     def open(self, title: str, options: Sequence[Option]) -> None:
         self.close()
-        self.window = window = tk.Toplevel(self._root, background=style.GROUND, name="card", takefocus=False)
+        self.window = window = tk.Toplevel(self._root, background=style.GROUND, name="card", takefocus=False, cursor="arrow")
         window.title("LabVirt card")
         window.overrideredirect(True)
         window.attributes("-topmost", True)

@@ -21,6 +21,7 @@ from labvirt.domain.host import Host
 from labvirt.domain.image import Image, Version
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
+from labvirt.domain.message import Message
 from labvirt.domain.profile import Profile
 from labvirt.domain.setting import Scope, SettingValue
 from labvirt.domain.terminal import Stranger, Terminal
@@ -175,6 +176,14 @@ class Settings(Protocol):
         """One key, or all of this subject; how many were set. Absent is fine."""
 
 
+class Messages(Protocol):
+    """At most one for each guest; they go with it."""
+
+    def get(self, guest: str) -> Message | None: ...
+    def put(self, message: Message) -> None:
+        """Insert or replace. NotFound when there is no such guest."""
+
+
 class UnitOfWork(Protocol):
     @property
     def labs(self) -> Labs: ...
@@ -206,6 +215,8 @@ class UnitOfWork(Protocol):
     def facts(self) -> Facts: ...
     @property
     def settings(self) -> Settings: ...
+    @property
+    def messages(self) -> Messages: ...
 
     def commit(self) -> None:
         """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.

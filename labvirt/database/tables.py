@@ -403,6 +403,14 @@ settings = Table(
 )
 """`subject` is the name of a lab, class or terminal; who removes one removes its settings."""
 
+messages = Table(
+    "messages",
+    metadata,
+    Column("guest", Text, ForeignKey("guests.name", ondelete="CASCADE"), primary_key=True),
+    _text("text"),
+    _text("until"),
+)
+
 NOUNS = {
     "labs": "lab",
     "classes": "terminal class",

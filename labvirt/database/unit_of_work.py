@@ -20,6 +20,7 @@ from labvirt.database.repositories.hosts import HostRepository
 from labvirt.database.repositories.images import ImageRepository
 from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
+from labvirt.database.repositories.messages import MessageRepository
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
 from labvirt.database.repositories.settings import SettingRepository
@@ -52,6 +53,7 @@ class SqliteUnitOfWork:
         self.history = HistoryRepository(store)
         self.facts = FactRepository(store)
         self.settings = SettingRepository(store)
+        self.messages = MessageRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

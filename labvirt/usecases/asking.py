@@ -22,6 +22,7 @@ from labvirt.domain.guest import Guest, GuestState, Wish
 from labvirt.domain.image import Image
 from labvirt.domain.lab import Lab
 from labvirt.domain.lease import owner
+from labvirt.domain.message import notice_now
 from labvirt.domain.names import one_line
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
@@ -286,14 +287,17 @@ def _second_address(work: UnitOfWork, seen: Seen, by_mac: bool, source: IPv4Addr
 
 def _answer(ports: Ports, work: UnitOfWork, seen: Seen) -> Answer:
     effective = settings.of_terminal(work, seen.terminal)
+    now, guest = ports.clock.now(), seen.guest
+    if guest is not None:
+        guest = replace(guest, notice=notice_now(guest, work.messages.get(guest.name), now))
     return for_terminal(
         terminal=seen.terminal,
         lab=seen.lab,
         terminal_class=work.classes.one(seen.terminal.terminal_class),
-        guest=seen.guest,
+        guest=guest,
         profile=seen.profile,
         refusal=seen.refusal,
         settings=tuple((each.setting.key, each.value) for each in effective if each.setting.key != "allow"),
         allowed=settings.allowed(effective),
-        expect_seconds=ports.starts.rest(work, seen.guest, seen.profile, ports.clock.now(), ports.clock.monotonic()),
+        expect_seconds=ports.starts.rest(work, seen.guest, seen.profile, now, ports.clock.monotonic()),
     )

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Presses the buttons of what the person may do, on the screen of DISPLAY; prints what was seen as JSON. Run by test_kiosk_face.py.
 
-face_deeds_walk.py STATE_FOLDER PICTURES_FOLDER
+face_deeds_walk.py STATE_FOLDER
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 import tkinter
@@ -39,7 +38,7 @@ class Controller:
             raise Refused("Your administrator does not allow this here")
 
 
-def main(state: Path, pictures: Path) -> None:
+def main(state: Path) -> None:
     root = tkinter.Tk()
     desk = FaceDesk(root, ChoiceStore(state), language="en", power_allowed=False, deeds=Deeds(Controller))
     seen: dict[str, Any] = {}
@@ -61,11 +60,6 @@ def main(state: Path, pictures: Path) -> None:
             assert time.monotonic() < deadline
             show(current)
             time.sleep(0.01)
-
-    def picture(name: str) -> None:
-        if len(sys.argv) > 3:
-            root.update()
-            subprocess.run(["import", "-window", "root", str(pictures / f"{name}.png")], check=False)
 
     current = STARTING
     show(current)
@@ -91,10 +85,8 @@ def main(state: Path, pictures: Path) -> None:
     seen["panel after success"] = desk.bar.panel is not None
     time.sleep(0.2)  # its thread says that it is over
     press(desk.bar.buttons, "fresh-guest")
-    picture("question")
     press(desk.bar.panel.buttons, "do")
     until(lambda: desk.bar.panel is not None)
-    picture("refused")
     seen["refused"] = [child.cget("text") for child in desk.bar.panel.buttons]
     press(desk.bar.panel.buttons, "close")
 
@@ -109,7 +101,6 @@ def main(state: Path, pictures: Path) -> None:
     root.update()
     assert desk.card.panel is not None
     seen["card"] = [button.winfo_name() for button in desk.card.panel.buttons]
-    picture("card")
     press(desk.card.panel.buttons, "restart-guest")
     seen["question"] = [button.winfo_name() for button in desk.card.panel.buttons]
     before = len(asked)
@@ -125,4 +116,4 @@ def main(state: Path, pictures: Path) -> None:
     print(json.dumps(seen))
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+main(Path(sys.argv[1]))

@@ -191,7 +191,7 @@ def test_what_the_person_may_do_has_buttons_with_a_question_also_over_a_viewer(t
     for name in ("setxkbmap", "systemctl"):
         stub.install(name)
     environment = {**os.environ, "DISPLAY": shown.display, "PATH": f"{stub.bin}:/usr/bin:/bin"}
-    argv = [sys.executable, str(HERE / "face_deeds_walk.py"), str(tmp_path), str(tmp_path)]
+    argv = [sys.executable, str(HERE / "face_deeds_walk.py"), str(tmp_path)]
     told = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     seen = json.loads(told.stdout)

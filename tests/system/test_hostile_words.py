@@ -44,6 +44,7 @@ GOOD = {
     "template": "/v:%ADDRESS%",
     "key": "language",
     "value": "es",
+    "said": "thing",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build", "kiosk build"}
 """They start processes; their words are choices, numbers and addresses, and are tested where they are started."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Settings of terminals: site, lab, terminal class, terminal."""
+"""Settings of terminals (site, lab, terminal class, terminal), and messages for whoever sits at a guest."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ def upgrade() -> None:
             PRIMARY KEY (scope, subject, "key"),
             CHECK (scope IN ('site', 'lab', 'class', 'terminal')),
             CHECK ((scope = 'site') = (subject = ''))
+        )
+        """
+    )
+    op.execute(
+        """
+        CREATE TABLE messages (
+            guest TEXT NOT NULL,
+            text TEXT NOT NULL,
+            until TEXT NOT NULL,
+            PRIMARY KEY (guest),
+            FOREIGN KEY(guest) REFERENCES guests (name) ON DELETE CASCADE
         )
         """
     )
