@@ -37,3 +37,28 @@ def test_a_bad_value_names_key_reason_and_what_is_allowed(line: Line) -> None:
     assert line.history() == before
     line.json("settings", "set", "--lab", "lab-a", "resolution", "1280x720")
     assert line.history() == before + 1
+
+
+def test_a_class_is_told_something_and_its_lesson_ends(line: Line) -> None:
+    from dataclasses import replace
+
+    from labvirt.domain.guest import GuestState
+
+    assert line.json("guest", "tell", "--lab", "lab-a", "Hello.", code=1)["error"]["code"] == "conflict"
+    line.json("guest", "start", "pc-01")
+    with line.ports() as ports, ports.database.write() as work:
+        [guest] = work.guests.list()
+        work.guests.update(replace(guest, state=GuestState.RUNNING))
+        work.commit()
+    assert [(each["guest"], each["text"]) for each in line.json("guest", "tell", "pc-01", "Please come.")] == [(guest.name, "Please come.")]
+    assert [each["text"] for each in line.json("guest", "tell", "--lab", "lab-a", "Hello.", "--minutes", "9")] == ["Hello."]
+    for wrong in (["pc-01"], ["--lab", "lab-a", "pc-01", "Hello."], ["pc-01", "Hello.", "--minutes", "0"], ["pc-01", "x" * 141]):
+        assert line.json("guest", "tell", *wrong, code=2)["error"]["code"] == "invalid-input"
+    [told] = line.json("lab", "end", "lab-a", "--in", "30")
+    assert told["due"] == "fresh"
+    assert told["notice"].startswith("The lesson ends at ")
+    assert line.json("lab", "end", "lab-a", "--at", "10:05", "--then", "stop")[0]["due"] == "stop"
+    for wrong in ([], ["--in", "5", "--at", "10:00"], ["--at", "25:00"], ["--in", "0"], ["--in", "5", "--call-off"]):
+        assert line.json("lab", "end", "lab-a", *wrong, code=2)["error"]["code"] == "invalid-input"
+    assert line.json("lab", "end", "lab-a", "--call-off")[0]["due"] is None
+    assert line.json("lab", "end", "lab-a", "--call-off") == []

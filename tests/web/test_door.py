@@ -46,7 +46,21 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
             assert answer.status_code == 401, (endpoint, method)
         assert "secret" not in answer.text
     sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
-    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten", "settings.page", "settings.change"} | sending
+    assert (
+        seen
+        == {
+            "pages.first",
+            "pages.labs",
+            "pages.screen",
+            "pages.leave",
+            "forgotten",
+            "settings.page",
+            "settings.change",
+            "tell.page",
+            "tell.tell",
+        }
+        | sending
+    )
     assert browser.get("/forgotten/x").text == "secret"
     assert browser.get("/labs").status_code == 200
     assert stranger.get("/events").status_code == 401

@@ -7,7 +7,7 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.domain.setting import Scope
-from labvirt.errors import InvalidInput, NotFound
+from labvirt.errors import InvalidInput
 from labvirt.usecases import settings
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.settings import Level, SettingsView
@@ -59,8 +59,8 @@ def _word(level: Level) -> str:
 
 
 def _level(word: str) -> Level:
-    """Raises NotFound for what is no level at all."""
+    """Raises InvalidInput for what is no level at all."""
     scope, _, subject = word.partition(":")
     if scope not in tuple(Scope) or (scope == Scope.SITE) != (subject == ""):
-        raise NotFound("level", word[:64] or "-")
+        raise InvalidInput("level", "must be site, lab:NAME, class:NAME or terminal:NAME")
     return Level(scope=Scope(scope), subject=subject[:64])
