@@ -151,9 +151,10 @@ def test_the_notices_and_reasons_of_the_controller_are_those_it_says() -> None:
 def test_a_notice_is_translated_and_the_teachers_words_after_it_stay() -> None:
     from datetime import timedelta
 
-    from labvirt.domain.message import end_of_lesson
     from labvirt_kiosk.catalogue import Catalogue
     from labvirt_kiosk.face_view import view_of
+
+    from labvirt.domain.message import end_of_lesson
 
     now = datetime(2026, 1, 1, tzinfo=UTC)
 
