@@ -127,7 +127,7 @@ class Loop:
             if reply.answer is not None:
                 answer = reply.answer
                 self._status.answer(answer)
-                self._heard(answer)
+                self._waiting.result_of(partial(self._heard, answer))
                 if answer.ready:
                     self._status.note(ready_at=self._status.now())
                     return LastGood(answer=answer, file_text=self._file_text(answer))
@@ -152,13 +152,13 @@ class Loop:
         away = self._away_since is not None
         name = answer.guest or "the guest"
         self._status.show("connecting", f"Connecting to {name}" + (" as last time" if away else ""))
+        if self._desk is not None:
+            self._waiting.result_of(self._desk.before_viewer)  # before the ticket: its time runs
         ticket = self._waiting.result_of(self._controller.ticket) if answer.needs_ticket else None
         if ticket is not None:
             ticket.must_fit(answer)
         forget: threading.Timer | None = None
         notices = NoticeWatch(lambda etag: self._controller.config(wait=0, etag=etag), self._heard_while_viewing)
-        if self._desk is not None:
-            self._waiting.result_of(self._desk.before_viewer)
         try:
             self._viewer = Viewer(self._command(good, program, ticket), self._log)
             # the viewer reads its file at once; what it has not read by then is worthless anyway
