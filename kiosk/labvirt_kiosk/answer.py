@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from labvirt_kiosk.sentence import clean, is_plain
 from labvirt_kiosk.trouble import BadAnswer
+from labvirt_kiosk.wishes import Wishes, texts, wishes_of, words
 
 VERSION = 1
 STATUSES = ("ready", "starting", "full", "failed", "inactive", "unknown")
@@ -42,10 +43,17 @@ class Answer:
     program: str = ""
     arguments: tuple[str, ...] = ()
     needs_ticket: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    allowed: tuple[str, ...] = ()
 
     @property
     def ready(self) -> bool:
         return self.status == "ready"
+
+    @property
+    def wishes(self) -> Wishes:
+        """What the controller wishes of this terminal, checked."""
+        return wishes_of(self.settings, self.allowed)
 
     @property
     def file_format(self) -> str | None:
@@ -98,6 +106,8 @@ def from_fields(fields: Mapping[str, Any]) -> Answer:
         expect_seconds=_seconds(fields, "expect_seconds"),
         retry_seconds=_seconds(fields, "retry_seconds"),
         notice=_text(fields, "notice"),
+        settings=texts(fields.get("settings")),
+        allowed=words(list(given) if isinstance(given := fields.get("allowed"), list | tuple) else None),
     )
     return _with_connection(answer, fields) if answer.ready else answer
 

@@ -77,7 +77,7 @@ class Face:
         else:
             self.notice.place_forget()
         if view.viewing:
-            self.banner.show(view.notice)
+            self.banner.show(view.notice, view.notice_seconds)
         else:
             self.banner.forget()
         if before is None or before.viewing != view.viewing:

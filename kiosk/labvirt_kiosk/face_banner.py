@@ -13,7 +13,7 @@ _LIFT_MS = 500
 
 
 class Banner:
-    """Shows each new text once, for SHOWN_SECONDS."""
+    """Shows each new text once, for as long as is told, else SHOWN_SECONDS."""
 
     def __init__(self, root: tk.Misc, sizes: Style, shown_seconds: float = SHOWN_SECONDS) -> None:
         self._sizes = sizes
@@ -41,7 +41,7 @@ class Banner:
     def visible(self) -> bool:
         return self.window.state() != "withdrawn"
 
-    def show(self, text: str) -> None:
+    def show(self, text: str, seconds: float | None = None) -> None:
         """`text` is seen now, if it is another than before; an empty one takes the banner away."""
         if text == self._text:
             return
@@ -57,7 +57,7 @@ class Banner:
         left = (self._sizes.width - self.window.winfo_reqwidth()) // 2
         self.window.geometry(f"+{max(0, left)}+{self._sizes.px(12)}")
         self.window.deiconify()
-        self._stay_on_top(self._shown_ms)
+        self._stay_on_top(self._shown_ms if seconds is None else round(seconds * 1000))
 
     def forget(self) -> None:
         """Gone; the same text would be shown again."""

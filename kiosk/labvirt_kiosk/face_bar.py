@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import tkinter as tk
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
-from labvirt_kiosk import command, face_button, keyboard, power, volume
+from labvirt_kiosk import command, face_button, face_deeds, keyboard, power, volume
 from labvirt_kiosk import face_style as style
 from labvirt_kiosk.catalogue import LANGUAGES, Catalogue
 from labvirt_kiosk.choices import ChoiceStore
@@ -25,6 +25,7 @@ class Bar:
         *,
         power_allowed: bool,
         on_language: Callable[[str], None],
+        on_deed: Callable[[str], None] = lambda _: None,
         run: Callable[[list[str]], None] = command.run,
     ) -> None:
         self._root = root
@@ -32,11 +33,18 @@ class Bar:
         self._choices = choices
         self._power_allowed = power_allowed
         self._on_language = on_language
+        self._on_deed = on_deed
         self._run = run
         self._words = Catalogue("en")
+        self._fixed: Collection[str] = ()
+        self._allowed: Collection[str] = ()
         self.frame = tk.Frame(root, background=style.GROUND, name="bar")
         self.buttons: list[tk.Button] = []
         self.panel: Panel | None = None
+
+    def may(self, *, fixed: Collection[str], allowed: Collection[str]) -> None:
+        """What the controller lets the person do counts from the next `build` on."""
+        self._fixed, self._allowed = fixed, allowed
 
     def build(self, words: Catalogue) -> None:
         """The buttons in the language of `words`; the one that had the focus has it again."""
@@ -45,13 +53,17 @@ class Bar:
         for button in self.buttons:
             button.destroy()
         self.buttons = []
-        self._add("language", LANGUAGES[words.language], self._ask_language)
-        if keyboard.command("us"):
+        if "language" not in self._fixed:
+            self._add("language", LANGUAGES[words.language], self._ask_language)
+        if keyboard.command("us") and "keyboard" not in self._fixed:
             self._add("keyboard", words.say("Keyboard"), self._ask_keyboard)
         if volume.command(louder=True):
             self._add("quieter", words.say("Quieter"), lambda: self._volume(louder=False))
             self._add("louder", words.say("Louder"), lambda: self._volume(louder=True))
-        if self._power_allowed and power.command("reboot"):
+        for deed in face_deeds.DEEDS:
+            if deed in self._allowed:
+                self._add(deed, face_deeds.button(words, deed), lambda deed=deed: self._ask_deed(deed))
+        if (self._power_allowed or "power" in self._allowed) and power.command("reboot"):
             self._add("restart", words.say("Restart"), lambda: self._ask_power("reboot"))
             self._add("poweroff", words.say("Switch off"), lambda: self._ask_power("poweroff"))
         self._flow()
@@ -70,7 +82,8 @@ class Bar:
     def focus(self, name: str) -> None:
         """The button of that name, else the first, has the focus."""
         named = [button for button in self.buttons if button.winfo_name() == name] or self.buttons
-        named[0].focus_set()
+        if named:
+            named[0].focus_set()
 
     def _focused(self) -> str:
         widget = self._root.focus_get()
@@ -125,6 +138,16 @@ class Bar:
         act = self._words.say("Restart") if restart else self._words.say("Switch off")
         options = [Option("cancel", self._words.say("Cancel"), lambda: None), Option(verb, act, lambda: self._do(power.leave(verb)))]
         self._open("restart" if restart else "poweroff", title, options, "cancel")
+
+    def _ask_deed(self, deed: str) -> None:
+        act = Option("do", face_deeds.button(self._words, deed), lambda: self._on_deed(deed))
+        options = [Option("cancel", self._words.say("Cancel"), lambda: None), act]
+        self._open(deed, face_deeds.question(self._words, deed), options, "cancel")
+
+    def tell(self, sentence: str) -> None:
+        """The sentence in the middle, until somebody has read it."""
+        if self.panel is None:
+            self._open("", sentence, [Option("close", self._words.say("Close"), lambda: None)], "close")
 
     def _keyboard(self, code: str) -> None:
         self._choices.change(keyboard=code)

@@ -36,9 +36,15 @@ class Panel:
         card = tk.Frame(edge, background=style.GROUND, padx=sizes.px(28), pady=sizes.px(24))
         card.pack(padx=1, pady=1)
         columns = (len(options) + _ROWS - 1) // _ROWS
-        tk.Label(card, text=title, font=sizes.font(22, bold=True), foreground=style.TEXT, background=style.GROUND).grid(
-            row=0, column=0, columnspan=columns, sticky="w", pady=(0, sizes.px(14))
-        )
+        tk.Label(
+            card,
+            text=title,
+            font=sizes.font(22, bold=True),
+            foreground=style.TEXT,
+            background=style.GROUND,
+            justify="left",
+            wraplength=round(sizes.width * 0.6),
+        ).grid(row=0, column=0, columnspan=columns, sticky="w", pady=(0, sizes.px(14)))
         self.buttons: list[tk.Button] = []
         for number, option in enumerate(options):
             button = face_button.make(

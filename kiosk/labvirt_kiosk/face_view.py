@@ -14,6 +14,7 @@ from labvirt_kiosk.sentence import clean
 
 _RETRY = re.compile(r"(.*), trying again in (\d+) s", re.DOTALL)
 _CODE = re.compile(r" \[LV-[^\]]*\]$")
+_OWN_NOTICE_ENDS = "Please save your work."
 _OWN_CODES = {"away": "LV-AWAY", "refused": "LV-REFUSED", "retrying": "LV-VIEWER"}
 """The help codes of what the kiosk finds out itself; the seat's number follows, as in those of the controller."""
 
@@ -32,6 +33,7 @@ class View:
     help_code: str = ""
     enrolment_code: str = ""
     notice: str = ""
+    notice_seconds: int = 20
     viewing: bool = False
     corner: str = ""
 
@@ -68,7 +70,8 @@ def view_of(status: Mapping[str, Any], words: Catalogue, now: datetime, address:
         seat=words.say("Seat {seat}", seat=seat) if isinstance(seat, int) else "",
         help_code=words.say("Help code: {code}", code=code) if code else "",
         enrolment_code=enrolment,
-        notice=_text(status, "notice"),
+        notice=_notice(_text(status, "notice"), words),
+        notice_seconds=shown if isinstance(shown := status.get("notice_seconds"), int) else 20,
         viewing=state == "viewing",
         corner=" · ".join(
             filter(None, (_text(status, "controller"), address, _text(status, "id", 64), f"LabVirt {_text(status, 'kiosk', 20)}"))
@@ -88,6 +91,12 @@ def _headline(state: str, said: str, words: Catalogue) -> tuple[str, str]:
         case "retrying":
             return words.say("The connection ended. It is made again by itself."), said
     return said, ""
+
+
+def _notice(text: str, words: Catalogue) -> str:
+    """The controller's own sentences in the person's language; what the teacher adds stays as it was written."""
+    own, end, message = text.rpartition(_OWN_NOTICE_ENDS)
+    return words.translate(own + end) + message if end else text
 
 
 def _without_retry(message: str) -> tuple[str, int | None]:

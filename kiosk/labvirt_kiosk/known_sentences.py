@@ -48,6 +48,9 @@ OF_TROUBLE = (  # question.py, installed.py, viewer.py
     ),
     "The controller does not know this terminal any more",
     "The guest is not ready for a viewer yet",
+    "Your administrator does not allow this here",
+    "Your computer is just starting or stopping, or cannot be started now",
+    "This was done too often; please wait some minutes",
     "This terminal asked for a ticket too often",
     "nothing came within {seconds} s",
     "it did not finish its answer within {seconds} s",
@@ -77,4 +80,32 @@ OF_ANSWERS = (  # answer.py, ticket.py
     "This seat just got another guest, asking again",
 )
 
-KNOWN = (*OF_THE_CONTROLLER, *OF_THE_KIOSK, *OF_TROUBLE, *OF_ANSWERS)
+OF_NOTICES = (  # labvirt/domain/message.py, usecases/draining.py, usecases/seats.py
+    "The lesson ends at {time}: this computer is started afresh then. Please save your work.",
+    "The lesson ends at {time}: this computer is switched off then. Please save your work.",
+    "Time is up in 5 minutes. Please save your work.",
+    "Time is up in 1 minute. Please save your work.",
+    "{image} is being updated: this computer is switched off at {time}. Please save your work.",
+    "This computer is started afresh at {time} with a newer system. Please save your work.",
+)
+"""A message of the teacher may follow: face_view.py translates what is before it."""
+
+OF_REASONS = (  # labvirt/domain/plan.py, domain/living.py, domain/placement.py, usecases/asking.py, usecases/draining.py, engine/queue.py
+    "its start was interrupted",
+    "its machine ended by itself",
+    "its machine ended by itself {count} times in a row",
+    "there is no profile yet",
+    "the profile {profile}: {why}",
+    "none of the {count} profiles can be started ({profile}: {why})",
+    "its image {image} does not exist",
+    "its image {image} is in the recycle bin",
+    "its image {image} has no published version",
+    "the lab {lab} has computers for the seats 1 to {count} only",
+    "{image} is being updated by {who} since {time}",
+    "place {place}",
+    "place {place}, about {seconds} s",
+    "place {place} or before",
+    "place {place} or before, at most about {minutes} min",
+)
+
+KNOWN = (*OF_THE_CONTROLLER, *OF_THE_KIOSK, *OF_TROUBLE, *OF_ANSWERS, *OF_NOTICES, *OF_REASONS)

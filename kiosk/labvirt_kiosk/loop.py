@@ -15,6 +15,7 @@ from pathlib import Path
 from labvirt_kiosk import connection_file, viewer_command
 from labvirt_kiosk.answer import Answer
 from labvirt_kiosk.backoff import Backoff
+from labvirt_kiosk.desk import Desk
 from labvirt_kiosk.heartbeat import Heartbeat
 from labvirt_kiosk.last_good import LastGood, LastGoodStore
 from labvirt_kiosk.notice_watch import NoticeWatch
@@ -53,6 +54,7 @@ class Loop:
         backoff: Callable[[], Backoff] = Backoff,
         windowed: bool = False,
         notices: bool = False,
+        desk: Desk | None = None,
     ) -> None:
         self._controller = controller
         self._waiting = waiting
@@ -66,6 +68,7 @@ class Loop:
         self._viewer_backoff = backoff()
         self._windowed = windowed
         self._notices = notices  # somebody shows them over a running viewer
+        self._desk = desk
         self._away_since: datetime | None = None
         self._viewer: Viewer | None = None
 
@@ -124,6 +127,7 @@ class Loop:
             if reply.answer is not None:
                 answer = reply.answer
                 self._status.answer(answer)
+                self._waiting.result_of(partial(self._heard, answer))
                 if answer.ready:
                     self._status.note(ready_at=self._status.now())
                     return LastGood(answer=answer, file_text=self._file_text(answer))
@@ -148,11 +152,13 @@ class Loop:
         away = self._away_since is not None
         name = answer.guest or "the guest"
         self._status.show("connecting", f"Connecting to {name}" + (" as last time" if away else ""))
+        if self._desk is not None:
+            self._waiting.result_of(self._desk.before_viewer)  # before the ticket: its time runs
         ticket = self._waiting.result_of(self._controller.ticket) if answer.needs_ticket else None
         if ticket is not None:
             ticket.must_fit(answer)
         forget: threading.Timer | None = None
-        notices = NoticeWatch(lambda etag: self._controller.config(wait=0, etag=etag), lambda notice: self._status.note(notice=notice))
+        notices = NoticeWatch(lambda etag: self._controller.config(wait=0, etag=etag), self._heard_while_viewing)
         try:
             self._viewer = Viewer(self._command(good, program, ticket), self._log)
             # the viewer reads its file at once; what it has not read by then is worthless anyway
@@ -190,6 +196,18 @@ class Loop:
         self._heartbeat.say("ended", run)
         self._status.note(viewer_pid=None, viewer_exit=run.exit_code)
         return run
+
+    def _heard(self, answer: Answer) -> None:
+        """What the controller wishes of this terminal counts, as far as it is harmless now."""
+        wishes = answer.wishes
+        for backoff in (self._ask_backoff, self._viewer_backoff):
+            backoff.longest_seconds = wishes.retry_most_seconds
+        if self._desk is not None:
+            self._desk.hear(wishes)
+
+    def _heard_while_viewing(self, answer: Answer) -> None:
+        self._status.note(notice=answer.notice)
+        self._heard(answer)
 
     def _after(self, answer: Answer, run: Run) -> None:
         if run.seconds >= GOOD_RUN_SECONDS and (run.connected or answer.protocol != "spice"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""While a viewer runs: asks now and then whether there is a notice for the person, and nothing else.
+"""While a viewer runs: asks now and then whether there is a notice or a harmless wish for the person, and nothing else.
 
 Whatever the answer is, the viewer is left alone; a controller that is away is simply asked again later.
 """
@@ -10,6 +10,7 @@ import random
 import threading
 from collections.abc import Callable
 
+from labvirt_kiosk.answer import Answer
 from labvirt_kiosk.question import Reply
 from labvirt_kiosk.trouble import Trouble
 
@@ -17,11 +18,9 @@ EVERY_SECONDS = 10.0
 
 
 class NoticeWatch:
-    """Asks by `ask` (with the ETag of before) in a thread of its own, tells each answer's notice to `tell`."""
+    """Asks by `ask` (with the ETag of before) in a thread of its own, tells each answer to `tell`."""
 
-    def __init__(
-        self, ask: Callable[[str | None], Reply], tell: Callable[[str | None], None], every_seconds: float = EVERY_SECONDS
-    ) -> None:
+    def __init__(self, ask: Callable[[str | None], Reply], tell: Callable[[Answer], None], every_seconds: float = EVERY_SECONDS) -> None:
         self._ask = ask
         self._tell = tell
         self._every_seconds = every_seconds
@@ -46,4 +45,4 @@ class NoticeWatch:
                 continue
             etag = reply.etag
             if reply.answer is not None and not self._ended.is_set():
-                self._tell(reply.answer.notice)
+                self._tell(reply.answer)

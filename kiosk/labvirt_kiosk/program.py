@@ -13,6 +13,7 @@ from pathlib import Path
 from labvirt_kiosk import command, identity, installed, keyboard, power, settings
 from labvirt_kiosk.catalogue import Catalogue
 from labvirt_kiosk.choices import ChoiceStore
+from labvirt_kiosk.desk import Desk
 from labvirt_kiosk.face_keeper import FaceKeeper
 from labvirt_kiosk.hardware import HardwareReport, facts
 from labvirt_kiosk.heartbeat import Heartbeat
@@ -90,6 +91,7 @@ def main(argv: list[str] | None = None) -> int:
         find_program=installed.find,
         windowed=chosen.windowed,
         notices=has_face,
+        desk=Desk(choices, status, has_display=bool(os.environ.get("DISPLAY")), started_with=chosen.keyboard or ""),
     )
     report = HardwareReport(lambda: facts(identity.interface_of(chosen.interface)), controller.hardware)
     report.start()

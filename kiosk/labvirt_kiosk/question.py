@@ -94,6 +94,22 @@ class Controller:
                 raise NotYet("This terminal asked for a ticket too often", retry_seconds=retry_seconds or 5)
         raise _unexpected(response)
 
+    def deed(self, deed: str) -> None:
+        """The controller does it to this seat's guest: `restart-guest` or `fresh-guest`. Raises Trouble with the reason."""
+        response = self._post("/terminals/deed", {"deed": deed, "format": "json"})
+        match response.status:
+            case 200 | 204:
+                return
+            case 403:
+                raise Refused("Your administrator does not allow this here")
+            case 404:
+                raise NotYet("The controller does not know this terminal any more")
+            case 409:
+                raise NotYet("Your computer is just starting or stopping, or cannot be started now")
+            case 429:
+                raise NotYet("This was done too often; please wait some minutes")
+        raise _unexpected(response)
+
     def heartbeat(self, fields: Mapping[str, str], seconds: float = CONNECT_SECONDS) -> orders.Order | None:
         """Tell the controller how the viewer is; what it orders, if anything."""
         response = self._post("/terminals/heartbeat", {"kiosk": __version__, **fields}, seconds=seconds)

@@ -6,6 +6,7 @@ Showing must never hold the kiosk: a full pipe or a full disk loses a line, noth
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -43,6 +44,11 @@ class Status:
     enrolment_code: str | None = None
     notice: str | None = None
     waits_for: str | None = None
+    language: str | None = None
+    """What the controller wishes, like the three below."""
+    fixed: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    notice_seconds: int = 20
     expect_at: str | None = None
     """When it is likely to be ready, by this terminal's own clock."""
     answers_seen: int = 0
@@ -122,6 +128,13 @@ class StatusLine:
             if changed != self._status:
                 self._status = changed
                 self._write_file()
+
+    def trouble(self, sentence: str) -> None:
+        """What does not work beside the viewer: a line in the log (standard error) and in the status."""
+        self.note(last_error=sentence)
+        with contextlib.suppress(OSError):
+            if select.select([], [2], [], 0)[1]:
+                os.write(2, f"labvirt-kiosk: {sentence}\n".encode("utf-8", "replace")[:4096])
 
     def _write_file(self) -> None:
         if self._file is None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from labvirt_kiosk.answer import Answer
 from labvirt_kiosk.ticket import Ticket
 from labvirt_kiosk.trouble import Refused
+from labvirt_kiosk.wishes import Wishes
 
 PROGRAMS = {
     "remote-viewer": ("remote-viewer",),
@@ -81,6 +82,7 @@ def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path |
     if answer.needs_ticket and ticket is None:
         raise Refused("The controller says that a ticket is needed, and there is none, so nothing is connected; tell your administrator")
     secret = ticket.secret if ticket else ""
+    wishes = answer.wishes
     user = ticket.user if ticket else None
     arguments = [_filled(argument, file) for argument in answer.arguments]
     if answer.program == "remote-viewer":
@@ -89,7 +91,8 @@ def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path |
                 "The controller's arguments for remote-viewer have no %VV%, so the ticket has no safe way in; tell your administrator"
             )
         screen = [] if windowed or {"-f", "--full-screen", "-k", "--kiosk"} & set(arguments) else ["--full-screen"]
-        return ViewerCommand(argv=(program.path, *screen, *arguments), secret=secret)
+        silent = ["--spice-disable-audio"] if wishes.sound is False and "--spice-disable-audio" not in arguments else []
+        return ViewerCommand(argv=(program.path, *screen, *silent, *arguments), secret=secret)
     if answer.program == "rdesktop":
         if ticket is not None and ticket.fingerprint:
             raise Refused(
@@ -102,9 +105,27 @@ def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path |
         return ViewerCommand(argv=(program.path, *screen, *who, *asked, *arguments), standard_input=line, secret=secret)
     if ticket is not None and ticket.fingerprint:
         arguments = [argument for argument in arguments if not _CERTIFICATE.match(argument)] + [_pinned(ticket.fingerprint)]
+    arguments = _as_wished(arguments, wishes, windowed=windowed)
     arguments += [] if windowed or _has(arguments, "f", "w", "h", "size") else ["/f"]
     arguments += [f"/u:{user}"] if user and not _has(arguments, "u") else []
     return _freerdp(program, arguments, secret)
+
+
+def _as_wished(arguments: list[str], wishes: Wishes, *, windowed: bool) -> list[str]:
+    """FreeRDP's arguments with sound, sticks and screens as the controller wishes; what the class says itself stays where it says more.
+
+    `/drive:hotplug,*` hands over what is mounted below /media, /run/media and /mnt, now or later, and nothing else of this terminal
+    (xfreerdp(1)); `/usb` would give the guest whole devices, keyboard included.
+    """
+    if wishes.sound is False:
+        arguments = [argument for argument in arguments if not _has([argument], "sound", "audin", "microphone", "mic")]
+    elif wishes.sound and not _has(arguments, "sound", "audio-mode"):
+        arguments = [*arguments, "/sound"]
+    if wishes.usb and not _has(arguments, "drive", "drives"):
+        arguments = [*arguments, "/drive:hotplug,*"]
+    if wishes.screens == "two-extend" and not windowed and not _has(arguments, "multimon", "w", "h", "size"):
+        arguments = [*arguments, "/multimon"]
+    return arguments
 
 
 def _freerdp(program: Program, arguments: list[str], secret: str) -> ViewerCommand:

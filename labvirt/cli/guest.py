@@ -13,7 +13,7 @@ from labvirt.cli.amounts import counted, moment
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.guest import Guest, Purpose, StopHow
 from labvirt.errors import InvalidInput
-from labvirt.usecases import inspect, power, seats
+from labvirt.usecases import inspect, messages, power, seats
 from labvirt.usecases.inspect import Explanation
 from labvirt.usecases.seats import SeatRestart
 
@@ -190,6 +190,33 @@ def screenshot(session: Session, /, name: str, file: Path) -> None:
     except OSError as error:
         raise InvalidInput("file", f"{file} cannot be written: {error.strerror}") from error
     session.show({"guest": found.name, "file": file, "size_bytes": len(picture)}, [f"The screen of {found.name} is in {file}."])
+
+
+@guest.command("tell")
+@click.argument("said", metavar="[GUEST] SENTENCE", nargs=-1, required=True, type=words.TEXT)
+@click.option("--lab", type=words.NAME, help="Everybody in this lab, instead of one guest.")
+@click.option("--minutes", type=int, default=messages.MINUTES, help=f"So long it is true (default {messages.MINUTES}).")
+@pass_session
+def tell_guest(session: Session, /, said: tuple[str, ...], lab: str | None, minutes: int) -> None:
+    """Show a sentence to whoever sits there, over the desktop.
+
+    \b
+    labvirt guest tell lab-a-07 "Please come to the desk."
+    labvirt guest tell --lab lab-a "Ten minutes left." --minutes 10
+    """
+    if len(said) != (1 if lab else 2):
+        wanted = "one sentence" if lab else "a guest and one sentence"
+        raise InvalidInput(
+            "sentence", f"give {wanted}", hint='labvirt guest tell GUEST "SENTENCE" or labvirt guest tell --lab LAB "SENTENCE"'
+        )
+    with session.ports() as ports:
+        if lab:
+            told = messages.tell_lab(ports, lab, said[0], minutes=minutes, by=session.who)
+        else:
+            name = words.GUEST.convert(said[0], None, None)
+            told = (messages.tell_guest(ports, name, said[1], minutes=minutes, by=session.who),)
+    shown = [{"guest": each.guest, "text": each.text, "until": each.until} for each in told]
+    session.show(shown, [f"{counted(len(told), 'seat')} told, until {moment(told[0].until)}: {told[0].text}"])
 
 
 @guest.command("explain")

@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
 
 from labvirt.cli import lab_hardware, lab_power, shapes, words
+from labvirt.cli.amounts import counted, moment
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.contracts.dhcp import DhcpForm
 from labvirt.domain.guest import StopHow
 from labvirt.domain.lab import DhcpMode, Lab, OnLeave
-from labvirt.usecases import campus_dhcp, labs, power
+from labvirt.errors import InvalidInput
+from labvirt.usecases import campus_dhcp, labs, messages, power
 
 
 @click.group(cls=Noun)
@@ -152,3 +155,43 @@ def stop_lab(session: Session, /, name: str, how: StopHow) -> None:
     with session.ports() as ports:
         changed = power.stop_lab(ports, name, how)
     session.show([shapes.guest(each) for each in changed], [f"{len(changed)} guests of {name} are being stopped."])
+
+
+@lab.command("end")
+@click.argument("name", type=words.NAME)
+@click.option("--at", "at", type=words.CLOCK, help="When, by the clock on the wall, like 10:05; a time that is over means tomorrow.")
+@click.option("--in", "minutes", type=int, help="When, in minutes from now.")
+@click.option("--then", type=click.Choice(["fresh", "stop"]), default="fresh", help="What its guests come to (default: fresh).")
+@click.option("--call-off", is_flag=True, help="The lesson goes on after all.")
+@pass_session
+def end_lab(session: Session, /, name: str, at: tuple[int, int] | None, minutes: int | None, then: str, call_off: bool) -> None:
+    """End the lesson at a time that everybody hears: now, and again 5 minutes and 1 minute before.
+
+    With `--then stop`, a guest whose terminal stays switched on is started again by it.
+
+    \b
+    labvirt lab end lab-a --in 30
+    labvirt lab end lab-a --at 10:05 --then stop
+    """
+    if sum((at is not None, minutes is not None, call_off)) != 1:
+        raise InvalidInput("at", "give one of --at, --in and --call-off", hint=f"labvirt lab end {name} --in 30")
+    with session.ports() as ports:
+        if call_off:
+            found = messages.call_off_end(ports, name, by=session.who)
+            said = f"{counted(len(found), 'seat')} of {name} told no longer that the lesson ends."
+        else:
+            when = _moment(ports.clock.now(), at, minutes)
+            found = messages.end_lesson(ports, name, when, fresh=then == "fresh", by=session.who)
+            said = f"{counted(len(found), 'seat')} of {name} told that the lesson ends at {moment(when)}."
+    session.show([shapes.guest(each) for each in found], [said])
+
+
+def _moment(now: datetime, at: tuple[int, int] | None, minutes: int | None) -> datetime:
+    """The time that is meant, in UTC's own zone."""
+    if at is None:
+        assert minutes is not None
+        if not 1 <= minutes <= 1440:
+            raise InvalidInput("in", "must be 1 to 1440 minutes")
+        return now + timedelta(minutes=minutes)
+    today = now.astimezone().replace(hour=at[0], minute=at[1], second=0, microsecond=0)
+    return (today if today > now else today + timedelta(days=1)).astimezone(now.tzinfo)

@@ -42,6 +42,7 @@ MODULES = {
     "guest": "guest",
     "host": "host",
     "kiosk": "kiosk",
+    "settings": "settings",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 

@@ -19,6 +19,7 @@ from labvirt.domain.guest import RunId
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
 from labvirt.domain.power_times import parse_days, parse_time
 from labvirt.domain.profile import Bus, Slot, SlotKind
+from labvirt.domain.setting import SETTINGS
 from labvirt.domain.terminal_class import PROGRAMS, check_parameter
 from labvirt.errors import InvalidInput
 from labvirt.usecases.labs import parse_network
@@ -27,6 +28,7 @@ _GUEST = re.compile(r"[a-z][a-z0-9-]{0,50}\Z", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}\Z", re.ASCII)
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}\Z", re.ASCII)
 _CHECK = re.compile(r"[a-z][a-z0-9_]{0,40}\.py\Z", re.ASCII)
+_CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\Z", re.ASCII)
 LONGEST_PATH = 4096
 
 
@@ -177,6 +179,20 @@ def _program(value: str, field: str) -> str:
     return value
 
 
+def _clock(value: str, field: str) -> tuple[int, int]:
+    """Hours and minutes."""
+    found = _CLOCK.match(value)
+    if not found:
+        raise InvalidInput(field, "must be a time of day", hint="Write it like 10:05.")
+    return int(found[1]), int(found[2])
+
+
+def _setting(value: str, field: str) -> str:
+    if value not in SETTINGS:
+        raise InvalidInput(field, f"{value[:40]!r} is no setting", hint=f"There are: {', '.join(SETTINGS)}.")
+    return value
+
+
 def _mac(value: str, field: str) -> MacAddress:
     return MacAddress.parse(value, field)
 
@@ -209,3 +225,5 @@ EXTRA = Word("OPTION=VALUE", _extra)
 TIME = Word("HH:MM", parse_time)
 DAYS = Word("DAYS", parse_days)
 CHECK = Word("NAME", _check)
+SETTING = Word("KEY", _setting)
+CLOCK = Word("HH:MM", _clock)

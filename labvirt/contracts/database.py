@@ -25,7 +25,9 @@ from labvirt.domain.lab import Lab
 from labvirt.domain.power_order import PowerOrder
 from labvirt.domain.power_policy import Departure, PowerPolicy
 from labvirt.domain.power_times import PowerTimes
+from labvirt.domain.message import Message
 from labvirt.domain.profile import Profile
+from labvirt.domain.setting import Scope, SettingValue
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.domain.terminal_class import TerminalClass
 
@@ -218,6 +220,24 @@ class HardwareReports(Protocol):
     def put(self, report: HardwareReport) -> None:
         """Insert or replace. NotFound (terminal)."""
 
+class Settings(Protocol):
+    """What somebody set for terminals. `subject` is empty for the site."""
+
+    def of(self, scope: Scope, subject: str = "") -> tuple[SettingValue, ...]: ...
+    def put(self, each: SettingValue) -> None:
+        """Insert or replace."""
+
+    def remove(self, scope: Scope, subject: str, key: str | None = None) -> int:
+        """One key, or all of this subject; how many were set. Absent is fine."""
+
+
+class Messages(Protocol):
+    """At most one for each guest; they go with it."""
+
+    def get(self, guest: str) -> Message | None: ...
+    def put(self, message: Message) -> None:
+        """Insert or replace. NotFound when there is no such guest."""
+
 
 class UnitOfWork(Protocol):
     @property
@@ -258,6 +278,10 @@ class UnitOfWork(Protocol):
     def history(self) -> History: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def messages(self) -> Messages: ...
 
     def commit(self) -> None:
         """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.

@@ -54,7 +54,7 @@ _AMONG: dict[tuple[str, tuple[str, ...]], ColumnElement[bool]] = {
 
 SETTLED = frozenset(
     {
-        *(tables.labs, tables.lab_dhcp, tables.classes, tables.images, tables.drafts),
+        *(tables.labs, tables.lab_dhcp, tables.classes, tables.images, tables.drafts, tables.settings),
         *(tables.profiles, tables.profile_slots, tables.profile_labs, tables.profile_positions),
     }
 )

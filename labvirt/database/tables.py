@@ -32,6 +32,7 @@ from labvirt.domain.lab import DhcpMode, OnLeave
 from labvirt.domain.power_order import Occupied, OrderState, PowerWord
 from labvirt.domain.power_policy import OnPowerOff
 from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SessionPolicy, SlotKind, Sound, Video
+from labvirt.domain.setting import Scope
 from labvirt.domain.terminal_class import PROGRAMS
 
 metadata = MetaData()
@@ -474,6 +475,26 @@ history = Table(
 )
 
 facts = Table("facts", metadata, _name(), _text("value"))
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    _text("value"),
+    _one_of("scope", Scope),
+    CheckConstraint("(scope = 'site') = (subject = '')"),
+)
+"""`subject` is the name of a lab, class or terminal; who removes one removes its settings."""
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("guest", Text, ForeignKey("guests.name", ondelete="CASCADE"), primary_key=True),
+    _text("text"),
+    _text("until"),
+)
 
 NOUNS = {
     "labs": "lab",

@@ -27,8 +27,10 @@ from labvirt.database.repositories.power import (
     PowerPolicyRepository,
     PowerTimesRepository,
 )
+from labvirt.database.repositories.messages import MessageRepository
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
+from labvirt.database.repositories.settings import SettingRepository
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
 from labvirt.database.store import Store
@@ -62,6 +64,8 @@ class SqliteUnitOfWork:
         self.hardware = HardwareRepository(store)
         self.history = HistoryRepository(store)
         self.facts = FactRepository(store)
+        self.settings = SettingRepository(store)
+        self.messages = MessageRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

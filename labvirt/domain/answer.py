@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address
@@ -64,6 +64,10 @@ class Answer:
     notice: str | None = None
     enrolment_code: str | None = None
     viewer: Viewer | None = None
+    settings: tuple[tuple[str, str], ...] = ()
+    """What counts for this terminal (domain/setting.py), key and value."""
+    allowed: tuple[str, ...] = ()
+    """What its person may do: words of setting.ALLOWED_DEEDS."""
 
 
 def for_stranger(stranger: Stranger) -> Answer:
@@ -77,9 +81,25 @@ def for_stranger(stranger: Stranger) -> Answer:
 
 
 def for_terminal(
-    *, terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest | None, profile: Profile | None, refusal: str = ""
+    *,
+    terminal: Terminal,
+    lab: Lab,
+    terminal_class: TerminalClass,
+    guest: Guest | None,
+    profile: Profile | None,
+    refusal: str = "",
+    settings: tuple[tuple[str, str], ...] = (),
+    allowed: tuple[str, ...] = (),
+    expect_seconds: int | None = None,
 ) -> Answer:
-    """What this terminal hears now. `refusal` is the placement's sentence when no profile can be started."""
+    """What this terminal hears now. `refusal` is the placement's sentence when no profile can be started; `expect_seconds` is told only
+    while the guest starts."""
+    answer = _now(terminal, lab, terminal_class, guest, profile, refusal)
+    starting = answer.status is Status.STARTING and answer.help_code is not None and answer.help_code.startswith("LV-START-")
+    return replace(answer, settings=settings, allowed=allowed, expect_seconds=expect_seconds if starting else None)
+
+
+def _now(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest | None, profile: Profile | None, refusal: str) -> Answer:
     name = lab.guest_name(terminal.seat)
 
     def waiting(status: Status, message: str, code: str, *, waits_for: str | None = None, retry_seconds: int = 5) -> Answer:

@@ -22,12 +22,13 @@ from labvirt.domain.guest import Guest, GuestState, Wish
 from labvirt.domain.image import Image
 from labvirt.domain.lab import Lab
 from labvirt.domain.lease import owner
+from labvirt.domain.message import notice_now
 from labvirt.domain.names import one_line
 from labvirt.domain.power_order import OrderState, PowerOrder, PowerWord
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
-from labvirt.usecases import draining, enrol, finding, leaving, orders
+from labvirt.usecases import draining, enrol, finding, leaving, orders, settings
 from labvirt.usecases.ports import Ports
 
 PAUSE_SECONDS = 5
@@ -73,7 +74,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         seen = look(work, found.terminal)
         doubt = _second_address(work, seen, found.by_mac, source)
         if not doubt and not _must_write(work, seen, now):
-            return Asked(answer=_answer(work, seen), terminal=seen.terminal, guest=seen.guest)
+            return Asked(answer=_answer(ports, work, seen), terminal=seen.terminal, guest=seen.guest)
     with ports.database.write() as work:
         terminal = work.terminals.get(found.terminal.name)
         if terminal is None:
@@ -85,7 +86,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         wanted = _must_write(work, seen, now)
         if wanted:
             seen = _want(ports, work, seen, now)
-        answer = _answer(work, seen)
+        answer = _answer(ports, work, seen)
         work.commit()
     if wanted:
         ports.poke()
@@ -307,12 +308,19 @@ def _second_address(work: UnitOfWork, seen: Seen, by_mac: bool, source: IPv4Addr
     return what
 
 
-def _answer(work: UnitOfWork, seen: Seen) -> Answer:
+def _answer(ports: Ports, work: UnitOfWork, seen: Seen) -> Answer:
+    effective = settings.of_terminal(work, seen.terminal)
+    now, guest = ports.clock.now(), seen.guest
+    if guest is not None:
+        guest = replace(guest, notice=notice_now(guest, work.messages.get(guest.name), now))
     return for_terminal(
         terminal=seen.terminal,
         lab=seen.lab,
         terminal_class=work.classes.one(seen.terminal.terminal_class),
-        guest=seen.guest,
+        guest=guest,
         profile=seen.profile,
         refusal=seen.refusal,
+        settings=tuple((each.setting.key, each.value) for each in effective if each.setting.key != "allow"),
+        allowed=settings.allowed(effective),
+        expect_seconds=ports.starts.rest(work, seen.guest, seen.profile, now, ports.clock.monotonic()),
     )

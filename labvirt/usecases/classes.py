@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.answer import values_of
+from labvirt.domain.setting import Scope
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import KNOWN, LOCAL, TerminalClass
 from labvirt.errors import InvalidInput
@@ -111,6 +112,7 @@ def remove(ports: Ports, name: str) -> TerminalClass:
     with ports.database.write() as work:
         gone = work.classes.one(name)
         work.classes.remove(name)
+        work.settings.remove(Scope.CLASS, name)
         ports.note(work, name, "class removed")
         work.commit()
     ports.poke()

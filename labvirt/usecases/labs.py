@@ -12,6 +12,7 @@ from labvirt.domain.addresses import DEFAULT_MAC_PREFIX, AddressPlan
 from labvirt.domain.guest import Guest, GuestState
 from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 from labvirt.domain.names import check_name, one_line
+from labvirt.domain.setting import Scope
 from labvirt.errors import AlreadyExists, InUse, InvalidInput
 from labvirt.usecases.ports import Ports
 
@@ -118,6 +119,7 @@ def remove(ports: Ports, name: str) -> Lab:
         for guest in work.guests.of_lab(name):
             work.guests.remove(guest.name)
         work.labs.remove(name)
+        work.settings.remove(Scope.LAB, name)
         ports.note(work, name, "removed")
         work.commit()
     ports.poke()

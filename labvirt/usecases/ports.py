@@ -22,8 +22,13 @@ from labvirt.usecases.beats import Beats
 from labvirt.usecases.leased import Leased
 from labvirt.usecases.pace import Pace
 from labvirt.usecases.pokes import Pokes
+from labvirt.usecases.start_times import StartTimes
 
 log = logging.getLogger(__name__)
+
+DEEDS, DEEDS_SECONDS = 3, 120.0
+"""So often in so many seconds may somebody at a terminal restart the guest: a child that plays with the button stops a fresh start each
+40 s at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets`, `pokes`, `beats` and `leased` are this process's memory of what was asked of it and
+    """One per process. `tickets`, `deeds`, `pokes`, `beats`, `leased` and `starts` are this process's memory of what was asked of it and
     told to it: a restart forgets, which harms nobody.
     """
 
@@ -67,6 +72,8 @@ class Ports:
     pokes: Pokes = field(default_factory=Pokes)
     beats: Beats = field(default_factory=Beats)
     leased: Leased = field(default_factory=Leased)
+    starts: StartTimes = field(default_factory=StartTimes)
+    deeds: Pace = field(default_factory=lambda: Pace(DEEDS, DEEDS_SECONDS))
 
     def note(self, work: UnitOfWork, subject: str, what: str) -> None:
         """One line of history in this unit of work."""

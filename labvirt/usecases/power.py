@@ -23,6 +23,7 @@ from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
 
 PATH_LENGTH = 4096
+ADMINISTRATOR = "an administrator"
 
 _SEAT = re.compile(r"(.+)-([0-9]{2,4})\Z", re.ASCII)
 
@@ -41,19 +42,19 @@ def one(ports: Ports, name: str) -> Guest:
         return _existing(work, name)
 
 
-def start(ports: Ports, name: str) -> Guest:
+def start(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     """The guest (by its own name or its terminal's) is wanted afterwards; nothing happens to one that lives.
 
     Raises NotFound, Conflict (says why no profile can be started here), DatabaseError.
     """
-    return _want(ports, name, fresh=False)
+    return _want(ports, name, fresh=False, by=by)
 
 
-def fresh(ports: Ports, name: str) -> Guest:
+def fresh(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     """The guest is wanted with a new run: a living one is replaced, what was written to its disks is forgotten.
     Raises as `start`.
     """
-    return _want(ports, name, fresh=True)
+    return _want(ports, name, fresh=True, by=by)
 
 
 def run_with_cdrom(ports: Ports, name: str, cdrom: Path | str, *, boot: bool = False) -> Guest:
@@ -88,7 +89,7 @@ def stop(ports: Ports, name: str, how: StopHow = StopHow.SHUTDOWN) -> Guest:
     return guest
 
 
-def reset(ports: Ports, name: str) -> Guest:
+def reset(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     """The reset button was pressed: same run, same disks. Raises NotFound, GuestNotReady, EngineAway, DriverError."""
     with ports.database.read() as work:
         guest = _existing(work, name)
@@ -96,7 +97,7 @@ def reset(ports: Ports, name: str) -> Guest:
         raise GuestNotReady(guest.name, str(guest.state))
     ports.engine.reset(guest.name)
     with ports.database.write() as work:
-        ports.note(work, guest.name, "reset by an administrator")
+        ports.note(work, guest.name, f"reset by {by}")
         work.commit()
     return guest
 
@@ -164,7 +165,7 @@ def _existing(work: UnitOfWork, name: str) -> Guest:
     return work.guests.one(lab.guest_name(seat))
 
 
-def _want(ports: Ports, name: str, *, fresh: bool, cdrom: str = "", boot: bool = False) -> Guest:
+def _want(ports: Ports, name: str, *, fresh: bool, cdrom: str = "", boot: bool = False, by: str = ADMINISTRATOR) -> Guest:
     with ports.database.write() as work:
         lab, seat, terminal = seat_of(work, name)
         if seat > LAST_SEAT:
@@ -173,14 +174,23 @@ def _want(ports: Ports, name: str, *, fresh: bool, cdrom: str = "", boot: bool =
                 f"{name} is a special guest: it is started by what it is for",
                 hint="A session: labvirt admin start. A rescue: labvirt rescue start. A canary: labvirt version test.",
             )
-        guest = _wanted(ports, work, lab, seat, terminal, fresh=fresh, cdrom=cdrom, boot=boot)
+        guest = _wanted(ports, work, lab, seat, terminal, fresh=fresh, cdrom=cdrom, boot=boot, by=by)
         work.commit()
     ports.poke()
     return guest
 
 
 def _wanted(
-    ports: Ports, work: UnitOfWork, lab: Lab, seat: int, terminal: Terminal | None, *, fresh: bool, cdrom: str = "", boot: bool = False
+    ports: Ports,
+    work: UnitOfWork,
+    lab: Lab,
+    seat: int,
+    terminal: Terminal | None,
+    *,
+    fresh: bool,
+    cdrom: str = "",
+    boot: bool = False,
+    by: str = ADMINISTRATOR,
 ) -> Guest:
     now = ports.clock.now()
     name = lab.guest_name(seat)
@@ -218,7 +228,7 @@ def _wanted(
         if guest == old:
             return old
         work.guests.update(guest)
-    what = "a fresh run was wanted by an administrator" if fresh else "wanted by an administrator"
+    what = f"a fresh run was wanted by {by}" if fresh else f"wanted by {by}"
     ports.note(work, name, what + (f", with the disc {cdrom}" if cdrom else ""))
     return guest
 

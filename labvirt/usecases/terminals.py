@@ -10,6 +10,7 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import NAME_LENGTH, one_line
+from labvirt.domain.setting import Scope
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import check_parameter
 from labvirt.errors import Exhausted, InUse, InvalidInput
@@ -97,6 +98,7 @@ def remove(ports: Ports, name: str) -> Terminal:
         terminal = work.terminals.one(name)
         _seat_is_free_of_guests(work, terminal)
         work.terminals.remove(name)
+        work.settings.remove(Scope.TERMINAL, name)
         ports.note(work, name, f"removed from seat {terminal.seat} of {terminal.lab}")
         work.commit()
     ports.poke()

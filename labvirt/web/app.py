@@ -24,7 +24,8 @@ from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
 from labvirt.web.terminal.render import Format, render_error
-from labvirt.web.ui import pages
+from labvirt.web.ui import pages, tell
+from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
 from labvirt.web.ui.refusal import refusal
 from labvirt.web.ui.sign_in import SignIns
@@ -129,6 +130,8 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
     app.register_blueprint(terminal_routes.blueprint(ports))
     app.register_blueprint(uploads.blueprint(ports, sign_ins))
     app.register_blueprint(pages.blueprint(ports, published, sign_ins))
+    app.register_blueprint(settings_page.blueprint(ports))
+    app.register_blueprint(tell.blueprint(ports, sign_ins))
 
     @app.errorhandler(LabVirtError)
     def refused(error: LabVirtError) -> Response:

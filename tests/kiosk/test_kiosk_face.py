@@ -188,3 +188,29 @@ def test_a_face_that_cannot_reach_its_screen_does_not_hold_the_kiosk(controller,
     controller.ready()
     kiosk.until("viewing")
     assert kiosk.end() == 0
+
+
+def test_what_the_person_may_do_has_buttons_with_a_question_also_over_a_viewer(tmp_path, shown, stub) -> None:
+    for name in ("setxkbmap", "systemctl"):
+        stub.install(name)
+    environment = {**os.environ, "DISPLAY": shown.display, "PATH": f"{stub.bin}:/usr/bin:/bin"}
+    argv = [sys.executable, str(HERE / "face_deeds_walk.py"), str(tmp_path)]
+    told = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    seen = json.loads(told.stdout)
+    deeds = {"restart-guest", "fresh-guest", "restart", "poweroff"}
+    assert not deeds & set(seen["nothing allowed"])
+    assert "language" in seen["nothing allowed"]
+    assert deeds <= set(seen["allowed"])
+    assert "language" not in seen["allowed"]  # it is fixed
+    assert "Reiniciar mi ordenador" in seen["words"]
+    assert (seen["chosen"], seen["fixed"]) == ("fr", "es")
+    assert seen["cancelled"] == []
+    assert seen["asked"] == [["http://labvirt/", "x", "restart-guest"]]
+    assert not seen["panel after success"]
+    assert seen["refused"] == ["Cerrar"]
+    assert (seen["handle without a deed"], seen["handle"], seen["bar behind the viewer"]) == (False, True, False)
+    assert seen["card"] == ["cancel", "restart-guest", "fresh-guest"]
+    assert seen["question"] == ["cancel", "do"]
+    assert not seen["card after the deed"]
+    assert (seen["card when the viewer is gone"], seen["handle when the viewer is gone"]) == (False, False)

@@ -134,6 +134,41 @@ def test_the_sentences_of_the_controller_are_those_it_says() -> None:
     assert stale == []
 
 
+def test_the_notices_and_reasons_of_the_controller_are_those_it_says() -> None:
+    from labvirt_kiosk.known_sentences import OF_NOTICES, OF_REASONS
+
+    files = ("domain/message.py", "domain/plan.py", "domain/placement.py", "engine/queue.py", "domain/living.py")
+    cases = ("asking.py", "draining.py", "seats.py")
+    source = "".join((ROOT / "labvirt" / file).read_text() for file in (*files, *(f"usecases/{case}" for case in cases)))
+    stale = [
+        template
+        for template in (*OF_NOTICES, *OF_REASONS)
+        if not all(part in source for part in re.split(r"\{\w+\}|started afresh|switched off|in 5 minutes|in 1 minute", template))
+    ]
+    assert stale == []
+
+
+def test_a_notice_is_translated_and_the_teachers_words_after_it_stay() -> None:
+    from datetime import timedelta
+
+    from labvirt_kiosk.catalogue import Catalogue
+    from labvirt_kiosk.face_view import view_of
+
+    from labvirt.domain.message import end_of_lesson
+
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def shown(notice: str) -> str:
+        return view_of({"state": "viewing", "notice": notice}, Catalogue("cs"), now).notice
+
+    assert shown("Time is up in 5 minutes. Please save your work.") == "Čas vyprší za 5 minut. Uložte si prosím práci."
+    both = "Time is up in 1 minute. Please save your work. Bring your notes."
+    assert shown(both) == "Čas vyprší za 1 minutu. Uložte si prosím práci. Bring your notes."
+    assert shown("Please come to the desk.") == "Please come to the desk."
+    for fresh in (True, False):
+        assert shown(end_of_lesson(now + timedelta(hours=1), fresh=fresh)).startswith("Hodina končí v ")
+
+
 def test_a_sentence_in_a_sentence_is_translated_and_a_strange_one_stays() -> None:
     from labvirt_kiosk.catalogue import Catalogue
 
@@ -210,9 +245,9 @@ def test_a_notice_that_comes_while_a_viewer_runs_is_told_and_a_controller_that_i
             raise NoAnswer("away")
         return reply
 
-    def tell(notice: str | None) -> None:
-        told.append(notice)
-        if notice is None:
+    def tell(answer: Answer) -> None:
+        told.append(answer.notice)
+        if answer.notice is None:
             done.set()
 
     watch = NoticeWatch(ask, tell, every_seconds=0.001)

@@ -43,6 +43,9 @@ GOOD = {
     "run": "room-01.g1",
     "cdrom": "/disc.iso",
     "template": "/v:%ADDRESS%",
+    "key": "language",
+    "value": "es",
+    "said": "thing",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build", "kiosk build"}
 """They start processes; their words are choices, numbers and addresses, and are tested where they are started."""

@@ -26,6 +26,7 @@ DECLARED_OPEN = {
     "terminals.ticket",
     "terminals.heartbeat",
     "terminals.tell_hardware",
+    "terminals.deed",
 }
 
 
@@ -55,7 +56,8 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
         assert "secret" not in answer.text
     sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
     switching = {"pages.terminal", "pages.terminal_power", "pages.lab_power", "pages.lab_power_deed"}
-    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending | switching
+    setting = {"settings.page", "settings.change", "tell.page", "tell.tell"}
+    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending | switching | setting
     assert browser.get("/forgotten/x").text == "secret"
     assert browser.get("/labs").status_code == 200
     assert stranger.get("/events").status_code == 401

@@ -20,11 +20,13 @@ import pytest
 
 from labvirt.database import connections
 from labvirt.domain.guest import GuestState
+from labvirt.usecases import settings
 from labvirt.usecases.asking import Asked
+from labvirt.usecases.settings import Level
 from labvirt.web.terminal import question
 
 from .conftest import Site, until
-from .lab import LOCAL, guest, lease, put, terminal_mac
+from .lab import LOCAL, MovableClock, guest, lease, put, terminal_mac
 
 ASK = "/terminals/config"
 
@@ -65,8 +67,10 @@ def test_ready_answer_in_every_form(site: Site) -> None:
     assert told["secret"] == "ticket"
     json = client.get(ASK, params=asker(site) | {"format": "json"}).json()
     assert json["arguments"] == [told[f"argument_{n}"] for n in range(1, 5)]
-    assert {key: str(value) for key, value in json.items() if key != "arguments"} == {
-        key: value for key, value in told.items() if not key.startswith("argument_")
+    assert json["settings"] == {key.removeprefix("setting_"): value for key, value in told.items() if key.startswith("setting_")}
+    assert json["settings"]["sound"] == "on"
+    assert {key: str(value) for key, value in json.items() if key not in ("arguments", "settings")} == {
+        key: value for key, value in told.items() if not key.startswith(("argument_", "setting_"))
     }
     assert json["port"] == 20001
     vv = client.get(ASK, params=asker(site) | {"format": "vv"})
@@ -330,3 +334,24 @@ def test_published_change_ends_a_kept_answer(site: Site) -> None:
     put(site.ports, site.engine, stopped)
     until(lambda: site.app.published.change("lab-a-01").guest == stopped, "the change")  # type: ignore[union-attr]
     assert lines(client.get(ASK, params=asker(site)))["status"] == "failed"
+
+
+def test_the_guess_of_the_rest_shrinks_without_being_a_change(serve: Callable[..., Site]) -> None:
+    clock = MovableClock()
+    site = serve(clock=clock)
+    began = clock.now() - timedelta(minutes=5)
+    measured = replace(guest(2, GuestState.RUNNING, began), started_at=began, running_at=began + timedelta(seconds=40))
+    put(site.ports, site.engine, measured, replace(guest(1, GuestState.STARTING, clock.now()), started_at=clock.now(), running_at=None))
+    client = site.client()
+    first = client.get(ASK, params=asker(site))
+    assert lines(first)["expect_seconds"] == "40"
+    clock.move(10)
+    again = client.get(ASK, params=asker(site))
+    assert lines(again)["expect_seconds"] == "30"
+    assert again.headers["etag"] == first.headers["etag"]
+    held = client.get(ASK, params=asker(site), headers={"If-None-Match": first.headers["etag"]})
+    assert held.status_code == 304
+    settings.change(site.ports, Level(), "sound", "off")
+    clock.move(10)
+    other = client.get(ASK, params=asker(site), headers={"If-None-Match": first.headers["etag"]})
+    assert (other.status_code, lines(other)["setting_sound"]) == (200, "off")

@@ -31,10 +31,13 @@ class Body:
 
     content: bytes
     media_type: str
+    tagged: bytes | None = None
+    """What the ETag is made of instead of the content: a guess that shrinks each second is no change."""
 
     @property
     def etag(self) -> str:
-        return f'"{hashlib.sha256(self.media_type.encode() + self.content).hexdigest()[:24]}"'
+        of = self.content if self.tagged is None else self.tagged
+        return f'"{hashlib.sha256(self.media_type.encode() + of).hexdigest()[:24]}"'
 
 
 def parse_format(value: str) -> Format:
@@ -56,9 +59,11 @@ def render(answer: Answer, form: Format, ca_pem: Callable[[], str]) -> Body:
             return Body(content=_vv(answer, viewer, ca_pem()), media_type="application/x-virt-viewer")
         if form is Format.RDP and viewer.protocol is Protocol.RDP:
             return Body(content=_rdp(viewer), media_type="application/x-rdp")
+    told = fields(answer)
+    lasting = {key: value for key, value in told.items() if key != "expect_seconds"}
     if form is Format.JSON:
-        return Body(content=as_json(fields(answer)), media_type="application/json")
-    return Body(content=plain(fields(answer)), media_type="text/plain; charset=utf-8")
+        return Body(content=as_json(told), media_type="application/json", tagged=as_json(lasting))
+    return Body(content=plain(told), media_type="text/plain; charset=utf-8", tagged=plain(lasting))
 
 
 def render_error(error: LabVirtError, form: Format) -> Body:
@@ -109,15 +114,21 @@ def fields(answer: Answer) -> dict[str, object]:
             "secret": "ticket" if viewer.secret else "none",
             "on_leave": str(viewer.on_leave),
         }
+    told |= {"settings": dict(answer.settings) or None, "allowed": answer.allowed or None}
     return {key: value for key, value in told.items() if value is not None and value != ""}
 
 
 def plain(told: dict[str, object]) -> bytes:
-    """One key=value a line; a list becomes key without its s and a number: argument_1, argument_2."""
+    """One key=value a line; a list becomes key without its s and a number (argument_1, argument_2), an object likewise with its keys
+    (setting_sound), a tuple of words one line with commas."""
     lines = []
     for key, value in told.items():
         if isinstance(value, list):
             lines += [f"{key.removesuffix('s')}_{number}={_line(item)}" for number, item in enumerate(value, 1)]
+        elif isinstance(value, dict):
+            lines += [f"{key.removesuffix('s')}_{name}={_line(each)}" for name, each in value.items()]
+        elif isinstance(value, tuple):
+            lines.append(f"{key}={_line(','.join(value))}")
         elif value != "":
             lines.append(f"{key}={_line(value)}")
     return ("\n".join(lines) + "\n").encode()

@@ -12,7 +12,7 @@ from labvirt.domain.power_order import PowerWord
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
-from labvirt.web.terminal import hardware
+from labvirt.web.terminal import deed, hardware
 from labvirt.web.terminal.question import source_of
 from labvirt.web.terminal.render import Body, Format, as_json, parse_format, plain
 
@@ -96,4 +96,5 @@ def blueprint(ports: Ports) -> Blueprint:
             raise InvalidInput(name, "is out of range")
         return value
 
+    deed.register(routes, ports)
     return routes
