@@ -22,10 +22,10 @@ from labvirt.domain.host import Host
 from labvirt.domain.image import Image, Version
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
+from labvirt.domain.message import Message
 from labvirt.domain.power_order import PowerOrder
 from labvirt.domain.power_policy import Departure, PowerPolicy
 from labvirt.domain.power_times import PowerTimes
-from labvirt.domain.message import Message
 from labvirt.domain.profile import Profile
 from labvirt.domain.setting import Scope, SettingValue
 from labvirt.domain.terminal import Stranger, Terminal
@@ -219,6 +219,7 @@ class HardwareReports(Protocol):
     def list(self) -> tuple[HardwareReport, ...]: ...
     def put(self, report: HardwareReport) -> None:
         """Insert or replace. NotFound (terminal)."""
+
 
 class Settings(Protocol):
     """What somebody set for terminals. `subject` is empty for the site."""

@@ -20,6 +20,7 @@ from labvirt.database.repositories.hosts import HostRepository
 from labvirt.database.repositories.images import ImageRepository
 from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
+from labvirt.database.repositories.messages import MessageRepository
 from labvirt.database.repositories.power import (
     DepartureRepository,
     HardwareRepository,
@@ -27,7 +28,6 @@ from labvirt.database.repositories.power import (
     PowerPolicyRepository,
     PowerTimesRepository,
 )
-from labvirt.database.repositories.messages import MessageRepository
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
 from labvirt.database.repositories.settings import SettingRepository

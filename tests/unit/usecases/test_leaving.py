@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import time
+from ipaddress import IPv4Address
 
 import pytest
 
 from labvirt.domain.guest import GuestState, StopHow, Wish
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.power_policy import OnPowerOff
+from labvirt.errors import NotFound
 from labvirt.usecases import asking, labs, leaving
 from tests.unit.usecases.conftest import MAC, OWN, Site
 
@@ -106,3 +108,11 @@ def test_a_goodbye_that_is_said_twice_counts_from_the_first(seated: Site) -> Non
     seated.clock.go(3)
     goodbye(seated, PowerWord.SHUTDOWN)
     assert later(seated, GRACE - 3) is Wish.STOPPED
+
+
+def test_a_power_key_says_goodbye_without_an_id_from_its_own_address_only(seated: Site) -> None:
+    with pytest.raises(NotFound):
+        asking.heartbeat(seated.ports, None, IPv4Address("10.77.0.99"), viewer="none", goodbye=PowerWord.SHUTDOWN)
+    assert later(seated, GRACE) is Wish.RUNNING
+    asking.heartbeat(seated.ports, None, OWN, viewer="none", goodbye=PowerWord.SHUTDOWN)
+    assert later(seated, GRACE) is Wish.STOPPED
