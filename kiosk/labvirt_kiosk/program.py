@@ -18,6 +18,7 @@ from labvirt_kiosk.loop import Loop
 from labvirt_kiosk.private_folder import PrivateFolder
 from labvirt_kiosk.question import Controller
 from labvirt_kiosk.status_line import StatusLine
+from labvirt_kiosk.timeline import TimeLine, files
 from labvirt_kiosk.waiting import Waiting
 
 
@@ -64,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
         face.start()
     if os.environ.get("DISPLAY"):
         _set_keyboard(choices.load().keyboard or chosen.keyboard)
+    timeline = TimeLine(controller.boot, chosen.state, files=files())
+    timeline.start()
     loop = Loop(
         controller=controller,
         waiting=waiting,
@@ -75,10 +78,12 @@ def main(argv: list[str] | None = None) -> int:
         find_program=installed.find,
         windowed=chosen.windowed,
         notices=has_face,
+        reach=timeline.reach,
     )
     try:
         loop.run()
     finally:
+        timeline.stop()
         if face is not None:
             face.stop()
             status.note(face_pid=None)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt.cli import boot_times, shapes, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.guest import StopHow
 from labvirt.domain.lab import Lab, OnLeave
-from labvirt.usecases import labs, power
+from labvirt.usecases import boots, labs, power
 
 
 @click.group(cls=Noun)
@@ -122,3 +122,13 @@ def stop_lab(session: Session, /, name: str, how: StopHow) -> None:
     with session.ports() as ports:
         changed = power.stop_lab(ports, name, how)
     session.show([shapes.guest(each) for each in changed], [f"{len(changed)} guests of {name} are being stopped."])
+
+
+@lab.command("boots")
+@click.argument("name", type=words.NAME)
+@pass_session
+def boots_of_lab(session: Session, /, name: str) -> None:
+    """How long its terminals' last starts took: median and worst of each part."""
+    with session.ports() as ports:
+        found = boots.of_lab(ports, name)
+    boot_times.show_lab(session, found)

@@ -65,6 +65,8 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
     """
     found = finding.find(ports, id, source)
     now = ports.clock.now()
+    if found.terminal is not None:
+        ports.witness.saw(found.terminal.name, "asked", now)
     if found.terminal is None:
         stranger = enrol.meet(ports, id=found.id, mac=found.mac, address=source)
         return Asked(answer=for_stranger(stranger), terminal=None, guest=None)
@@ -118,7 +120,7 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
     NotAllowed, Conflict (the viewer needs no ticket, or the guest's agent refuses), GuestNotReady, AgentSilent,
     TooManyRequests (more than 10 in 60 s), EngineAway, DatabaseError.
     """
-    terminal = _proven(ports, id, source)
+    terminal = proven(ports, id, source)
     if not terminal.active:
         raise NotAllowed(
             f"The terminal {terminal.name} is switched off by the administrator.",
@@ -136,7 +138,9 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
         )
     ports.tickets.step(terminal.name, f"The ticket of {terminal.name}", ports.clock.monotonic())
     assert source is not None
-    return ports.engine.mint_display(guest.name, source)
+    minted = ports.engine.mint_display(guest.name, source)
+    ports.witness.saw(terminal.name, "ticket", ports.clock.now())
+    return minted
 
 
 def heartbeat(
@@ -155,7 +159,7 @@ def heartbeat(
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
-    terminal = _proven(ports, id, source, lately=True)
+    terminal = proven(ports, id, source, lately=True)
     beat = Heartbeat(
         terminal=terminal.name,
         at=ports.clock.now(),
@@ -168,7 +172,7 @@ def heartbeat(
     ports.beats.put(ports.database, beat)
 
 
-def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
+def proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
     """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py)."""
     found = finding.find(ports, id, source)
     terminal = found.terminal

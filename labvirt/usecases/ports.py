@@ -21,6 +21,7 @@ from labvirt.usecases.beats import Beats
 from labvirt.usecases.leased import Leased
 from labvirt.usecases.pace import Pace
 from labvirt.usecases.pokes import Pokes
+from labvirt.usecases.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets`, `pokes`, `beats` and `leased` are this process's memory of what was asked of it and
+    """One per process. `tickets`, `pokes`, `beats`, `leased` and `witness` are this process's memory of what was asked of it and
     told to it: a restart forgets, which harms nobody.
     """
 
@@ -64,6 +65,7 @@ class Ports:
     pokes: Pokes = field(default_factory=Pokes)
     beats: Beats = field(default_factory=Beats)
     leased: Leased = field(default_factory=Leased)
+    witness: Witness = field(default_factory=Witness)
 
     def note(self, work: UnitOfWork, subject: str, what: str) -> None:
         """One line of history in this unit of work."""
