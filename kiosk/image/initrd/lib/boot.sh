@@ -64,10 +64,14 @@ wanted_is_whole() {
 }
 
 load_modules() { # for all hardware that has told its name so far; a hub or a controller may bring more
+    # busybox grep takes no line at all, not every line, when its file of patterns is empty
+    echo - > /run/labvirt/tried
     for round in 1 2; do
         find /sys/devices -name modalias -exec cat {} + 2> /dev/null | sort -u > /run/labvirt/modalias
-        # one at a time: a name that nobody knows must not keep the others out
-        while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/modalias
+        # one at a time: a name that nobody knows must not keep the others out; the second round takes only what the first one brought
+        grep -F -x -v -f /run/labvirt/tried /run/labvirt/modalias > /run/labvirt/names
+        while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/names
+        cp /run/labvirt/modalias /run/labvirt/tried
     done
     for name in loop squashfs overlay sd_mod ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
 }
