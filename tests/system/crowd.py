@@ -55,6 +55,7 @@ part = os.path.join(folder, "part." + str(os.getpid()))
 with open(part, "w") as file:
     json.dump(facts, file)
 os.rename(part, os.path.join(folder, "shown." + str(os.getpid())))
+line.settimeout(None)
 while line.recv(100):
     pass
 '''
