@@ -22,7 +22,7 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 TOLD = "boot-told"
 SETTLE_SECONDS = 10.0
 """Waited after the viewer is connected: its first pictures come first, and the controller sees the connection meanwhile."""
-PARTIAL_SECONDS = 180.0
+PARTIAL_SECONDS = 60.0
 """After so long without a connected viewer the controller hears how far this boot came."""
 RETRY_SECONDS = 30.0
 LARGEST_FILE = 8192
