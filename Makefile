@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep faces kiosk-boot desktop-test boot-test clean
+.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot desktop-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -42,6 +42,9 @@ sweep: setup ## Kill the controller at every durable call of every verb on image
 
 faces: setup ## Take pictures of the kiosk's face in every state, language and size. ARGS="--folder DIR"
 	@$(PYTHON) tests/kiosk/face_pictures.py $(ARGS)
+
+crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --json FILE"
+	@$(PYTHON) -m tests.system.crowd $(ARGS)
 
 # What only the kiosk's recipe needs; `make kiosk-boot` installs what is missing, as root.
 KIOSK_PACKAGES := mmdebstrap squashfs-tools zstd kmod ipxe-qemu

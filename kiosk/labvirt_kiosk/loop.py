@@ -55,6 +55,7 @@ class Loop:
         windowed: bool = False,
         notices: bool = False,
         desk: Desk | None = None,
+        reach: Callable[[str], None] = lambda phase: None,
     ) -> None:
         self._controller = controller
         self._waiting = waiting
@@ -69,6 +70,7 @@ class Loop:
         self._windowed = windowed
         self._notices = notices  # somebody shows them over a running viewer
         self._desk = desk
+        self._reach = reach  # phases of this boot: timeline.py
         self._away_since: datetime | None = None
         self._viewer: Viewer | None = None
 
@@ -126,9 +128,11 @@ class Loop:
             self._controller_is_back()
             if reply.answer is not None:
                 answer = reply.answer
+                self._reach("answer")
                 self._status.answer(answer)
                 self._waiting.result_of(partial(self._heard, answer))
                 if answer.ready:
+                    self._reach("ready")
                     self._status.note(ready_at=self._status.now())
                     return LastGood(answer=answer, file_text=self._file_text(answer))
                 self._status.show("unknown" if answer.status == "unknown" else "waiting", answer.sentence)
@@ -161,6 +165,7 @@ class Loop:
         notices = NoticeWatch(lambda etag: self._controller.config(wait=0, etag=etag), self._heard_while_viewing)
         try:
             self._viewer = Viewer(self._command(good, program, ticket), self._log)
+            self._reach("viewer")
             # the viewer reads its file at once; what it has not read by then is worthless anyway
             forget = threading.Timer(ticket.expires_seconds if ticket else 30.0, self._folder.empty)
             forget.daemon = True
@@ -183,7 +188,7 @@ class Loop:
                     watch,
                     self._viewer,
                     connected=partial(is_connected, self._viewer.pid, answer.port),
-                    on_connected=lambda: self._status.note(viewer_connected_at=self._status.now()),
+                    on_connected=self._connected,
                     may_end=answer.protocol == "spice",  # RDP viewers end by themselves, and may go through a gateway
                 )
             )
@@ -208,6 +213,10 @@ class Loop:
     def _heard_while_viewing(self, answer: Answer) -> None:
         self._status.note(notice=answer.notice)
         self._heard(answer)
+
+    def _connected(self) -> None:
+        self._reach("connected")
+        self._status.note(viewer_connected_at=self._status.now())
 
     def _after(self, answer: Answer, run: Run) -> None:
         if run.seconds >= GOOD_RUN_SECONDS and (run.connected or answer.protocol != "spice"):

@@ -23,6 +23,7 @@ from labvirt_kiosk.order import WORDS, Order
 from labvirt_kiosk.private_folder import PrivateFolder
 from labvirt_kiosk.question import Controller
 from labvirt_kiosk.status_line import StatusLine
+from labvirt_kiosk.timeline import TimeLine, files
 from labvirt_kiosk.trouble import Trouble
 from labvirt_kiosk.waiting import Waiting
 
@@ -76,6 +77,8 @@ def main(argv: list[str] | None = None) -> int:
         face.start()
     if os.environ.get("DISPLAY"):
         _set_keyboard(choices.load().keyboard or chosen.keyboard)
+    timeline = TimeLine(controller.boot, chosen.state, files=files())
+    timeline.start()
     loop = Loop(
         controller=controller,
         waiting=waiting,
@@ -92,6 +95,7 @@ def main(argv: list[str] | None = None) -> int:
         windowed=chosen.windowed,
         notices=has_face,
         desk=Desk(choices, status, has_display=bool(os.environ.get("DISPLAY")), started_with=chosen.keyboard or ""),
+        reach=timeline.reach,
     )
     report = HardwareReport(lambda: facts(identity.interface_of(chosen.interface)), controller.hardware)
     report.start()
@@ -99,6 +103,7 @@ def main(argv: list[str] | None = None) -> int:
         loop.run()
     finally:
         report.stop()
+        timeline.stop()
         if face is not None:
             face.stop()
             status.note(face_pid=None)

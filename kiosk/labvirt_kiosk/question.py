@@ -123,6 +123,12 @@ class Controller:
         if response.status != 204:
             raise _unexpected(response)
 
+    def boot(self, fields: Mapping[str, str]) -> None:
+        """Tell the controller how this terminal started."""
+        response = self._post("/terminals/boot", {"kiosk": __version__, **fields}, seconds=CONNECT_SECONDS)
+        if response.status not in (200, 204):
+            raise BadAnswer(f"the controller does not take the time line (HTTP {response.status})")
+
     def _get(self, answer_format: str, wait: int, etag: str | None) -> _Response:
         query = urlencode({**self._id(), "format": answer_format, "wait": str(wait)})
         headers = {"If-None-Match": etag} if etag else {}

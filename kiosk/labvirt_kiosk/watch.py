@@ -10,6 +10,8 @@ from labvirt_kiosk.viewer import Run, Viewer
 
 LOOK_SECONDS = 1.0
 LOOKS_WITHOUT_CONNECTION = 20
+QUICK = 5
+"""Looks for each ordinary one until the first connection: its moment belongs to the time line of the boot."""
 
 
 def watch(
@@ -26,15 +28,15 @@ def watch(
     in this: a viewer whose connection to its guest stands is never touched.
     """
     seen, without = False, 0
-    while not viewer.has_ended_within(look_seconds):
+    while not viewer.has_ended_within(look_seconds if seen else look_seconds / QUICK):
         if connected():
             without = 0
             if not seen:
                 on_connected()
             seen = True
         else:
-            without += 1
-            if may_end and without >= LOOKS_WITHOUT_CONNECTION:
+            without += QUICK if seen else 1
+            if may_end and without >= LOOKS_WITHOUT_CONNECTION * QUICK:
                 viewer.end()
                 said = "lost its connection" if seen else "could not connect"
                 return replace(viewer.wait(), connected=seen, last_line=f"it {said} and showed only a message")

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from labvirt.cli import lab_hardware, lab_power, shapes, words
+from labvirt.cli import boot_times, lab_hardware, lab_power, shapes, words
 from labvirt.cli.amounts import counted, moment
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.contracts.dhcp import DhcpForm
 from labvirt.domain.guest import StopHow
 from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 from labvirt.errors import InvalidInput
-from labvirt.usecases import campus_dhcp, labs, messages, power
+from labvirt.usecases import boots, campus_dhcp, labs, messages, power
 
 
 @click.group(cls=Noun)
@@ -195,3 +195,12 @@ def _moment(now: datetime, at: tuple[int, int] | None, minutes: int | None) -> d
         return now + timedelta(minutes=minutes)
     today = now.astimezone().replace(hour=at[0], minute=at[1], second=0, microsecond=0)
     return (today if today > now else today + timedelta(days=1)).astimezone(now.tzinfo)
+
+@lab.command("boots")
+@click.argument("name", type=words.NAME)
+@pass_session
+def boots_of_lab(session: Session, /, name: str) -> None:
+    """How long its terminals' last starts took: median and worst of each part."""
+    with session.ports() as ports:
+        found = boots.of_lab(ports, name)
+    boot_times.show_lab(session, found)

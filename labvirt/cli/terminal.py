@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from labvirt.cli import lab_hardware, shapes, terminal_power, words
+from labvirt.cli import boot_times, lab_hardware, shapes, terminal_power, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import InvalidInput
-from labvirt.usecases import enrol, hardware, terminals
+from labvirt.usecases import boots, enrol, hardware, terminals
 
 
 @click.group(cls=Noun)
@@ -175,3 +175,13 @@ def dismiss(session: Session, /, code: str) -> None:
     with session.ports() as ports:
         gone = enrol.dismiss(ports, code)
     session.show({"dismissed": gone.id}, [f"{gone.id} is dismissed."])
+
+
+@terminal.command("boots")
+@click.argument("name", type=words.NAME)
+@pass_session
+def boots_of_terminal(session: Session, /, name: str) -> None:
+    """How long its last starts took, and what took longest."""
+    with session.ports() as ports:
+        found = boots.of_terminal(ports, name)
+    boot_times.show_terminal(session, name, found)

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.boot import Boot
 from labvirt.domain.canary import Canary
 from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest
@@ -156,6 +157,15 @@ class Heartbeats(Protocol):
     def list(self) -> tuple[Heartbeat, ...]: ...
 
 
+class Boots(Protocol):
+    def get(self, terminal: str, boot_id: str) -> Boot | None: ...
+    def put(self, boot: Boot) -> None:
+        """Insert or replace the one with this boot id. At most 50 of a terminal are kept: the oldest go. NotFound (no such terminal)."""
+
+    def of_terminal(self, terminal: str, last: int = 50) -> tuple[Boot, ...]:
+        """The newest first."""
+
+
 class History(Protocol):
     def add(self, entry: HistoryEntry) -> None: ...
     def last(self, count: int, subject: str | None = None) -> tuple[HistoryEntry, ...]: ...
@@ -266,6 +276,7 @@ class UnitOfWork(Protocol):
     @property
     def heartbeats(self) -> Heartbeats: ...
     @property
+    def boots(self) -> Boots: ...
     def orders(self) -> Orders: ...
     @property
     def power_times(self) -> AllPowerTimes: ...

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 
+from labvirt.domain.boot import SOURCES
 from labvirt.domain.draft import DraftState
 from labvirt.domain.guest import Due, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.image import Stage
@@ -462,6 +463,26 @@ hardware = Table(
     _text("interface"),
     Column("link_mbps", Integer),
     _maybe("screens"),
+)
+
+boots = Table(
+    "boots",
+    metadata,
+    Column("terminal", Text, ForeignKey("terminals.name", ondelete="CASCADE"), primary_key=True),
+    Column("boot_id", Text, primary_key=True),
+    _text("at"),
+    _text("phases"),
+    _text("own"),
+    Column("firmware_ms", Integer),
+    Column("loader_ms", Integer),
+    _text("image_from"),
+    Column("image_bytes", Integer),
+    Column("kernel_bytes", Integer),
+    Column("initrd_bytes", Integer),
+    _number("complete"),
+    _text("kiosk"),
+    _one_of("image_from", SOURCES),
+    _one_of("complete", FLAG),
 )
 
 history = Table(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
+from labvirt.database.repositories.boots import BootRepository
 from labvirt.database.repositories.canaries import CanaryRepository
 from labvirt.database.repositories.drafts import DraftRepository
 from labvirt.database.repositories.guests import GuestRepository
@@ -62,6 +63,7 @@ class SqliteUnitOfWork:
         self.power_policies = PowerPolicyRepository(store)
         self.departures = DepartureRepository(store)
         self.hardware = HardwareRepository(store)
+        self.boots = BootRepository(store)
         self.history = HistoryRepository(store)
         self.facts = FactRepository(store)
         self.settings = SettingRepository(store)

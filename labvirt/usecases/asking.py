@@ -67,6 +67,8 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
     """
     found = finding.find(ports, id, source)
     now = ports.clock.now()
+    if found.terminal is not None:
+        ports.witness.saw(found.terminal.name, "asked", now)
     if found.terminal is None:
         stranger = enrol.meet(ports, id=found.id, mac=found.mac, address=source)
         return Asked(answer=for_stranger(stranger), terminal=None, guest=None)
@@ -138,7 +140,9 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
         )
     ports.tickets.step(terminal.name, f"The ticket of {terminal.name}", ports.clock.monotonic())
     assert source is not None
-    return ports.engine.mint_display(guest.name, source)
+    minted = ports.engine.mint_display(guest.name, source)
+    ports.witness.saw(terminal.name, "ticket", ports.clock.now())
+    return minted
 
 
 def heartbeat(

@@ -23,6 +23,7 @@ from labvirt.usecases.leased import Leased
 from labvirt.usecases.pace import Pace
 from labvirt.usecases.pokes import Pokes
 from labvirt.usecases.start_times import StartTimes
+from labvirt.usecases.witness import Witness
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +51,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets`, `deeds`, `pokes`, `beats`, `leased` and `starts` are this process's memory of what was asked of it and
-    told to it: a restart forgets, which harms nobody.
+    """One per process. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts` and `witness` are this process's memory of what was asked of
+    it and told to it: a restart forgets, which harms nobody.
     """
 
     database: Database
@@ -74,6 +75,7 @@ class Ports:
     leased: Leased = field(default_factory=Leased)
     starts: StartTimes = field(default_factory=StartTimes)
     deeds: Pace = field(default_factory=lambda: Pace(DEEDS, DEEDS_SECONDS))
+    witness: Witness = field(default_factory=Witness)
 
     def note(self, work: UnitOfWork, subject: str, what: str) -> None:
         """One line of history in this unit of work."""

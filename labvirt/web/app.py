@@ -127,7 +127,7 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY, MAX_FORM_PARTS=50)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
-    app.register_blueprint(terminal_routes.blueprint(ports))
+    app.register_blueprint(terminal_routes.blueprint(ports, published.flow_since))
     app.register_blueprint(uploads.blueprint(ports, sign_ins))
     app.register_blueprint(pages.blueprint(ports, published, sign_ins))
     app.register_blueprint(settings_page.blueprint(ports))

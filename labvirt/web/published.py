@@ -12,6 +12,7 @@ import contextlib
 import logging
 import threading
 from collections import defaultdict
+from datetime import datetime
 
 from labvirt.contracts.engine import Change, EngineLink
 from labvirt.errors import LabVirtError
@@ -50,6 +51,12 @@ class Published:
 
     def change(self, guest: str) -> Change | None:
         return self._changes.get(guest)
+
+    def flow_since(self, guest: str) -> datetime | None:
+        """Since when somebody has been connected to its display or its RDP; None when nobody is, or nobody knows."""
+        change = self._changes.get(guest)
+        seen = change is not None and (change.presence.display or change.presence.flow)
+        return change.presence.since if change is not None and seen else None
 
     def changes(self) -> tuple[Change, ...]:
         return tuple(self._changes.values())

@@ -72,6 +72,12 @@ def _publish(repeat: int, quick: bool) -> list[Record]:
     return publish_job.measure(repeat, warm_up=0 if quick else 1)
 
 
+def _boot_fetch(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import boot_fetch
+
+    return boot_fetch.measure(20 if quick else 167, repeat)
+
+
 BENCHMARKS = (
     Benchmark(
         id="A1",
@@ -111,6 +117,13 @@ BENCHMARKS = (
         repeat=5,
         quick=1,
         run=_chain,
+    ),
+    Benchmark(
+        id="B1",
+        about="(with B1-crowd, B1-last) the kiosk's image of 167 MB (quick: 20 MB) to 1 and to 30 clients; what a wire needs, computed",
+        repeat=5,
+        quick=1,
+        run=_boot_fetch,
     ),
     Benchmark(
         id="P4", about="publishing an admin session's draft with its canary, the whole job, by steps", repeat=5, quick=1, run=_publish

@@ -12,7 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 
 class Controller:
-    """Serves on 127.0.0.1 until closed. `events`: (seconds since it began, what), `bytes_sent`: by name of the boot folder's file."""
+    """Serves on 127.0.0.1 until closed. `events`: (seconds since it began, what), `bytes_sent`: by name of the boot folder's file;
+    `boots`: the time lines that were told."""
 
     def __init__(self, folder: Path, code: str) -> None:
         self.code = code
@@ -20,6 +21,7 @@ class Controller:
         self.events: list[tuple[float, str]] = []
         self.bytes_sent: dict[str, int] = {}
         self.asked: list[str] = []
+        self.boots: list[dict[str, str]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,7 +37,9 @@ class Controller:
                 self.answer(body=True)
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+                if self.path.endswith("/terminals/boot"):
+                    outer.boots.append({name: values[0] for name, values in form.items()})
                 self.send_response(204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -38,6 +38,10 @@ SAID = {
 """Phase -> what the PC says on its serial line when it gets there."""
 
 
+PHASES = ("kernel", "modules", "address", "fetched", "image", "mounted", "root", "devices", "screen", "kiosk", "answer")
+"""What a terminal that nobody knows reaches of its time line, and tells."""
+
+
 def menu(folder: Path, port: int) -> str:
     """grub.cfg, as the lab's is rendered, with the serial line added."""
     sha256 = json.loads((folder / "manifest.json").read_text())["files"]["kiosk.squashfs"]["sha256"]
@@ -131,6 +135,8 @@ def boot(folder: Path, work: Path, picture: Path, memory_mib: int) -> dict[str, 
         computer.wait("the kiosk after keys that might end it", lambda: len(controller.asked) > asked + 1, PATIENCE)
         computer.wait("the same screen after those keys", lambda: difference() < SAME, PATIENCE)
         reached("keys")
+        computer.wait("its time line", lambda: len(controller.boots) > 0, PATIENCE)
+        told = controller.boots[0]
         computer.ask("system_powerdown")
         deadline = time.monotonic() + 60
         while not computer.is_off() and time.monotonic() < deadline:
@@ -141,7 +147,9 @@ def boot(folder: Path, work: Path, picture: Path, memory_mib: int) -> dict[str, 
         computer.close()
         controller.close()
         (work / "events.json").write_text(json.dumps(controller.events))
-    return {"seconds": seconds, "bytes": controller.bytes_sent, "bytes_all": sum(controller.bytes_sent.values())}
+    assert set(told) >= {f"phase_{name}" for name in PHASES}, told
+    assert (told["complete"], told["image_bytes"]) == ("no", str(controller.bytes_sent["kiosk.squashfs"])), told
+    return {"seconds": seconds, "told": told, "bytes": controller.bytes_sent, "bytes_all": sum(controller.bytes_sent.values())}
 
 
 def main() -> int:

@@ -16,6 +16,17 @@ def contents(version: str = "one") -> dict[str, bytes]:
     return {name: f"{name} of {version} ".encode() * (20_000 if name == "kiosk.squashfs" else 700) for name in NEEDED}
 
 
+def make(folder: Path, files: dict[str, bytes]) -> Path:
+    """A boot folder with these files, and small ones in the other places."""
+    folder.mkdir()
+    about = {}
+    for name, data in (contents() | files).items():
+        (folder / name).write_bytes(data)
+        about[name] = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / MANIFEST).write_text(json.dumps(told() | {"files": about}))
+    return folder
+
+
 def told(version: str = "one") -> dict[str, object]:
     """Its manifest."""
     about = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents(version).items()}

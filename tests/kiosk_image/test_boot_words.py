@@ -96,3 +96,21 @@ def test_nothing_on_a_terminal_asks_for_a_shell() -> None:
     assert "<keybind" not in openbox
     assert "ShowMenu" not in openbox
     assert "Execute" not in openbox
+
+
+def test_the_second_round_of_modules_tries_only_what_is_new(tmp_path: Path) -> None:
+    """The real function, with busybox's own grep, on a /sys that grows in between."""
+    text = (IMAGE / "initrd" / "lib" / "boot.sh").read_text()
+    function = text[text.index("load_modules() {") : text.index("\n}\n", text.index("load_modules() {")) + 3]
+    devices = tmp_path / "devices"
+    for name in ("pci:a", "usb:b"):
+        (devices / name[4:]).mkdir(parents=True)
+        (devices / name[4:] / "modalias").write_text(name + "\n")
+    function = function.replace("/sys/devices", str(devices)).replace("/run/labvirt", str(tmp_path))
+    brings = f"mkdir -p {devices}/c; echo hid:c > {devices}/c/modalias"
+    stub = f'modprobe() {{ shift; echo "$1" >> {tmp_path}/asked; if [ "$1" = usb:b ]; then {brings}; fi; }}\n'
+    greps = "".join(f'{name}() {{ busybox {name} "$@"; }}\n' for name in ("grep", "sort", "cp"))
+    subprocess.run(["busybox", "sh", "-c", stub + greps + function + "load_modules"], check=True, timeout=30)
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[:3] == ["pci:a", "usb:b", "hid:c"]
+    assert "loop" in asked[3:]

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""POST /terminals/ticket and /terminals/heartbeat. Both believe only the address that the connection comes from."""
+"""POST /terminals/ticket and /terminals/heartbeat; boot.py adds another. All believe only the address that the connection comes from."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from ipaddress import IPv4Address
 
 from flask import Blueprint, Response, request
@@ -12,15 +14,15 @@ from labvirt.domain.power_order import PowerWord
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
-from labvirt.web.terminal import deed, hardware
+from labvirt.web.terminal import boot, deed, hardware
 from labvirt.web.terminal.question import source_of
 from labvirt.web.terminal.render import Body, Format, as_json, parse_format, plain
 
 VIEWER_WORDS = ("none", "starting", "running", "ended")
 
 
-def blueprint(ports: Ports) -> Blueprint:
-    """The two routes, bound to their ports."""
+def blueprint(ports: Ports, flow_since: Callable[[str], datetime | None]) -> Blueprint:
+    """The routes, bound to their ports. `flow_since`: see boot.py."""
     routes = Blueprint("terminals", __name__, url_prefix="/terminals")
 
     @routes.post("/ticket")
@@ -97,4 +99,5 @@ def blueprint(ports: Ports) -> Blueprint:
         return value
 
     deed.register(routes, ports)
+    boot.register(routes, ports, flow_since)
     return routes

@@ -13,7 +13,7 @@ from labvirt.web.ui.sign_in import COOKIE, SignIns
 OPEN = frozenset(
     {
         *("pages.door", "pages.enter", "pages.health", "static"),
-        *("terminals.ticket", "terminals.heartbeat", "terminals.deed", "terminals.tell_hardware"),
+        *("terminals.ticket", "terminals.heartbeat", "terminals.deed", "terminals.boot", "terminals.tell_hardware"),
     }
 )
 """Endpoints for everybody. The terminals' look at the lease of the address that asks."""

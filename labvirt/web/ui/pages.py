@@ -9,11 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 from labvirt.contracts.clock import Clock
 from labvirt.domain.names import one_line
 from labvirt.errors import EngineAway, LabVirtError, NotAllowed, NotFound, TooManyRequests
-from labvirt.usecases import inspect, setup
+from labvirt.usecases import boots, inspect, setup
 from labvirt.usecases.ports import Ports
 from labvirt.web.errors import status_of
 from labvirt.web.published import Published
-from labvirt.web.ui import guard, seats, terminals
+from labvirt.web.ui import boot_chart, guard, seats, terminals
 from labvirt.web.ui.recent import Recent
 from labvirt.web.ui.refusal import refusal
 from labvirt.web.ui.screens import Screens
@@ -67,6 +67,10 @@ def blueprint(ports: Ports, published: Published, sign_ins: SignIns) -> Blueprin
     @pages.get("/labs")
     def labs() -> str:
         return first_page.fragment()
+
+    @pages.get("/labs/<lab>/boots")
+    def lab_boots(lab: str) -> str:
+        return render_template("boots.html", chart=boot_chart.chart(boots.of_lab(ports, one_line(lab, 64))))
 
     @pages.get("/guests/<guest>/screen.png")
     def screen(guest: str) -> Response:

@@ -16,9 +16,9 @@ say_over() { # SENTENCE: on every console; the next one overwrites it
     done 2> /dev/null
 }
 
-phase() { # NAME: when it was reached, in seconds since the kernel began
+phase() { # NAME: when it was reached, in ms since the kernel began (/proc/uptime counts hundredths)
     read -r since rest < /proc/uptime
-    echo "$1 $since" >> /run/labvirt/phases
+    echo "$1 ${since%.*}${since#*.}0" >> /run/labvirt/timeline
 }
 
 again() { # SECONDS SENTENCE
@@ -64,10 +64,14 @@ wanted_is_whole() {
 }
 
 load_modules() { # for all hardware that has told its name so far; a hub or a controller may bring more
+    # busybox grep takes no line at all, not every line, when its file of patterns is empty
+    echo - > /run/labvirt/tried
     for round in 1 2; do
         find /sys/devices -name modalias -exec cat {} + 2> /dev/null | sort -u > /run/labvirt/modalias
-        # one at a time: a name that nobody knows must not keep the others out
-        while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/modalias
+        # one at a time: a name that nobody knows must not keep the others out; the second round takes only what the first one brought
+        grep -F -x -v -f /run/labvirt/tried /run/labvirt/modalias > /run/labvirt/names
+        while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/names
+        cp /run/labvirt/modalias /run/labvirt/tried
     done
     for name in loop squashfs overlay sd_mod ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
 }
@@ -117,7 +121,7 @@ have_image() { # /ram/kiosk.squashfs is the wanted one, from a disk labelled LAB
         say_over "Reading the kiosk from this computer's disk ..."
         if cp /cache/kiosk.squashfs /ram/kiosk.squashfs 2> /dev/null && is_wanted /ram/kiosk.squashfs; then
             say "The kiosk on this computer's disk is the right one."
-            echo "bytes 0" >> /run/labvirt/phases
+            { echo "from_disk 1"; echo "image_bytes $(size_of /ram/kiosk.squashfs)"; } >> /run/labvirt/timeline
             close_cache
             return 0
         fi
@@ -185,7 +189,7 @@ fetch() { # the image from the network, with its checksum proved
         return 1
     fi
     mv "$part" /ram/kiosk.squashfs
-    echo "bytes $fetched" >> /run/labvirt/phases
+    { echo "from_disk 0"; echo "image_bytes $fetched"; } >> /run/labvirt/timeline
     say "The kiosk is here: $(megabytes "$fetched") MB."
 }
 
