@@ -47,6 +47,8 @@ class World:
     images: Path = Path("/images")
     runs: Path = Path("/runs")
     """Where versions and runs lie, for a command line that is only shown."""
+    homes: Path = Path("/homes")
+    """Logins for file servers: one file per profile, named as it, which the administrator has put there."""
 
     def host(self) -> Host:
         """This machine's row; one with defaults while there is none. Raises DatabaseError."""

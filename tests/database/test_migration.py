@@ -34,7 +34,7 @@ import signal
 from alembic import op
 
 revision = "9999"
-down_revision = "0002"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -112,7 +112,7 @@ def test_an_older_database_is_migrated_and_a_copy_is_kept(path: Path, database: 
     database.close()
     migrate.ensure(path, migrations=later, head="9999")
     assert [(row["name"], row["colour"]) for row in labs(path)] == [("lab-a", "green")]
-    kept = path.with_name("labvirt.db.before-0002-changed")
+    kept = path.with_name("labvirt.db.before-0007-changed")
     assert kept.stat().st_mode & 0o777 == 0o600
     old = SqliteDatabase.open(kept)
     with old.read() as work:

@@ -337,6 +337,7 @@ class SimLab:
             probe=self.probe,  # type: ignore[arg-type]
             images=self.root / "images",
             runs=self.root / "runs",
+            homes=self.root / "homes",
         )
 
     def ports(self, engine: EngineLink) -> Ports:

@@ -14,7 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labvirt.contracts.hypervisor import AGENT_SOCKET, SERIAL_SOCKET, DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
+from labvirt.contracts.hypervisor import AGENT_SOCKET, HOME_LOGIN, SERIAL_SOCKET, DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
 from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.guest import RunId
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
@@ -74,6 +74,7 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     system = SubElement(sysinfo, "system")
     for name, value in (("manufacturer", "LabVirt"), ("product", spec.machine.value), ("serial", spec.serial)):
         _text(system, "entry", value, name=name)
+    _told(domain, spec)
     _os(domain, spec)
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
@@ -138,6 +139,17 @@ def _text(parent: Element, element_name: str, text: str, /, **attributes: str) -
     element = SubElement(parent, element_name, attributes)
     element.text = text
     return element
+
+
+def _told(domain: Element, spec: LaunchSpec) -> None:
+    """What the guest reads in its firmware."""
+    if not spec.told and not spec.home_login:
+        return
+    firmware = SubElement(domain, "sysinfo", type="fwcfg")
+    for name, text in spec.told:
+        _text(firmware, "entry", text, name=f"opt/labvirt/{name}")
+    if spec.home_login:
+        SubElement(firmware, "entry", name=f"opt/labvirt/{HOME_LOGIN}", file=str(spec.folder / HOME_LOGIN))
 
 
 def _os(domain: Element, spec: LaunchSpec) -> None:

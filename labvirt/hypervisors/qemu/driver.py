@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labvirt.contracts.hypervisor import (
+    HOME_LOGIN,
     Capability,
     HypervisorInfo,
     LaunchSpec,
@@ -127,6 +128,8 @@ class QemuHypervisor:
                 _check(spec)
                 launch(spec, self.command_line(spec), deadline_seconds=START_SECONDS)
                 session = self._roster.adopt(spec.run)
+            # QEMU reads it before it greets; it must not lie beside an overlay that is kept.
+            (spec.folder / HOME_LOGIN).unlink(missing_ok=True)
             try:
                 return self._started(spec, session)
             except DriverError:

@@ -65,6 +65,8 @@ DESKTOP = replace(
     sound=Sound.HDA,
     overlay_cap_bytes=4 << 30,
     hyperv=True,
+    told=(("forgets", "Everything <else> is forgotten, & soon."), ("home", "smb://files.lab/homes/7")),
+    home_login=True,
 )
 OLD = replace(
     SMALL,
