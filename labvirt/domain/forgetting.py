@@ -19,7 +19,7 @@ def forgetting(profile: Profile, lab: Lab, home: Home | None, purpose: Purpose =
     if purpose is Purpose.ADMIN:
         return "This is the image itself: what you change here can be published, and then every desktop made from it has it."
     if purpose is not Purpose.SEAT:
-        return "This computer is on trial: it forgets everything when it is switched off."
+        return "This computer is on trial or under repair: it forgets everything when it is switched off."
     if home is None:
         return f"This computer forgets everything {_when(profile, lab)}. Keep your work somewhere else before you go."
     template = None if profile.home is None else parse_home(profile.home)

@@ -47,7 +47,11 @@ def put_login(world: World, profile: Profile, folder: Path, uid: int | None) -> 
         with source.open("rb") as stream:
             login = stream.read(LOGIN_BYTES + 1)
         if len(login) > LOGIN_BYTES:
-            raise Conflict(f"{source} is no login of a share: it is longer than {LOGIN_BYTES} bytes.", hint="See mount.cifs(8), credentials.")
+            raise Conflict(
+                f"{source} is no login of a share: it is longer than {LOGIN_BYTES} bytes.", hint="See mount.cifs(8), credentials."
+            )
         write_atomic(folder / HOME_LOGIN, login, owner=uid)
     except OSError as error:
-        raise Conflict(f"The login for the home of {profile.name} could not be handed on: {error.strerror}.", hint=f"ls -l {source}") from error
+        raise Conflict(
+            f"The login for the home of {profile.name} could not be handed on: {error.strerror}.", hint=f"ls -l {source}"
+        ) from error
