@@ -41,7 +41,7 @@ class Desk:
             (self.stubs / name).write_text(f"#!/bin/sh\n{body}\n")
             (self.stubs / name).chmod(0o755)
 
-    def start(self, *words: str, **more: str) -> "Desk":
+    def start(self, *words: str, **more: str) -> Desk:
         environment = {
             "PATH": f"{self.stubs}:/usr/bin:/bin",
             "STUBS": str(self.stubs),
