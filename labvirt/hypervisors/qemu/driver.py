@@ -128,13 +128,14 @@ class QemuHypervisor:
                 _check(spec)
                 launch(spec, self.command_line(spec), deadline_seconds=START_SECONDS)
                 session = self._roster.adopt(spec.run)
-            # QEMU reads it before it greets; it must not lie beside an overlay that is kept.
-            (spec.folder / HOME_LOGIN).unlink(missing_ok=True)
             try:
                 return self._started(spec, session)
             except DriverError:
                 end_all(spec.folder)
                 raise
+            finally:
+                # QEMU greets before it reads this, and answers afterwards. It must not lie beside an overlay that is kept.
+                (spec.folder / HOME_LOGIN).unlink(missing_ok=True)
 
     def _started(self, spec: LaunchSpec, session: Session | None) -> RunStatus:
         status = None
