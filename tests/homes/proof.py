@@ -109,6 +109,7 @@ def keeps(
         desk = Desk(image, work / f"{name}-1", home, login, console=True, port=13391)
         try:
             desk.guest.wait("the agent", desk.guest.answers, PATIENCE)
+            desk.story.reached("agent", desk.guest)
             desk.wait_for_sentence(KEPT, desk.display, picture.with_stem(f"{picture.stem}-{name}"))
             told["file system"] = desk.home_is()
             assert told["file system"] != "ext2/ext3", "the home is the guest's own disk"
@@ -128,6 +129,7 @@ def keeps(
         desk = Desk(image, work / f"{name}-2", home, login, console=console, port=13392)
         try:
             desk.guest.wait("the agent", desk.guest.answers, PATIENCE)
+            desk.story.reached("agent", desk.guest)
             desk.guest.wait("port 3389", lambda: listens(desk.guest), PATIENCE)
             assert desk.as_person("cat ~/Documents/essay.txt") == ESSAY
             desk.story.reached("the file is there", desk.guest)
