@@ -136,6 +136,7 @@ def engine(state: Path) -> int:
             drafts=storage.drafts,
             kept=storage.kept,
             kiosk=storage.kiosk,
+            homes=storage.homes,
             network=drivers.network,
             dhcp=drivers.dhcp,
             names=drivers.names,
@@ -148,7 +149,6 @@ def engine(state: Path) -> int:
             pid=os.getpid(),
             images=paths.images,
             runs=paths.runs,
-            homes=paths.homes,
             settings=EngineSettings(
                 host=hosts[0].name if len(hosts) == 1 else socket.gethostname(),
                 starts_at_once=settings.starts_at_once,

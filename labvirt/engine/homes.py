@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from labvirt.contracts.hypervisor import HOME_LOGIN
 from labvirt.domain.forgetting import forgetting
 from labvirt.domain.guest import Guest, Purpose
-from labvirt.domain.home import LOGIN_BYTES, Home, Protocol, parse_home
+from labvirt.domain.home import Home, Protocol, parse_home
 from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.profile import Profile
 from labvirt.engine.world import World
-from labvirt.errors import Conflict
-from labvirt.system.files import write_atomic
 
 
 def home_of(profile: Profile, lab: Lab, identity: SeatIdentity, terminal: str | None, purpose: Purpose) -> Home | None:
@@ -34,24 +29,4 @@ def told_of(guest: Guest, profile: Profile, lab: Lab, identity: SeatIdentity, te
 
 def has_login(world: World, profile: Profile, told: tuple[tuple[str, str], ...]) -> bool:
     """Is there a login for the share that this guest is told?"""
-    return dict(told).get("home", "").startswith(f"{Protocol.SMB}:") and (world.homes / profile.name).exists()
-
-
-def put_login(world: World, profile: Profile, folder: Path, uid: int | None) -> None:
-    """The run's folder has the profile's login for the machine's user alone. Raises Conflict: it is too long, not readable, or others than
-    its owner may read it."""
-    source = world.homes / profile.name
-    try:
-        if source.stat().st_mode & 0o077:
-            raise Conflict(f"{source} holds a login and may be read by others than its owner.", hint=f"chmod 600 {source}")
-        with source.open("rb") as stream:
-            login = stream.read(LOGIN_BYTES + 1)
-        if len(login) > LOGIN_BYTES:
-            raise Conflict(
-                f"{source} is no login of a share: it is longer than {LOGIN_BYTES} bytes.", hint="See mount.cifs(8), credentials."
-            )
-        write_atomic(folder / HOME_LOGIN, login, owner=uid)
-    except OSError as error:
-        raise Conflict(
-            f"The login for the home of {profile.name} could not be handed on: {error.strerror}.", hint=f"ls -l {source}"
-        ) from error
+    return dict(told).get("home", "").startswith(f"{Protocol.SMB}:") and world.homes.has(profile.name)

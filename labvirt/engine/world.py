@@ -11,6 +11,7 @@ from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database
 from labvirt.contracts.dhcp import DhcpServer, NameLookup
 from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
+from labvirt.contracts.homes import HomeLogins
 from labvirt.contracts.host import Machine
 from labvirt.contracts.hypervisor import Hypervisor
 from labvirt.contracts.images import ImageStore
@@ -32,6 +33,7 @@ class World:
     drafts: Drafts
     kept: KeptOverlays
     kiosk: BootFolders
+    homes: HomeLogins
     network: Network
     dhcp: DhcpServer
     names: NameLookup
@@ -47,8 +49,6 @@ class World:
     images: Path = Path("/images")
     runs: Path = Path("/runs")
     """Where versions and runs lie, for a command line that is only shown."""
-    homes: Path = Path("/homes")
-    """Logins for file servers: one file per profile, named as it, which the administrator has put there."""
 
     def host(self) -> Host:
         """This machine's row; one with defaults while there is none. Raises DatabaseError."""
