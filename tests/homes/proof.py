@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from ipaddress import IPv4Network
@@ -45,6 +46,8 @@ SEAT = 7
 HOME = f"/home/{USER}"
 ESSAY = "It was a dark and stormy night.\n"
 KEPT, AWAY, NEVER = "Your home folder is kept on", "does not answer now", "is NOT kept today"
+LOOK_SECONDS = 3
+"""Reading a picture takes a processor for a second; the guest needs them."""
 FOLDERS = {"Desktop", "Documents", "Downloads", "Music", "Pictures", "Videos"}
 
 
@@ -81,7 +84,13 @@ class Desk:
             return image.convert("RGB")
 
     def wait_for_sentence(self, sentence: str, picture: Callable[[], Image.Image | None], save: Path | None) -> None:
-        self.guest.wait(f"a desktop that says {sentence!r}", shows(picture, self.guest.name, sentence), PATIENCE)
+        shown = shows(picture, self.guest.name, sentence)
+
+        def look() -> bool:
+            time.sleep(LOOK_SECONDS)
+            return shown()
+
+        self.guest.wait(f"a desktop that says {sentence!r}", look, PATIENCE)
         self.story.reached(f"desktop says: {sentence}", self.guest)
         seen = picture()
         if save is not None and seen is not None:
