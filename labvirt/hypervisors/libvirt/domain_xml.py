@@ -74,7 +74,6 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     system = SubElement(sysinfo, "system")
     for name, value in (("manufacturer", "LabVirt"), ("product", spec.machine.value), ("serial", spec.serial)):
         _text(system, "entry", value, name=name)
-    _told(domain, spec)
     _os(domain, spec)
     features = SubElement(domain, "features")
     SubElement(features, "acpi")
@@ -98,7 +97,7 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     if spec.uid is not None:
         label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
         _text(label, "label", f"+{spec.uid}:+{spec.uid}")
-    _commandline(domain, [*_extra(spec), *(_spice(spec.spice, spec.sound) if spec.spice is not None else ())])
+    _commandline(domain, [*_extra(spec), *(_spice(spec.spice, spec.sound) if spec.spice is not None else ()), *_told(spec)])
     ElementTree.indent(domain)
     return ElementTree.tostring(domain, encoding="unicode") + "\n"
 
@@ -139,17 +138,6 @@ def _text(parent: Element, element_name: str, text: str, /, **attributes: str) -
     element = SubElement(parent, element_name, attributes)
     element.text = text
     return element
-
-
-def _told(domain: Element, spec: LaunchSpec) -> None:
-    """What the guest reads in its firmware."""
-    if not spec.told and not spec.home_login:
-        return
-    firmware = SubElement(domain, "sysinfo", type="fwcfg")
-    for name, text in spec.told:
-        _text(firmware, "entry", text, name=f"opt/labvirt/{name}")
-    if spec.home_login:
-        SubElement(firmware, "entry", name=f"opt/labvirt/{HOME_LOGIN}", file=str(spec.folder / HOME_LOGIN))
 
 
 def _os(domain: Element, spec: LaunchSpec) -> None:
@@ -310,6 +298,14 @@ def _spice(spice: SpiceDisplay, sound: Sound) -> Iterator[str]:
             yield from _device(device)
 
 
-def _escaped(path: Path) -> str:
+def _told(spec: LaunchSpec) -> Iterator[str]:
+    """What the guest reads in its firmware. Not libvirt's own element: 9.0 takes a comma in it for the next option."""
+    for name, text in spec.told:
+        yield from ("-fw_cfg", f"name=opt/labvirt/{name},string={_escaped(text)}")
+    if spec.home_login:
+        yield from ("-fw_cfg", f"name=opt/labvirt/{HOME_LOGIN},file={_escaped(spec.folder / HOME_LOGIN)}")
+
+
+def _escaped(path: Path | str) -> str:
     """A comma begins the next option in QEMU's lists; two are one comma."""
     return str(path).replace(",", ",,")
