@@ -18,7 +18,6 @@ STUBS = {
     "runuser": """echo "runuser $2" >>"$STUBS/said"
         [ ! -e "$STUBS/read-only" ] || exit 1
         shift 3; exec "$@" """,
-    "chown": ":",
     "sleep": ":",
     "stat": 'case $1 in -f) [ ! -e "$STUBS/dead" ] ;; *) exec /usr/bin/stat "$@" ;; esac',
     "paint": 'echo "paint $(cat "$LABVIRT_RUN/home-trouble" 2>/dev/null)" >>"$STUBS/said"',
@@ -48,7 +47,6 @@ class Desk:
             "LABVIRT_RUN": str(self.run),
             "LABVIRT_FW_CFG": f"{self._folder}/fw",
             "LABVIRT_HOME": str(self.home),
-            "LABVIRT_CACHE": f"{self._folder}/cache",
             "LABVIRT_PAINT": f"{self.stubs}/paint",
             "LABVIRT_SECONDS": "0",
             "LABVIRT_ONCE": "1",
