@@ -62,7 +62,7 @@ desktop-test: setup ## Build the desktop guest, show it on a terminal by RDP and
 # The file servers; freerdp as above.
 HOME_PACKAGES := $(DESKTOP_PACKAGES) samba nfs-ganesha nfs-ganesha-vfs
 
-home-test: setup ## Keep a desktop's work on a real SMB and a real NFS server, and without one (15 minutes). ARGS="--json FILE --picture FILE --only smb|nfs|none"
+home-test: setup ## Keep a desktop's work on a real SMB and a real NFS server, and without one (15 minutes). ARGS="--json FILE --picture FILE --only smb|nfs|none --blind"
 	@dpkg -s $(HOME_PACKAGES) >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends $(HOME_PACKAGES) >&2
 	@command -v xfreerdp3 xfreerdp >/dev/null || apt-get install -y -q --no-install-recommends freerdp3-x11 >&2 \
 		|| apt-get install -y -q --no-install-recommends freerdp2-x11 >&2

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,8 +84,14 @@ class Desk:
         with Image.open(file) as image:
             return image.convert("RGB")
 
-    def wait_for_sentence(self, sentence: str, picture: Callable[[], Image.Image | None], save: Path | None) -> None:
-        shown = shows(picture, self.guest.name, sentence)
+    def painted(self) -> str:
+        """The words of the picture that lies behind the windows, as the guest has it in a file."""
+        svg = self.guest.run("/usr/bin/cat", "/run/labvirt/background.svg")[1]
+        return " ".join(re.sub(r"<[^>]*>", " ", svg).split())
+
+    def wait_for_sentence(self, sentence: str, picture: Callable[[], Image.Image | None] | None, save: Path | None) -> None:
+        """On the screen; with `picture` None: in the picture's file."""
+        shown = (lambda: sentence in self.painted()) if picture is None else shows(picture, self.guest.name, sentence)
 
         def look() -> bool:
             time.sleep(LOOK_SECONDS)
@@ -92,7 +99,7 @@ class Desk:
 
         self.guest.wait(f"a desktop that says {sentence!r}", look, PATIENCE)
         self.story.reached(f"desktop says: {sentence}", self.guest)
-        seen = picture()
+        seen = picture() if picture else None
         if save is not None and seen is not None:
             seen.save(save)
 
@@ -108,18 +115,18 @@ class Desk:
 
 
 def keeps(
-    image: Path, work: Path, name: str, home: str, serve: Callable[[], servers.FileServer], login: str, picture: Path
+    image: Path, work: Path, name: str, home: str, serve: Callable[[], servers.FileServer], login: str, picture: Path, *, blind: bool
 ) -> dict[str, object]:
-    """Two guests of one seat, one after the other, and a server that goes away under the second and comes back."""
+    """Two guests of one seat, one after the other, and a server that goes away under the second and comes back. `blind`: no desktop."""
     server = serve()
     told: dict[str, object] = {}
     try:
         print(f"{name}: a fresh guest, its person saves a file:", flush=True)
-        desk = Desk(image, work / f"{name}-1", home, login, console=True, port=13391)
+        desk = Desk(image, work / f"{name}-1", home, login, console=not blind, port=13391)
         try:
             desk.guest.wait("the agent", desk.guest.answers, PATIENCE)
             desk.story.reached("agent", desk.guest)
-            desk.wait_for_sentence(KEPT, desk.display, picture.with_stem(f"{picture.stem}-{name}"))
+            desk.wait_for_sentence(KEPT, None if blind else desk.display, picture.with_stem(f"{picture.stem}-{name}"))
             told["file system"] = desk.home_is()
             assert told["file system"] != "ext2/ext3", "the home is the guest's own disk"
             desk.as_person(f"printf %s '{ESSAY}' > ~/Documents/essay.txt && sync")
@@ -134,7 +141,7 @@ def keeps(
         assert (server.folder / "Documents" / "essay.txt").read_text() == ESSAY
 
         print(f"{name}: another fresh guest of the same seat:", flush=True)
-        console = name == "nfs"
+        console = name == "nfs" and not blind
         desk = Desk(image, work / f"{name}-2", home, login, console=console, port=13392)
         try:
             desk.guest.wait("the agent", desk.guest.answers, PATIENCE)
@@ -142,8 +149,10 @@ def keeps(
             desk.guest.wait("port 3389", lambda: listens(desk.guest), PATIENCE)
             assert desk.as_person("cat ~/Documents/essay.txt") == ESSAY
             desk.story.reached("the file is there", desk.guest)
-            if console:
-                server = at_the_second(desk, desk.display, server, serve, picture.with_stem(f"{picture.stem}-{name}-away"))
+            if console or blind:
+                server = at_the_second(
+                    desk, None if blind else desk.display, server, serve, picture.with_stem(f"{picture.stem}-{name}-away")
+                )
             else:
                 mark = fingerprint(desk.guest.read(CERTIFICATE))
                 assert mark is not None
@@ -165,7 +174,7 @@ def keeps(
 
 def at_the_second(
     desk: Desk,
-    picture: Callable[[], Image.Image | None],
+    picture: Callable[[], Image.Image | None] | None,
     server: servers.FileServer,
     serve: Callable[[], servers.FileServer],
     save: Path,
@@ -181,13 +190,13 @@ def at_the_second(
     return server
 
 
-def says(image: Path, work: Path, home: str, picture: Path) -> dict[str, object]:
+def says(image: Path, work: Path, home: str, picture: Path, *, blind: bool) -> dict[str, object]:
     """No server at all: a desktop within the time, and the sentence on it."""
     print("No server answers:", flush=True)
-    desk = Desk(image, work / "none", home, "", console=True, port=13393)
+    desk = Desk(image, work / "none", home, "", console=not blind, port=13393)
     try:
         desk.guest.wait("the agent", desk.guest.answers, PATIENCE)
-        desk.wait_for_sentence(NEVER, desk.display, picture.with_stem(f"{picture.stem}-none"))
+        desk.wait_for_sentence(NEVER, None if blind else desk.display, picture.with_stem(f"{picture.stem}-none"))
         assert desk.home_is() == "ext2/ext3"
         desk.as_person("echo still works > ~/note && cat ~/note")
         return {"first": desk.story.seconds}
@@ -195,17 +204,19 @@ def says(image: Path, work: Path, home: str, picture: Path) -> dict[str, object]
         desk.guest.close()
 
 
-def prove(image: Path, work: Path, picture: Path, only: str) -> dict[str, object]:
+def prove(image: Path, work: Path, picture: Path, only: str, *, blind: bool) -> dict[str, object]:
     work.chmod(0o711)  # smbd's user walks through it
     at, login = servers.FROM_GUESTS, mint_password("share")
     told: dict[str, object] = {}
     if only in ("", "smb"):
         home = f"smb://{at}/homes-of-labs/%LAB%/%SEAT%"
-        told["smb"] = keeps(image, work, "smb", home, lambda: servers.smb(work / "samba", login=login), login, picture)
+        told["smb"] = keeps(image, work, "smb", home, lambda: servers.smb(work / "samba", login=login), login, picture, blind=blind)
     if only in ("", "nfs"):
-        told["nfs"] = keeps(image, work, "nfs", f"nfs://{at}/homes/%LAB%/%SEAT%", lambda: servers.nfs(work / "ganesha"), "", picture)
+        told["nfs"] = keeps(
+            image, work, "nfs", f"nfs://{at}/homes/%LAB%/%SEAT%", lambda: servers.nfs(work / "ganesha"), "", picture, blind=blind
+        )
     if only in ("", "none"):
-        told["none"] = says(image, work, f"nfs://{at}/homes/%LAB%/%SEAT%", picture)
+        told["none"] = says(image, work, f"nfs://{at}/homes/%LAB%/%SEAT%", picture, blind=blind)
     return told
 
 
@@ -214,6 +225,7 @@ def main() -> int:
     parser.add_argument("--image", type=Path, metavar="FILE.qcow2", help="default: the recipe's, built or from the cache")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     parser.add_argument("--only", choices=("smb", "nfs", "none"), default="", help="one of the three parts")
+    parser.add_argument("--blind", action="store_true", help="no desktop and no screens: the sentence is read in a file of the guest")
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", default=Path("build/home.png"), help="screens: NAME-smb.png ... (default: %(default)s)"
     )
@@ -236,7 +248,7 @@ def main() -> int:
         inner = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv]
         with tempfile.TemporaryDirectory(prefix="home-test-") as folder:
             return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: folder, "TMPDIR": folder}).returncode
-    figures = prove(options.image, Path(work), picture, options.only)
+    figures = prove(options.image, Path(work), picture, options.only, blind=options.blind)
     text = json.dumps(figures, indent=1)
     print(text)
     print(f"Screens: {picture.with_stem(picture.stem + '-*')}")
