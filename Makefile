@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot desktop-test boot-test clean
+.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -66,6 +66,15 @@ boot-test: setup ## Switch on a PC with an empty disk until its screen shows its
 	@dpkg -s $(KIOSK_PACKAGES) $(DESKTOP_PACKAGES) >/dev/null 2>&1 \
 		|| apt-get install -y -q --no-install-recommends $(KIOSK_PACKAGES) $(DESKTOP_PACKAGES) >&2
 	@$(PYTHON) -m tests.boot.boot $(ARGS)
+
+# The file servers; freerdp as above.
+HOME_PACKAGES := $(DESKTOP_PACKAGES) samba nfs-ganesha nfs-ganesha-vfs
+
+home-test: setup ## Keep a desktop's work on a real SMB and a real NFS server, and without one (15 minutes). ARGS="--json FILE --picture FILE --only smb|nfs|none --blind"
+	@dpkg -s $(HOME_PACKAGES) >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends $(HOME_PACKAGES) >&2
+	@command -v xfreerdp3 xfreerdp >/dev/null || apt-get install -y -q --no-install-recommends freerdp3-x11 >&2 \
+		|| apt-get install -y -q --no-install-recommends freerdp2-x11 >&2
+	@$(PYTHON) -m tests.homes.proof $(ARGS)
 
 clean: ## Remove what the other targets made in this checkout: .venv, caches, built packages
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -115,6 +115,7 @@ class StatePaths:
     drafts/           admin sessions' overlays    kept/      overlays of ended runs (rescue)
     uploads/          files that are being sent   canaries/  pictures of versions on trial
     checks/           profiles' own check files   kiosk/     what terminals boot: one folder per version, and current
+    homes/            logins for file servers, one file per profile (0600)
     """
 
     def __init__(self, root: Path) -> None:
@@ -135,9 +136,10 @@ class StatePaths:
         self.canaries = root / "canaries"
         self.checks = root / "checks"
         self.kiosk = root / "kiosk"
+        self.homes = root / "homes"
 
     def folders(self) -> tuple[Path, ...]:
         return (
             *(self.locks, self.logs, self.images, self.runs, self.networks, self.secrets, self.fake),
-            *(self.drafts, self.kept, self.uploads, self.canaries, self.checks),
+            *(self.drafts, self.kept, self.uploads, self.canaries, self.checks, self.homes),
         )

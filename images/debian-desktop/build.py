@@ -45,12 +45,19 @@ MASKED = (
     "systemd-machine-id-commit.service",
     "systemd-networkd-wait-online.service",
     "systemd-pstore.service",
+    # NFS 4 needs none of them; they would listen, or wait.
+    "rpcbind.service",
+    "rpcbind.socket",
+    "rpc-statd-notify.service",
+    "nfs-blkmap.service",
 )
 ENABLED = ("systemd-networkd.service", "systemd-resolved.service", "xrdp.service", "xrdp-sesman.service")
 OURS = {
     "labvirt-identity.service": "sysinit.target",
     "labvirt-background.service": "multi-user.target",
     "labvirt-background.path": "multi-user.target",
+    "labvirt-home.service": "multi-user.target",
+    "labvirt-home-watch.service": "multi-user.target",
 }
 SECRETS = (
     # Made while packages were installed: they would be the same at every seat.

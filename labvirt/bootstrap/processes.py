@@ -136,6 +136,7 @@ def engine(state: Path) -> int:
             drafts=storage.drafts,
             kept=storage.kept,
             kiosk=storage.kiosk,
+            homes=storage.homes,
             network=drivers.network,
             dhcp=drivers.dhcp,
             names=drivers.names,

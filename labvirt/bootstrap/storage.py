@@ -12,6 +12,7 @@ from labvirt.usecases.ports import Limits
 if TYPE_CHECKING:
     from labvirt.config import Settings, StatePaths
     from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
+    from labvirt.contracts.homes import HomeLogins
     from labvirt.contracts.images import ImageStore
     from labvirt.contracts.kiosk import BootFolders
     from labvirt.contracts.offline import OfflineFiles
@@ -28,6 +29,7 @@ class Storage:
     drafts: Drafts
     kept: KeptOverlays
     kiosk: BootFolders
+    homes: HomeLogins
     uploads: Uploads
     offline: OfflineFiles
     trials: Trials
@@ -45,6 +47,7 @@ def storage_of(settings: Settings, paths: StatePaths) -> Storage:
     from labvirt.disks.boot_folder import SiteKiosk
     from labvirt.disks.drafts import DraftFiles
     from labvirt.disks.driver import QcowDisks
+    from labvirt.disks.home_logins import LoginFiles
     from labvirt.disks.kept import KeptFiles
     from labvirt.disks.offline import JailedFiles
     from labvirt.disks.places import Places
@@ -58,6 +61,7 @@ def storage_of(settings: Settings, paths: StatePaths) -> Storage:
         drafts=DraftFiles(places, store),
         kept=KeptFiles(places),
         kiosk=SiteKiosk(paths.kiosk),
+        homes=LoginFiles(paths.homes),
         uploads=UploadFolder(paths.uploads),
         offline=JailedFiles(),
         trials=GuestTrials(paths.checks, paths.canaries),

@@ -60,6 +60,7 @@ def _lines(each: Profile) -> list[str]:
         + "".join(f"; position {position} in {lab}" for lab, position in each.lab_positions)
         + (f"; user {each.user}" if each.user else "")
         + (f"; ready when TCP port {each.ready_port} answers" if each.ready_port else ""),
+        *([f"  homes on {each.home}"] if each.home else []),
         *([f"  {'; '.join(limit for limit in limits if limit)}"] if any(limits) else []),
         f"  clients during an admin session: {policy}; checks: {', '.join(each.checks) or 'none'}",
         *([f"  {each.note}"] if each.note else []),

@@ -21,6 +21,7 @@ FORGET: dict[str, tuple[str, Any]] = {
     "no_restart_days": ("restart_days", None),
     "no_extra": ("extra", ()),
     "no_checks": ("checks", ()),
+    "no_home": ("home", None),
 }
 """Flag of `set` -> the field it empties, and what it is then."""
 
@@ -57,6 +58,9 @@ def machine_options(command: Any) -> Any:
                 help="The guest's account for RDP: each connection gets a new password, set by the guest's agent.",
             ),
             click.option("--ready-port", type=int, help="TCP port whose answering means ready."),
+            click.option(
+                "--home", type=words.TEXT, help="Where its person's work is kept: nfs://SERVER/PATH or smb://SERVER/SHARE, with %SEAT% ..."
+            ),
             click.option("--check", "checks", type=words.CHECK, multiple=True, help="Check files that canaries run, each by name."),
             click.option("--note", type=words.TEXT, help="For people."),
         )
@@ -76,6 +80,7 @@ def forgetting_options(command: Any) -> Any:
             click.option("--no-max-guests", is_flag=True, help="As many as there are seats."),
             click.option("--no-restart-days", is_flag=True, help="It may run for ever."),
             click.option("--no-extra", is_flag=True, help="No further QEMU arguments."),
+            click.option("--no-home", is_flag=True, help="What is written is forgotten."),
             click.option("--no-checks", is_flag=True, help="Canaries run no checks of its own; the files stay."),
         )
     ):

@@ -117,7 +117,14 @@ class LaunchSpec:
     there, made from the firmware's template when absent."""
     extra: tuple[str, ...] = ()
     """Checked further arguments (domain.extra_arguments)."""
+    told: tuple[tuple[str, str], ...] = ()
+    """(NAME, text) that the guest reads in its firmware as opt/labvirt/NAME (QEMU's fw_cfg). Every process here may see them: no secret."""
+    home_login: bool = False
+    """The guest also reads the file home-login of `folder` there. It is gone from the folder when `start` returns: QEMU has read it."""
 
+
+HOME_LOGIN = "home-login"
+"""Name in a run's folder, and in the guest's firmware: who the guest is to its file server. Mode 0600, of the user of the machine."""
 
 OVERLAY_CAP_REASON = "it has written as much as it may"
 UEFI_VARIABLES = "uefi-vars.fd"

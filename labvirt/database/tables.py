@@ -196,6 +196,7 @@ profiles = Table(
     _number("tpm"),
     _text("extra"),
     _text("checks"),
+    _maybe("home"),
     _one_of("firmware", Firmware),
     _one_of("machine", Machine),
     _one_of("clock", Clock),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from labvirt.domain.extra_arguments import check_extra
+from labvirt.domain.home import check_home
 from labvirt.domain.names import check_name
 from labvirt.errors import InvalidInput
 
@@ -159,6 +160,8 @@ class Profile:
     """More QEMU arguments, one OPTION=VALUE each; domain.extra_arguments says which are allowed."""
     checks: tuple[str, ...] = ()
     """Names of the profile's own check files: what a canary must pass (contracts.checks)."""
+    home: str | None = None
+    """Folder of a file server that is the person's home, per seat (domain.home). None: what is written is forgotten."""
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -191,6 +194,8 @@ class Profile:
             raise InvalidInput("ready_port", "must be 1 to 65535")
         if self.user is not None and (not 1 <= len(self.user) <= 64 or not self.user.isprintable()):
             raise InvalidInput("user", "must be 1 to 64 printable characters")
+        if self.home is not None:
+            check_home(self.home, self.user)
         for lab in self.labs:
             check_name(lab, "labs")
         if not any(slot.kind is SlotKind.DISK for slot in self.slots):

@@ -15,6 +15,7 @@ from labvirt.domain.image import chain_of
 from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.living import has_cap
 from labvirt.domain.profile import Profile, Protocol
+from labvirt.engine.homes import has_login, told_of
 from labvirt.engine.recording import guest_uid
 from labvirt.engine.world import World
 from labvirt.errors import Conflict, NotFound
@@ -53,6 +54,8 @@ def spec_of(
     chains: Chains,
     spice: SpiceDisplay | None,
     uid: int | None,
+    told: tuple[tuple[str, str], ...] = (),
+    home_login: bool = False,
 ) -> LaunchSpec:
     """Raises Conflict when the guest has a disc and its machine no place for a CD-ROM drive."""
     drives = tuple(
@@ -81,6 +84,8 @@ def spec_of(
         hyperv=profile.hyperv,
         tpm=profile.tpm,
         extra=profile.extra,
+        told=told,
+        home_login=home_login,
     )
 
 
@@ -101,6 +106,7 @@ def preview(world: World, profile_name: str, lab_name: str, seat: int) -> Launch
             raise NotFound("lab", lab_name)
         identity = lab.identity(seat)
         old = work.guests.get(identity.guest)
+        terminal = work.terminals.at_seat(lab.name, seat)
         choices = placement.disks_of(profile, {image.name: image for image in work.images.list()})
         if isinstance(choices, str):
             raise Conflict(f"{profile.name} could not be started: {choices}.", hint="labvirt image list")
@@ -122,4 +128,13 @@ def preview(world: World, profile_name: str, lab_name: str, seat: int) -> Launch
         for place, chain in chains.items()
     }
     spice = spice_of(profile, lab, identity, folder)
-    return spec_of(guest, run, profile, identity, folder=folder, chains=layers, spice=spice, uid=guest_uid(world, lab, seat))
+    told = told_of(guest, profile, lab, identity, terminal.name if terminal else None)
+    return spec_of(
+        *(guest, run, profile, identity),
+        folder=folder,
+        chains=layers,
+        spice=spice,
+        uid=guest_uid(world, lab, seat),
+        told=told,
+        home_login=has_login(world, profile, told),
+    )

@@ -29,6 +29,8 @@ class Recording:
     profile: Profile
     disks: tuple[RunDisk, ...]
     uid: int | None
+    terminal: str | None = None
+    """Name of the seat's terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
         if row.run is not None and row.run.generation >= generation:
             generation += 1
         run = RunId(name, generation)
+        terminal = work.terminals.at_seat(lab.name, row.seat)
         guest = replace(
             row.moved(GuestState.STARTING, now, "it is being started"),
             generation=generation,
@@ -95,6 +98,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
         profile=chosen.profile,
         disks=disks,
         uid=guest_uid(world, lab, row.seat),
+        terminal=terminal.name if terminal else None,
     )
 
 

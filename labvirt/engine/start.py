@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.domain.guest import GuestState, StopHow
+from labvirt.engine.homes import has_login, told_of
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import SETTING_UP
 from labvirt.engine.launch import port_for, spec_of, spice_of
@@ -112,6 +113,9 @@ class Starter:
                 )
             stack.callback(undo, "its TAP could not be removed", lambda: world.network.unplug(recorded.identity.tap))
             world.network.plug(port_for(world, recorded.lab, recorded.identity.seat))
+            told = told_of(recorded.guest, recorded.profile, recorded.lab, recorded.identity, recorded.terminal)
+            if home_login := has_login(world, recorded.profile, told):
+                world.homes.put(recorded.profile.name, folder.path, recorded.uid)
             self._says(recorded, "its machine is being started")
             stack.callback(undo, "its machine could not be killed", lambda: world.hypervisor.stop(run, StopHow.KILL), first=True)
             world.hypervisor.start(
@@ -124,6 +128,8 @@ class Starter:
                     chains=chains,
                     spice=spice,
                     uid=recorded.uid,
+                    told=told,
+                    home_login=home_login,
                 )
             )
             stack.pop_all()

@@ -11,6 +11,7 @@ from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database
 from labvirt.contracts.dhcp import DhcpServer, NameLookup
 from labvirt.contracts.disks import Disks, Drafts, KeptOverlays
+from labvirt.contracts.homes import HomeLogins
 from labvirt.contracts.host import Machine
 from labvirt.contracts.hypervisor import Hypervisor
 from labvirt.contracts.images import ImageStore
@@ -32,6 +33,7 @@ class World:
     drafts: Drafts
     kept: KeptOverlays
     kiosk: BootFolders
+    homes: HomeLogins
     network: Network
     dhcp: DhcpServer
     names: NameLookup

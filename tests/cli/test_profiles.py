@@ -114,3 +114,15 @@ def test_what_two_profiles_have_otherwise(line: Line) -> None:
     rows = line.run("profile", "diff", "desk", "copy").stdout.splitlines()
     assert rows[0].split() == ["FIELD", "DESK", "COPY"]
     assert "are the same" in line.run("profile", "diff", "desk", "desk").stdout
+
+
+def test_a_home_is_set_cloned_told_and_forgotten(line: Line) -> None:
+    home = "nfs://files.lab/homes/%LAB%/%SEAT%"
+    assert line.json("profile", "set", "desk", "--home", home)["home"] == home
+    assert f"homes on {home}" in line.run("profile", "show", "desk").stdout
+    assert line.json("profile", "clone", "desk", "spare")["home"] == home
+    for wrong in ("/srv/homes", "nfs://me@files.lab/x", "nfs://files.lab/../x", "smb://files.lab/%WHO%", "smb://files.lab/%USER%"):
+        assert line.json("profile", "set", "desk", "--home", wrong, code=2)["error"]["field"] == "home"
+    assert line.json("profile", "show", "desk")["home"] == home
+    assert line.json("profile", "set", "desk", "--no-home")["home"] is None
+    assert line.json("profile", "set", "desk", "--no-home", "--home", home, code=2)["error"]["field"] == "home"

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from labvirt.contracts.hypervisor import Capability, EventKind, LaunchSpec, MachineState, NetworkPort, SpiceDisplay
+from labvirt.contracts.hypervisor import HOME_LOGIN, Capability, EventKind, LaunchSpec, MachineState, NetworkPort, SpiceDisplay
 from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.guest import StopHow
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
 from labvirt.errors import DriverError, HostNotReady, HypervisorError, ImageDamaged, LabVirtError
 from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
 from labvirt.network.authority import FileAuthority
+from labvirt.system.files import write_atomic
 from tests.contracts.patience import until
 from tests.contracts.private_libvirt import GATEWAY
 from tests.contracts.workshop import WORKSHOPS, WRITER, Ground, LibvirtWorkshop, states
@@ -50,6 +51,19 @@ def test_it_says_what_it_is(shop: LibvirtWorkshop) -> None:
     assert "QEMU " in found.version
     assert (found.accelerator, Capability.DISPLAY_SECRET in found.capabilities) == ("tcg", True)
     assert "no security boundary" in found.notice
+
+
+def test_a_login_reaches_the_firmware_and_stays_in_no_file_and_no_argument(shop: LibvirtWorkshop) -> None:
+    spec = replace(shop.spec(), told=(("home", "smb://files.lab/homes/7"), ("forgets", "All, but your home; 100 %.")), home_login=True)
+    write_atomic(spec.folder / HOME_LOGIN, "username=lab\npassword=geheim\n", owner=spec.uid)
+    pid = shop.new().start(spec).pid
+    argv = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    assert "name=opt/labvirt/forgets,string=All,, but your home; 100 %." in argv
+    assert any(word.startswith("name=opt/labvirt/home-login,file=") for word in argv)
+    assert not any("geheim" in word for word in argv)
+    assert not (spec.folder / HOME_LOGIN).exists()
+    with pytest.raises(HypervisorError, match="home-login"):
+        shop.new().start(replace(shop.spec("lab-a-02"), home_login=True))
 
 
 def test_guests_have_no_rights(shop: LibvirtWorkshop) -> None:

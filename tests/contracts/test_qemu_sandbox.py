@@ -9,14 +9,17 @@ import errno
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from labvirt.contracts.hypervisor import HOME_LOGIN
 from labvirt.errors import HypervisorError
 from labvirt.hypervisors.qemu import identity
 from labvirt.system import process
+from labvirt.system.files import write_atomic
 from tests.contracts.workshop import Workshop
 
 pytestmark = pytest.mark.real
@@ -147,3 +150,29 @@ def test_a_link_in_place_of_a_socket_is_not_followed(qemu: Workshop) -> None:
     (other.folder / "qmp.sock").unlink()
     driver.start(other)
     assert len(driver.running()) == 2
+
+
+def test_a_login_reaches_the_firmware_and_stays_in_no_file_and_no_argument(qemu: Workshop) -> None:
+    spec = replace(qemu.spec(), told=(("home", "smb://files.lab/homes/7"), ("forgets", "All, but your home; 100 %.")), home_login=True)
+    write_atomic(spec.folder / HOME_LOGIN, "username=lab\npassword=geheim\n", owner=spec.uid)
+    pid = qemu.new().start(spec).pid
+    arguments = Path(f"/proc/{pid}/cmdline").read_bytes()
+    assert b"name=opt/labvirt/home,string=smb://files.lab/homes/7" in arguments
+    assert b"name=opt/labvirt/home-login,file=/run/guest/home-login" in arguments
+    assert b"geheim" not in arguments
+    assert b"geheim" in b"".join(_memory(pid or 0))
+    assert not (spec.folder / HOME_LOGIN).exists()
+    assert not any(b"geheim" in file.read_bytes() for file in spec.folder.iterdir() if file.is_file())
+    without = replace(qemu.spec("lab-a-02"), home_login=True)
+    with pytest.raises(HypervisorError, match="lab-a-02"):
+        qemu.new().start(without)
+
+
+def _memory(pid: int) -> Iterator[bytes]:
+    """Of its heap: what QEMU has read is there."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            if line.endswith("[heap]"):
+                first, last = (int(word, 16) for word in line.split()[0].split("-"))
+                memory.seek(first)
+                yield memory.read(last - first)

@@ -81,6 +81,7 @@ PROFILE = Profile(
     tpm=True,
     extra=("device=usb-tablet", "rtc=clock=host"),
     checks=("office.py", "é.py"),
+    home="smb://files.lab/homes/%LAB%/%USER%",
 )
 TERMINAL = Terminal(
     name="pc-01",

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,20 @@ AGENT_SECONDS = 3.0
 class Guest:
     """Is switched on by its making, and gone after close(). Port 3389 is `port` on the loopback interface of whoever made it."""
 
-    def __init__(self, image: Path, folder: Path, name: str, port: int, *, spice: bool = False, uefi: bool = False, told: str = "") -> None:
+    def __init__(
+        self,
+        image: Path,
+        folder: Path,
+        name: str,
+        port: int,
+        *,
+        spice: bool = False,
+        uefi: bool = False,
+        told: str = "",
+        firmware_words: Sequence[str] = (),
+        sees_host: bool = False,
+    ) -> None:
+        """`firmware_words`: further arguments of QEMU's for what the firmware tells. `sees_host`: it reaches this namespace as 10.0.2.2."""
         self.name, self.port, self.began = name, port, time.monotonic()
         folder.mkdir()
         self._folder = folder
@@ -45,11 +58,12 @@ class Guest:
                 *("-nodefaults", "-display", "none", "-uuid", str(uuid.uuid4()), "-smbios", f"type=1,manufacturer=LabVirt,serial={name}"),
                 *firmware,
                 *("-drive", f"if=none,id=disk,format=qcow2,file={overlay}", "-device", "virtio-blk-pci,drive=disk,bootindex=0"),
-                *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:3389"),
+                *("-netdev", f"user,id=net,restrict={'off' if sees_host else 'on'},hostfwd=tcp:127.0.0.1:{port}-:3389"),
                 *("-device", "virtio-net-pci,netdev=net,romfile="),
                 *("-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={folder}/agent.sock,server=on,wait=off"),
                 *("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0", "-device", "virtio-rng-pci"),
                 *display,
+                *firmware_words,
                 *("-serial", f"file:{folder}/serial.log", "-qmp", f"unix:{folder}/qmp.sock,server=on,wait=off"),
             ],
             stdin=subprocess.DEVNULL,

@@ -32,6 +32,7 @@ from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.drafts import DraftFiles
 from labvirt.disks.driver import QcowDisks
+from labvirt.disks.home_logins import LoginFiles
 from labvirt.disks.kept import KeptFiles
 from labvirt.disks.offline import JailedFiles
 from labvirt.disks.places import Places
@@ -327,6 +328,7 @@ class SimLab:
             drafts=self.drafts,
             kept=self.kept,
             kiosk=self.kiosk,
+            homes=LoginFiles(self.root / "homes"),
             network=self.network,
             dhcp=self.dhcp,
             names=FakeLookup(self.dhcp),

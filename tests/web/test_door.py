@@ -27,6 +27,7 @@ DECLARED_OPEN = {
     "terminals.heartbeat",
     "terminals.tell_hardware",
     "terminals.deed",
+    "terminals.boot",
 }
 
 
@@ -55,7 +56,7 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
             assert answer.status_code == 401, (endpoint, method)
         assert "secret" not in answer.text
     sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
-    switching = {"pages.terminal", "pages.terminal_power", "pages.lab_power", "pages.lab_power_deed"}
+    switching = {"pages.terminal", "pages.lab_boots", "pages.terminal_power", "pages.lab_power", "pages.lab_power_deed"}
     setting = {"settings.page", "settings.change", "tell.page", "tell.tell"}
     assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending | switching | setting
     assert browser.get("/forgotten/x").text == "secret"

@@ -51,6 +51,7 @@ def profile_row(profile: Profile) -> Row:
         "tpm": int(profile.tpm),
         "extra": words_text(profile.extra),
         "checks": words_text(profile.checks),
+        "home": profile.home,
     }
 
 
@@ -109,4 +110,5 @@ def profile_of(row: Row, slots: Iterable[Row], affinities: Iterable[Row], positi
         tpm=bool(row["tpm"]),
         extra=words_of(row["extra"]),
         checks=words_of(row["checks"]),
+        home=row["home"],
     )

@@ -26,6 +26,7 @@ import libvirt_qemu
 from PIL import Image, UnidentifiedImageError
 
 from labvirt.contracts.hypervisor import (
+    HOME_LOGIN,
     OVERLAY_CAP_REASON,
     Capability,
     HypervisorInfo,
@@ -148,6 +149,7 @@ class LibvirtHypervisor:
                 subject=str(spec.run),
                 hint="Try again; if it stays so, libvirtd runs in another network namespace than LabVirt.",
             ) from error
+        (spec.folder / HOME_LOGIN).unlink(missing_ok=True)  # QEMU has read it; it must not lie beside an overlay that is kept
         return self._status(domain, spec.run, find_pids())
 
     def running(self) -> tuple[RunStatus, ...]:

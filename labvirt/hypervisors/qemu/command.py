@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from labvirt.contracts.hypervisor import Drive, LaunchSpec
+from labvirt.contracts.hypervisor import HOME_LOGIN, Drive, LaunchSpec
 from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
 from labvirt.hypervisors.qemu import layout
@@ -77,6 +77,14 @@ def _options(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
             yield f"-{option}", value
 
 
+def told(spec: LaunchSpec, folder: str) -> Iterator[tuple[str, str]]:
+    """What the guest reads in its firmware (docs/specs/fw_cfg.rst: names of ours are below opt/). `folder`: the run's, as QEMU sees it."""
+    for name, text in spec.told:
+        yield "-fw_cfg", _join(name=f"opt/labvirt/{name}", string=text)
+    if spec.home_login:
+        yield "-fw_cfg", _join(name=f"opt/labvirt/{HOME_LOGIN}", file=f"{folder}/{HOME_LOGIN}")
+
+
 def tpm_descriptor(spec: LaunchSpec) -> int:
     """The line to the emulator of the TPM, connected before both processes exist."""
     return TAP_DESCRIPTOR + (spec.port is not None)
@@ -108,6 +116,7 @@ def _machine(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
     yield "-smp", _join(str(spec.cpus), sockets=1, cores=spec.cpus, threads=1)
     yield "-m", _join(size=f"{spec.memory_mib}M")
     yield "-rtc", ",".join((_join(base=spec.clock.value), *values_of(spec.extra, "rtc")))
+    yield from told(spec, layout.GUEST)
     yield "-smbios", _join(type=1, manufacturer="LabVirt", product=spec.machine.value, serial=spec.serial, uuid=spec.uuid)
     # A guest that puts itself to sleep looks broken to whoever sits there: neither S3 nor S4 is offered.
     chip = "ICH9-LPC" if spec.machine is Machine.Q35 else "PIIX4_PM"

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from labvirt.contracts.hypervisor import (
+    HOME_LOGIN,
     Capability,
     HypervisorInfo,
     LaunchSpec,
@@ -132,6 +133,9 @@ class QemuHypervisor:
             except DriverError:
                 end_all(spec.folder)
                 raise
+            finally:
+                # QEMU greets before it reads this, and answers afterwards. It must not lie beside an overlay that is kept.
+                (spec.folder / HOME_LOGIN).unlink(missing_ok=True)
 
     def _started(self, spec: LaunchSpec, session: Session | None) -> RunStatus:
         status = None

@@ -38,6 +38,7 @@ DESKTOP = LaunchSpec(
     video=Video.QXL,
     sound=Sound.HDA,
     uid=536875015,
+    told=(("forgets", "Your home folder is kept on files.lab, and nowhere else."), ("home", "nfs://files.lab/homes/lab-a/7")),
 )
 
 SPECS = {
@@ -55,6 +56,8 @@ SPECS = {
         spice=None,
         video=Video.VIRTIO,
         overlay_cap_bytes=8 << 30,
+        told=(("home", "smb://files.lab/homes/7"),),
+        home_login=True,
         hyperv=True,
         tpm=True,
         extra=("rtc=driftfix=slew", "global=kvm-pit.lost_tick_policy=discard"),
@@ -72,6 +75,7 @@ SPECS = {
         video=Video.STD,
         sound=Sound.AC97,
         boot_cdrom=True,
+        told=(),
     ),
     "many-disks": replace(
         DESKTOP,

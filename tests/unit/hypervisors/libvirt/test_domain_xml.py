@@ -65,6 +65,8 @@ DESKTOP = replace(
     sound=Sound.HDA,
     overlay_cap_bytes=4 << 30,
     hyperv=True,
+    told=(("forgets", "Everything <else> is forgotten, & soon."), ("home", "smb://files.lab/homes/7")),
+    home_login=True,
 )
 OLD = replace(
     SMALL,
@@ -172,7 +174,9 @@ def test_a_hostile_path_stays_a_path(judge: libvirt.virConnect, name: str) -> No
     root = parsed(text)
     assert [source.get("file") for source in root.iter("source") if source.get("file")] == [str(layer.path), str(BASE.path)]
     arguments = [element.get("value") or "" for element in root.iter("{http://libvirt.org/schemas/domain/qemu/1.0}arg")]
-    assert [word for word in arguments if word.startswith("-")] == ["-spice", "-chardev", "-device", "-audiodev", "-device", "-device"]
+    given = ["-spice", "-chardev", "-device", "-audiodev", "-device", "-device", *["-fw_cfg"] * 3]
+    assert [word for word in arguments if word.startswith("-")] == given
+    assert arguments[-1] == f"name=opt/labvirt/home-login,file={folder}/home-login".replace(f"{folder}", f"{folder}".replace(",", ",,"))
     options = dict(pair.split("=", 1) for pair in arguments[1].replace(",,", "\0").split(","))
     assert options["x509-dir"].replace("\0", ",") == str(folder / "tls")
     assert (options["addr"], options["disable-ticketing"]) == ("10.77.0.1", "off")
