@@ -196,6 +196,7 @@ def _moment(now: datetime, at: tuple[int, int] | None, minutes: int | None) -> d
     today = now.astimezone().replace(hour=at[0], minute=at[1], second=0, microsecond=0)
     return (today if today > now else today + timedelta(days=1)).astimezone(now.tzinfo)
 
+
 @lab.command("boots")
 @click.argument("name", type=words.NAME)
 @pass_session

@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts` and `witness` are this process's memory of what was asked of
+    """One per process. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`: this process's memory of what was asked of
     it and told to it: a restart forgets, which harms nobody.
     """
 
