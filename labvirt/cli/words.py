@@ -18,6 +18,7 @@ from labvirt.domain.extra_arguments import check_extra
 from labvirt.domain.guest import RunId
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
 from labvirt.domain.profile import Bus, Slot, SlotKind
+from labvirt.domain.stick import controller_url, kernel_words
 from labvirt.domain.terminal_class import PROGRAMS, check_parameter
 from labvirt.errors import InvalidInput
 from labvirt.usecases.labs import parse_network
@@ -206,3 +207,5 @@ INSIDE = Word("PATH", _inside)
 LAB_POSITION = Word("LAB=N", _position)
 EXTRA = Word("OPTION=VALUE", _extra)
 CHECK = Word("NAME", _check)
+CONTROLLER = Word("URL", controller_url)
+KERNEL_WORDS = Word("TEXT", kernel_words)
