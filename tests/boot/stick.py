@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -40,7 +41,7 @@ Figures = dict[str, Any]
 def started(what: str, work: Path, words: list[str], figures: Figures, **more: Any) -> Iterator[StickPc]:
     """A PC that is on; the seconds until its block ends are told."""
     began = time.monotonic()
-    computer = StickPc(work / what.replace(" ", "-"), words, **more)
+    computer = StickPc(work / re.sub(r"\W+", "-", what), words, **more)
     try:
         yield computer
     finally:

@@ -3,6 +3,7 @@
 # shellcheck shell=sh disable=SC2034
 
 image='' sha256='' address_way='' trouble='' interface='' url='' disk='' asks=''
+manifest=/run/labvirt/manifest.json
 
 say() { # SENTENCE: on every console, in a line of its own
     for console in $(cat /sys/class/tty/console/active 2> /dev/null || echo console); do
@@ -74,7 +75,8 @@ load_modules() { # for all hardware that has told its name so far; a hub or a co
         # one at a time: a name that nobody knows must not keep the others out
         while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/modalias
     done
-    for name in loop squashfs overlay sd_mod ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
+    # ext4 wants crc32c by its purpose, which nobody here answers (/sbin/modprobe)
+    for name in loop squashfs overlay sd_mod crc32c_generic ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
 }
 
 cards() { # the network cards, those with a cable first
@@ -115,7 +117,7 @@ find_network() { # an address on one of the cards, which is $interface then
 know_image() { # $image and $sha256 are what the controller serves now, where the boot menu leaves that to it
     [ -n "$asks" ] || return 0
     say_over "Asking the controller for the kiosk ..."
-    if ! wget -q -T 20 -O /run/labvirt/manifest.json "${url}boot/manifest.json" 2> /run/labvirt/wget.log; then
+    if ! wget -q -T 20 -O "$manifest" "${url}boot/manifest.json" 2> /run/labvirt/wget.log; then
         trouble="The controller at $url does not answer: is it on, and is this computer in its network?"
         return 1
     fi
@@ -126,7 +128,7 @@ know_image() { # $image and $sha256 are what the controller serves now, where th
 }
 
 listed_sha256() { # NAME: its checksum in the controller's manifest.json; empty when there is none
-    head -c 100000 /run/labvirt/manifest.json | tr -d ' \t\r\n' | sed -n "s/.*\"$1\":{[^}]*\"sha256\":\"\([0-9a-f]\{64\}\)\".*/\1/p"
+    head -c 100000 "$manifest" | tr -d ' \t\r\n' | sed -n "s/.*\"$1\":{[^}]*\"sha256\":\"\([0-9a-f]\{64\}\)\".*/\1/p"
 }
 
 renew_start() { # the stick's kernel and initial file system are the controller's, or this start goes on with what it has
