@@ -70,6 +70,7 @@ LISTED = {
     "file": "Look what is there: labvirt rescue files RUN",
     "kiosk": "Build one: labvirt kiosk build",
     "check": "List them: labvirt profile checks list PROFILE",
+    "order": "List them: labvirt terminal orders",
     "stranger": "List them: labvirt terminal inbox",
     "upload": "Who is signed in lists them: GET /uploads",
 }

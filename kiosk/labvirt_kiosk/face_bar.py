@@ -123,7 +123,7 @@ class Bar:
         restart = verb == "reboot"
         title = self._words.say("Restart this terminal?") if restart else self._words.say("Switch this terminal off?")
         act = self._words.say("Restart") if restart else self._words.say("Switch off")
-        options = [Option("cancel", self._words.say("Cancel"), lambda: None), Option(verb, act, lambda: self._do(power.command(verb)))]
+        options = [Option("cancel", self._words.say("Cancel"), lambda: None), Option(verb, act, lambda: self._do(power.leave(verb)))]
         self._open("restart" if restart else "poweroff", title, options, "cancel")
 
     def _keyboard(self, code: str) -> None:

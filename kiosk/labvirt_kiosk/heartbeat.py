@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Tells the controller every ten seconds, and at each change, how the viewer is. Never in the way of anything else."""
+"""Tells the controller every ten seconds, and at each change, how the viewer is; hears its orders. Never in the way of anything else."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 
+from labvirt_kiosk.order import Order
 from labvirt_kiosk.trouble import Trouble
 from labvirt_kiosk.viewer import Run
 
 EVERY_SECONDS = 10.0
+CONFIRMS = 3
+"""So often a confirmation is sent; an order that was not confirmed is not obeyed, and comes again."""
+GOODBYE_SECONDS = 60.0
+"""After a goodbye nothing more is sent for so long: the machine is going down."""
 
 
 class Heartbeat:
@@ -18,13 +23,17 @@ class Heartbeat:
 
     def __init__(
         self,
-        send: Callable[[Mapping[str, str]], None],
+        send: Callable[[Mapping[str, str]], Order | None],
         complain: Callable[[str | None], None],
         every_seconds: float = EVERY_SECONDS,
+        obey: Callable[[Order], None] | None = None,
     ) -> None:
+        """`obey` restarts the machine or switches it off; None: orders are refused."""
         self._send = send
         self._complain = complain
         self._every_seconds = every_seconds
+        self._obey = obey
+        self._obeyed = 0
         self._changed = threading.Condition()
         self._changes: deque[dict[str, str]] = deque(maxlen=8)
         self._now = {"viewer": "none"}
@@ -68,8 +77,31 @@ class Heartbeat:
                 if self._error:
                     fields["error"] = self._error
             try:
-                self._send(fields)
+                order = self._send(fields)
             except Trouble as trouble:
                 self._complain(str(trouble))
             else:
                 self._complain(None)
+                if order is not None and order.number != self._obeyed:
+                    self._take(order)
+
+    def _take(self, order: Order) -> None:
+        """Confirm the order and obey it, in this order: so it is obeyed once, whoever forgets what."""
+        if self._obey is None:
+            with self._changed:
+                self._changes.append({**self._now, "order_refused": str(order.number)})
+            self._obeyed = order.number
+            return
+        last_words = {"viewer": "none", "leaving": order.word, "order_done": str(order.number)}
+        for _ in range(CONFIRMS):
+            try:
+                self._send(last_words)
+            except Trouble as trouble:
+                self._complain(str(trouble))
+                continue
+            self._obeyed = order.number
+            self._obey(order)
+            with self._changed:
+                self._changed.wait_for(lambda: self._stopping, timeout=GOODBYE_SECONDS)
+                self._changes.clear()
+            return

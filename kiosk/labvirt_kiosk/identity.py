@@ -18,8 +18,8 @@ _ARPHRD_ETHER = 1  # linux/if_arp.h
 
 def mac_of(interface: str | None) -> str | None:
     """The MAC as `52:54:00:12:34:56`; None without such an Ethernet interface (the source address is the id then)."""
-    name = interface or _default_route_interface()
-    if name is None or not 0 < len(name.encode()) < 16:
+    name = interface_of(interface)
+    if name is None:
         return None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
         try:
@@ -28,6 +28,12 @@ def mac_of(interface: str | None) -> str | None:
             return None
     family = struct.unpack_from("H", reply, 16)[0]
     return ":".join(f"{byte:02x}" for byte in reply[18:24]) if family == _ARPHRD_ETHER else None
+
+
+def interface_of(interface: str | None) -> str | None:
+    """The interface by whose MAC the terminal is known; None when there is none whose name the kernel would take."""
+    name = interface or _default_route_interface()
+    return name if name is not None and 0 < len(name.encode()) < 16 and "/" not in name and name not in (".", "..") else None
 
 
 def _default_route_interface(table: Path = Path("/proc/net/route")) -> str | None:

@@ -3,27 +3,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
-from labvirt_kiosk import command, identity, installed, keyboard, settings
+from labvirt_kiosk import command, identity, installed, keyboard, power, settings
 from labvirt_kiosk.catalogue import Catalogue
 from labvirt_kiosk.choices import ChoiceStore
 from labvirt_kiosk.face_keeper import FaceKeeper
+from labvirt_kiosk.hardware import HardwareReport, facts
 from labvirt_kiosk.heartbeat import Heartbeat
 from labvirt_kiosk.last_good import LastGoodStore
 from labvirt_kiosk.loop import Loop
+from labvirt_kiosk.order import WORDS, Order
 from labvirt_kiosk.private_folder import PrivateFolder
 from labvirt_kiosk.question import Controller
 from labvirt_kiosk.status_line import StatusLine
+from labvirt_kiosk.trouble import Trouble
 from labvirt_kiosk.waiting import Waiting
+
+LEAVE_SECONDS = 3.0
+"""Nobody who has pressed a power button waits longer for a controller that is away."""
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run until SIGTERM, SIGINT or SIGHUP. 0: asked to end; 2: wrong settings; 3: this terminal cannot run a kiosk."""
     chosen = settings.read(sys.argv[1:] if argv is None else argv, os.environ, _kernel_command_line())
+    if chosen.leave:
+        return _leave(chosen)
     waiting = Waiting()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: waiting.leave())
@@ -60,6 +70,7 @@ def main(argv: list[str] | None = None) -> int:
             arguments + (["--power"] if chosen.power else []),
             lambda pid, reason: status.note(face_pid=pid, face_error=reason or None),
             log=chosen.state / "face.log",
+            environment={**os.environ, **_known(chosen)},
         )
         face.start()
     if os.environ.get("DISPLAY"):
@@ -68,7 +79,11 @@ def main(argv: list[str] | None = None) -> int:
         controller=controller,
         waiting=waiting,
         status=status,
-        heartbeat=Heartbeat(controller.heartbeat, lambda sentence: status.note(heartbeat_error=sentence)),
+        heartbeat=Heartbeat(
+            controller.heartbeat,
+            lambda sentence: status.note(heartbeat_error=sentence),
+            obey=_obey if _may_obey(chosen) else None,
+        ),
         last_good=LastGoodStore(chosen.state),
         folder=folder,
         log=chosen.state / "viewer.log",
@@ -76,13 +91,41 @@ def main(argv: list[str] | None = None) -> int:
         windowed=chosen.windowed,
         notices=has_face,
     )
+    report = HardwareReport(lambda: facts(identity.interface_of(chosen.interface)), controller.hardware)
+    report.start()
     try:
         loop.run()
     finally:
+        report.stop()
         if face is not None:
             face.stop()
             status.note(face_pid=None)
     return 0
+
+
+def _leave(chosen: settings.Settings) -> int:
+    """Goodbye, if the controller takes it within seconds; then the machine goes down. 1: it cannot."""
+    goodbye = {"viewer": "none", "leaving": str(chosen.leave)}
+    with contextlib.suppress(Trouble):
+        Controller(chosen.url, lambda: chosen.terminal_id or identity.mac_of(chosen.interface)).heartbeat(goodbye, LEAVE_SECONDS)
+    argv = power.command(WORDS[str(chosen.leave)])
+    return 1 if argv is None else subprocess.run(argv, stdin=subprocess.DEVNULL, check=False).returncode
+
+
+def _known(chosen: settings.Settings) -> dict[str, str]:
+    """What a kiosk program that the face starts must know of this one's options."""
+    given = {"LABVIRT_URL": chosen.url, "LABVIRT_ID": chosen.terminal_id, "LABVIRT_INTERFACE": chosen.interface}
+    return {name: value for name, value in given.items() if value}
+
+
+def _may_obey(chosen: settings.Settings) -> bool:
+    return chosen.orders and all(power.command(verb) for verb in power.VERBS)
+
+
+def _obey(order: Order) -> None:
+    argv = power.command(WORDS[order.word])
+    if argv is not None:
+        command.run(argv)
 
 
 def _set_keyboard(layout: str | None) -> None:

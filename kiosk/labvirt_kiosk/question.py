@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 from labvirt_kiosk import __version__
 from labvirt_kiosk import answer as answers
+from labvirt_kiosk import order as orders
 from labvirt_kiosk import ticket as tickets
 from labvirt_kiosk.sentence import clean
 from labvirt_kiosk.trouble import BadAnswer, NoAnswer, NotYet, Refused
@@ -93,11 +94,18 @@ class Controller:
                 raise NotYet("This terminal asked for a ticket too often", retry_seconds=retry_seconds or 5)
         raise _unexpected(response)
 
-    def heartbeat(self, fields: Mapping[str, str]) -> None:
-        """Tell the controller how the viewer is."""
-        response = self._post("/terminals/heartbeat", {"kiosk": __version__, **fields}, seconds=CONNECT_SECONDS)
+    def heartbeat(self, fields: Mapping[str, str], seconds: float = CONNECT_SECONDS) -> orders.Order | None:
+        """Tell the controller how the viewer is; what it orders, if anything."""
+        response = self._post("/terminals/heartbeat", {"kiosk": __version__, **fields}, seconds=seconds)
         if response.status not in (200, 204):
             raise BadAnswer(f"the controller does not take the heartbeat (HTTP {response.status})")
+        return orders.parse(response.body) if response.status == 200 else None
+
+    def hardware(self, fields: Mapping[str, str]) -> None:
+        """Tell the controller what machine this is."""
+        response = self._post("/terminals/hardware", fields)
+        if response.status != 204:
+            raise _unexpected(response)
 
     def _get(self, answer_format: str, wait: int, etag: str | None) -> _Response:
         query = urlencode({**self._id(), "format": answer_format, "wait": str(wait)})

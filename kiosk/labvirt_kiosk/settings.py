@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from labvirt_kiosk import __version__
 from labvirt_kiosk.catalogue import LANGUAGES
 from labvirt_kiosk.keyboard import LAYOUTS
+from labvirt_kiosk.order import WORDS
 
 DEFAULT_URL = "http://labvirt/"
 
@@ -44,6 +45,10 @@ class Settings:
     """One of keyboard.LAYOUTS, or None: what the person chose last, else what the X server has."""
     power: bool
     """The person may restart this terminal and switch it off."""
+    orders: bool = False
+    """The controller may too; so it may wherever the person may."""
+    leave: str | None = None
+    """Only say goodbye, and restart or switch off: one of order.WORDS."""
 
 
 def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_line: str) -> Settings:
@@ -69,6 +74,7 @@ def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_lin
     )
     for reason in filter(None, wrong):
         parser.error(reason)
+    power = given.power or bool(environment.get("LABVIRT_POWER")) or "labvirt.power" in kernel
     return Settings(
         url=url,
         terminal_id=terminal_id,
@@ -79,7 +85,9 @@ def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_lin
         face=not (given.no_face or environment.get("LABVIRT_NO_FACE") or "labvirt.no_face" in kernel),
         language=language,
         keyboard=keyboard,
-        power=given.power or bool(environment.get("LABVIRT_POWER")) or "labvirt.power" in kernel,
+        power=power,
+        orders=power or given.orders or bool(environment.get("LABVIRT_ORDERS")) or "labvirt.orders" in kernel,
+        leave=given.leave,
     )
 
 
@@ -100,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--language", metavar="CODE", help=f"one of {', '.join(LANGUAGES)} (default: chosen last, else en)")
     parser.add_argument("--keyboard", metavar="CODE", help=f"one of {', '.join(LAYOUTS)} (default: chosen last)")
     parser.add_argument("--power", action="store_true", help="offer to restart this terminal and to switch it off")
+    parser.add_argument("--orders", action="store_true", help="let the controller restart this terminal and switch it off")
+    parser.add_argument("--leave", choices=list(WORDS), help="say goodbye to the controller, then restart or switch off; nothing else")
     parser.add_argument("--version", action="version", version=f"labvirt-kiosk {__version__}")
     return parser
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt.cli import lab_hardware, lab_power, shapes, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.contracts.dhcp import DhcpForm
 from labvirt.domain.guest import StopHow
@@ -25,6 +25,9 @@ _DHCP = {
     DhcpMode.PROXY: "proxy, the campus gives the addresses and this controller tells terminals how to boot",
     DhcpMode.NONE: "none, the campus gives the addresses and tells terminals how to boot",
 }
+
+for _each in (*lab_power.COMMANDS, *lab_hardware.COMMANDS):
+    lab.add_command(_each)
 
 
 def _lines(each: Lab) -> list[str]:

@@ -7,16 +7,20 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt.cli import lab_hardware, shapes, terminal_power, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import InvalidInput
-from labvirt.usecases import enrol, terminals
+from labvirt.usecases import enrol, hardware, terminals
 
 
 @click.group(cls=Noun)
 def terminal() -> None:
     """The thin clients, each at its seat."""
+
+
+for _each in terminal_power.COMMANDS:
+    terminal.add_command(_each)
 
 
 def _lines(each: Terminal) -> list[str]:
@@ -52,7 +56,11 @@ def show_terminal(session: Session, /, name: str) -> None:
     """One terminal."""
     with session.ports() as ports:
         found = terminals.one(ports, name)
-    session.show(shapes.terminal(found), _lines(found))
+        said = hardware.one(ports, name)
+    told = lab_hardware.shape(said)
+    session.show(
+        shapes.terminal(found) | {"hardware": told["hardware"], "findings": told["findings"]}, [*_lines(found), *lab_hardware.lines(said)]
+    )
 
 
 @terminal.command("add")

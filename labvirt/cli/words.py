@@ -17,6 +17,7 @@ from labvirt.domain.draft import check_draft_name
 from labvirt.domain.extra_arguments import check_extra
 from labvirt.domain.guest import RunId
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
+from labvirt.domain.power_times import parse_days, parse_time
 from labvirt.domain.profile import Bus, Slot, SlotKind
 from labvirt.domain.stick import controller_url, kernel_words
 from labvirt.domain.terminal_class import PROGRAMS, check_parameter
@@ -206,6 +207,8 @@ FILE = Word("FILE", _path)
 INSIDE = Word("PATH", _inside)
 LAB_POSITION = Word("LAB=N", _position)
 EXTRA = Word("OPTION=VALUE", _extra)
+TIME = Word("HH:MM", parse_time)
+DAYS = Word("DAYS", parse_days)
 CHECK = Word("NAME", _check)
 CONTROLLER = Word("URL", controller_url)
 KERNEL_WORDS = Word("TEXT", kernel_words)

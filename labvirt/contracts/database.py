@@ -17,10 +17,14 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.canary import Canary
 from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest
+from labvirt.domain.hardware import HardwareReport
 from labvirt.domain.host import Host
 from labvirt.domain.image import Image, Version
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
+from labvirt.domain.power_order import PowerOrder
+from labvirt.domain.power_policy import Departure, PowerPolicy
+from labvirt.domain.power_times import PowerTimes
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.domain.terminal_class import TerminalClass
@@ -163,6 +167,58 @@ class Facts(Protocol):
     def remove(self, name: str) -> None: ...
 
 
+class Orders(Protocol):
+    """Orders to terminals; the database allows one open order per terminal."""
+
+    def add(self, order: PowerOrder) -> PowerOrder:
+        """The order with its number; of each terminal the newest 20 are kept. NotFound (terminal), AlreadyExists (an open one)."""
+
+    def get(self, number: int) -> PowerOrder | None: ...
+    def open_of(self, terminal: str) -> PowerOrder | None: ...
+    def open(self) -> tuple[PowerOrder, ...]: ...
+    def last(self, count: int, terminal: str | None = None) -> tuple[PowerOrder, ...]:
+        """The newest first."""
+
+    def update(self, order: PowerOrder) -> None: ...
+
+
+class AllPowerTimes(Protocol):
+    def get(self, lab: str) -> PowerTimes | None: ...
+    def list(self) -> tuple[PowerTimes, ...]: ...
+    def put(self, times: PowerTimes) -> None:
+        """Insert or replace. NotFound (lab)."""
+
+    def remove(self, lab: str) -> None:
+        """Absent is fine."""
+
+
+class PowerPolicies(Protocol):
+    def get(self, lab: str, seat: int) -> PowerPolicy | None: ...
+    def of_lab(self, lab: str) -> tuple[PowerPolicy, ...]: ...
+    def put(self, policy: PowerPolicy) -> None:
+        """Insert or replace. NotFound (lab)."""
+
+    def remove(self, lab: str, seat: int) -> None:
+        """Absent is fine."""
+
+
+class Departures(Protocol):
+    def get(self, terminal: str) -> Departure | None: ...
+    def list(self) -> tuple[Departure, ...]: ...
+    def put(self, departure: Departure) -> None:
+        """Insert or replace. NotFound (terminal)."""
+
+    def remove(self, terminal: str) -> None:
+        """Absent is fine."""
+
+
+class HardwareReports(Protocol):
+    def get(self, terminal: str) -> HardwareReport | None: ...
+    def list(self) -> tuple[HardwareReport, ...]: ...
+    def put(self, report: HardwareReport) -> None:
+        """Insert or replace. NotFound (terminal)."""
+
+
 class UnitOfWork(Protocol):
     @property
     def labs(self) -> Labs: ...
@@ -188,6 +244,16 @@ class UnitOfWork(Protocol):
     def strangers(self) -> Strangers: ...
     @property
     def heartbeats(self) -> Heartbeats: ...
+    @property
+    def orders(self) -> Orders: ...
+    @property
+    def power_times(self) -> AllPowerTimes: ...
+    @property
+    def power_policies(self) -> PowerPolicies: ...
+    @property
+    def departures(self) -> Departures: ...
+    @property
+    def hardware(self) -> HardwareReports: ...
     @property
     def history(self) -> History: ...
     @property

@@ -10,6 +10,7 @@ from datetime import datetime
 from ipaddress import IPv4Address
 from typing import Protocol
 
+from labvirt.domain.addresses import MacAddress
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest
 from labvirt.domain.lease import Lease
@@ -97,6 +98,9 @@ class EngineLink(Protocol):
     def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
         """The argv with which a guest of this profile would be started on that seat now, with placeholders where only a run knows the
         value. Raises NotFound, Conflict (an image has no version)."""
+
+    def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
+        """Magic packets for these network cards went out of the lab's bridge. Raises NotFound (lab), NetworkError, HostNotReady."""
 
     def verify(self) -> tuple[Finding, ...]:
         """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""

@@ -87,5 +87,9 @@ class Network(Protocol):
     def flows(self) -> tuple[Flow, ...]:
         """RDP connections (TCP 3389) between terminals and guests seen in the last 30 s."""
 
+    def wake(self, bridge: InterfaceName, macs: tuple[MacAddress, ...]) -> None:
+        """A magic packet for each of these cards went out to everybody on the bridge (UDP 9 to the lab's broadcast address; AMD, Magic
+        Packet Technology, 20213). Nobody answers one: whether a machine woke is seen when it asks. Raises NetworkError (no bridge)."""
+
     def state(self) -> NetworkState:
         """What exists now. Raises NetworkError when it cannot be known."""

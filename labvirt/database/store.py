@@ -43,9 +43,13 @@ _WORDS = {
     ("code",): "{noun} with the code",
     ("run",): "{noun} with the run",
     ("image",): "open {noun} of the image",
+    ("terminal",): "open {noun} of the terminal",
 }
 
-_AMONG: dict[tuple[str, tuple[str, ...]], ColumnElement[bool]] = {("drafts", ("image",)): tables.drafts.c.state == "open"}
+_AMONG: dict[tuple[str, tuple[str, ...]], ColumnElement[bool]] = {
+    ("drafts", ("image",)): tables.drafts.c.state == "open",
+    ("power_orders", ("terminal",)): tables.power_orders.c.state.in_(("waiting", "given")),
+}
 """Unique only among these rows (a partial index)."""
 
 SETTLED = frozenset(

@@ -29,6 +29,8 @@ from labvirt.domain.guest import Due, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.image import Stage
 from labvirt.domain.job import JobKind, JobState
 from labvirt.domain.lab import DhcpMode, OnLeave
+from labvirt.domain.power_order import Occupied, OrderState, PowerWord
+from labvirt.domain.power_policy import OnPowerOff
 from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Mode, Nic, Protocol, SessionPolicy, SlotKind, Sound, Video
 from labvirt.domain.terminal_class import PROGRAMS
 
@@ -387,6 +389,80 @@ heartbeats = Table(
     _text("error"),
 )
 
+power_orders = Table(
+    "power_orders",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("terminal", Text, ForeignKey("terminals.name", ondelete="CASCADE"), nullable=False),
+    _text("word"),
+    _text("asked_by"),
+    _text("asked_at"),
+    _text("not_before"),
+    _text("expires_at"),
+    _text("state"),
+    _maybe("given_at"),
+    _maybe("ended_at"),
+    _text("notice"),
+    _text("why"),
+    _one_of("word", PowerWord),
+    _one_of("state", OrderState),
+    Index("orders_of_terminal", "terminal", "state"),
+    Index("one_open_order", "terminal", unique=True, sqlite_where=text("state IN ('waiting', 'given')")),
+)
+
+power_times = Table(
+    "power_times",
+    metadata,
+    Column("lab", Text, ForeignKey("labs.name", ondelete="CASCADE"), primary_key=True),
+    _maybe("on_at"),
+    _maybe("off_at"),
+    _text("days"),
+    _text("occupied"),
+    _number("grace_seconds"),
+    _maybe("on_kept"),
+    _maybe("off_kept"),
+    _one_of("occupied", Occupied),
+)
+"""Times of the day and days as people write them (HH:MM, YYYY-MM-DD), by the host's wall clock."""
+
+power_policies = Table(
+    "power_policies",
+    metadata,
+    Column("lab", Text, ForeignKey("labs.name", ondelete="CASCADE"), primary_key=True),
+    Column("seat", Integer, primary_key=True, autoincrement=False),
+    _text("on_power_off"),
+    _one_of("on_power_off", OnPowerOff),
+    CheckConstraint("seat >= 0"),
+)
+"""Seat 0 is the whole lab."""
+
+departures = Table(
+    "departures",
+    metadata,
+    Column("terminal", Text, ForeignKey("terminals.name", ondelete="CASCADE"), primary_key=True),
+    _text("word"),
+    _text("at"),
+    _maybe("stop_at"),
+    _one_of("word", PowerWord),
+)
+
+hardware = Table(
+    "hardware",
+    metadata,
+    Column("terminal", Text, ForeignKey("terminals.name", ondelete="CASCADE"), primary_key=True),
+    _text("at"),
+    _text("since"),
+    Column("memory_mib", Integer),
+    Column("cpus", Integer),
+    _text("cpu"),
+    _text("vendor"),
+    _text("product"),
+    _text("bios"),
+    _text("interface"),
+    Column("link_mbps", Integer),
+    _maybe("screens"),
+)
+
 history = Table(
     "history",
     metadata,
@@ -417,5 +493,6 @@ NOUNS = {
     "drafts": "draft",
     "jobs": "job",
     "job_lines": "job",
+    "power_orders": "order",
 }
 """What people call a row of each table; a part of something is called by its whole."""

@@ -20,6 +20,13 @@ from labvirt.database.repositories.hosts import HostRepository
 from labvirt.database.repositories.images import ImageRepository
 from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
+from labvirt.database.repositories.power import (
+    DepartureRepository,
+    HardwareRepository,
+    OrderRepository,
+    PowerPolicyRepository,
+    PowerTimesRepository,
+)
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
 from labvirt.database.repositories.strangers import StrangerRepository
@@ -48,6 +55,11 @@ class SqliteUnitOfWork:
         self.guests = GuestRepository(store)
         self.strangers = StrangerRepository(store)
         self.heartbeats = HeartbeatRepository(store)
+        self.orders = OrderRepository(store)
+        self.power_times = PowerTimesRepository(store)
+        self.power_policies = PowerPolicyRepository(store)
+        self.departures = DepartureRepository(store)
+        self.hardware = HardwareRepository(store)
         self.history = HistoryRepository(store)
         self.facts = FactRepository(store)
 

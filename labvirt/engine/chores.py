@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Works that nobody asks for, by the clock: garbage collection (which asks for scrubbing and flattening when they are due), and looking
-after admin sessions. Long ones become jobs; nothing long is done here.
+"""Works that nobody asks for, by the clock: garbage collection (which asks for scrubbing and flattening when they are due), looking after
+admin sessions, the times at which labs are switched on and off, orders and goodbyes of terminals. Long ones become jobs; nothing long is
+done here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 
 from labvirt.domain.findings import Finding
 from labvirt.errors import LabVirtError
-from labvirt.usecases import garbage, sessions
+from labvirt.usecases import garbage, leaving, orders, power_times, sessions
 from labvirt.usecases.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -47,13 +48,22 @@ class Chores:
 
     def do(self) -> None:
         """Everything that is due now; one chore that fails does not keep the others from their turn."""
-        for chore in (self._mend, self._remind, self._collect):
+        for chore in (self._keep_times, self._end_orders, self._stop_left, self._mend, self._remind, self._collect):
             try:
                 chore()
             except LabVirtError as error:
                 log.warning("a chore could not be done: %s", error)
             except Exception:  # a mistake in one chore must not end all of them
                 log.exception("a chore met a mistake of the program")
+
+    def _keep_times(self) -> None:
+        power_times.keep(self._ports)
+
+    def _end_orders(self) -> None:
+        orders.expire(self._ports)
+
+    def _stop_left(self) -> None:
+        leaving.stop_due(self._ports)
 
     def _mend(self) -> None:
         sessions.mend(self._ports)

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address
 
 from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus
 from labvirt.contracts.hypervisor import HypervisorInfo
+from labvirt.domain.addresses import MacAddress
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest
 from labvirt.domain.lease import Lease
@@ -183,6 +184,11 @@ class Engine:
 
     def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
         return self._world.hypervisor.command_line(preview(self._world, profile, lab, seat))
+
+    def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
+        with self._world.database.read() as work:
+            bridge = work.labs.one(lab).bridge
+        self._world.network.wake(bridge, macs)
 
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)

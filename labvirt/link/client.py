@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
+from labvirt.domain.addresses import MacAddress
 from labvirt.domain.findings import Finding
 from labvirt.domain.lease import Lease
 from labvirt.errors import EngineAway, InvalidInput
@@ -53,6 +54,9 @@ class EngineClient:
 
     def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
         return cast("tuple[str, ...]", self._ask("preview", profile, lab, seat))
+
+    def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
+        self._ask("wake", lab, macs)
 
     def verify(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("verify"))

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
+from labvirt.domain.addresses import MacAddress
 from labvirt.domain.findings import Finding
 from labvirt.domain.lease import Lease
 
@@ -33,5 +34,6 @@ VERBS = {
     "reset": Verb(takes=(str,)),
     "command_line": Verb(takes=(str,), gives=tuple[str, ...]),
     "preview": Verb(takes=(str, str, int), gives=tuple[str, ...]),
+    "wake": Verb(takes=(str, tuple[MacAddress, ...])),
     "verify": Verb(gives=tuple[Finding, ...], seconds=120.0),
 }

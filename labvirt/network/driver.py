@@ -16,10 +16,10 @@ from ipaddress import IPv4Address
 from pyroute2 import IPRoute
 
 from labvirt.contracts.network import Flow, GuestPort, LabNetwork, NetworkState
-from labvirt.domain.addresses import InterfaceName
+from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.errors import LabVirtError, NetworkError
 from labvirt.network import bridge as bridges
-from labvirt.network import links, memo
+from labvirt.network import links, magic, memo
 from labvirt.network import tap as taps
 from labvirt.network.nftables import listing, rules
 from labvirt.network.nftables.doer import Nft, is_absent
@@ -106,6 +106,17 @@ class LinuxNetwork:
 
     def flows(self) -> tuple[Flow, ...]:
         return listing.parse(self._nft.read(_set(BRIDGE, "flows"), operation="flows")).flows
+
+    def wake(self, bridge: InterfaceName, macs: tuple[MacAddress, ...]) -> None:
+        lab = self._lab_of(bridge)
+        if lab is None:
+            raise NetworkError(
+                f"The bridge {bridge} is not there.",
+                operation="wake",
+                subject=str(bridge),
+                hint="The engine makes it again soon.",
+            )
+        magic.send(lab, macs)
 
     def state(self) -> NetworkState:
         with self._lock, links.rtnetlink("look at", "bridges") as route:

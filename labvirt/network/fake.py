@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from labvirt.contracts.network import Flow, GuestPort, LabNetwork, NetworkState
-from labvirt.domain.addresses import InterfaceName
+from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.errors import NetworkError
 from labvirt.network import memo
 from labvirt.network.links import BRIDGE_NAME, TAP_NAME
 from labvirt.system import files
+
+WOKEN_KEPT = 1000
 
 
 class FakeNetwork:
@@ -99,6 +101,18 @@ class FakeNetwork:
             for source, destination, port in self._load()["flows"]
         )
 
+    def wake(self, bridge: InterfaceName, macs: tuple[MacAddress, ...]) -> None:
+        with self._lock:
+            memory = self._load()
+            if str(bridge) not in memory["bridges"]:
+                raise NetworkError(
+                    f"The bridge {bridge} is not there.",
+                    operation="wake",
+                    subject=str(bridge),
+                    hint="The engine makes it again within seconds.",
+                )
+            self._save({**memory, "woken": [*memory["woken"], *((str(bridge), str(mac)) for mac in macs)][-WOKEN_KEPT:]})
+
     def state(self) -> NetworkState:
         memory = self._load()
         taps = frozenset(InterfaceName(tap) for tap in memory["taps"])
@@ -112,6 +126,10 @@ class FakeNetwork:
     def granted(self, bridge: InterfaceName) -> dict[int, IPv4Address]:
         """Who may connect to which display port of this lab."""
         return {port: IPv4Address(source) for on, source, port in self._load()["grants"] if on == str(bridge)}
+
+    def woken(self, bridge: InterfaceName) -> list[MacAddress]:
+        """For whom magic packets went out of this bridge, the oldest first."""
+        return [MacAddress.parse(mac) for on, mac in self._load()["woken"] if on == str(bridge)]
 
     def flush(self) -> None:
         """Another tool has flushed all rules."""
@@ -130,7 +148,7 @@ class FakeNetwork:
         memory["filtered"] = [name for name in memory["filtered"] if name != tap]
 
     def _load(self) -> dict[str, Any]:
-        empty: dict[str, Any] = {"bridges": {}, "taps": {}, "filtered": [], "grants": [], "flows": [], "intact": False}
+        empty: dict[str, Any] = {"bridges": {}, "taps": {}, "filtered": [], "grants": [], "flows": [], "woken": [], "intact": False}
         try:
             return {**empty, **json.loads(self._file.read_bytes())}
         except FileNotFoundError:

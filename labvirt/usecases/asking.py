@@ -23,10 +23,11 @@ from labvirt.domain.image import Image
 from labvirt.domain.lab import Lab
 from labvirt.domain.lease import owner
 from labvirt.domain.names import one_line
+from labvirt.domain.power_order import OrderState, PowerOrder, PowerWord
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
-from labvirt.usecases import draining, enrol, finding
+from labvirt.usecases import draining, enrol, finding, leaving, orders
 from labvirt.usecases.ports import Ports
 
 PAUSE_SECONDS = 5
@@ -71,7 +72,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
     with ports.database.read() as work:
         seen = look(work, found.terminal)
         doubt = _second_address(work, seen, found.by_mac, source)
-        if not doubt and not _must_write(seen, now):
+        if not doubt and not _must_write(work, seen, now):
             return Asked(answer=_answer(work, seen), terminal=seen.terminal, guest=seen.guest)
     with ports.database.write() as work:
         terminal = work.terminals.get(found.terminal.name)
@@ -81,7 +82,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         doubt = _second_address(work, seen, found.by_mac, source)
         if doubt:
             ports.note(work, terminal.name, doubt)
-        wanted = _must_write(seen, now)
+        wanted = _must_write(work, seen, now)
         if wanted:
             seen = _want(ports, work, seen, now)
         answer = _answer(work, seen)
@@ -118,7 +119,7 @@ def ticket(ports: Ports, id: str | None, source: IPv4Address | None) -> DisplayT
     NotAllowed, Conflict (the viewer needs no ticket, or the guest's agent refuses), GuestNotReady, AgentSilent,
     TooManyRequests (more than 10 in 60 s), EngineAway, DatabaseError.
     """
-    terminal = _proven(ports, id, source)
+    terminal = proven(ports, id, source)
     if not terminal.active:
         raise NotAllowed(
             f"The terminal {terminal.name} is switched off by the administrator.",
@@ -149,13 +150,16 @@ def heartbeat(
     viewer_seconds: int | None = None,
     kiosk: str = "",
     error: str = "",
-) -> None:
-    """What the kiosk says of itself is kept, as its word, within a second or so (beats.py). Raises NotFound,
-    NotAllowed, InvalidInput, EngineAway, DatabaseError.
+    goodbye: PowerWord | None = None,
+    order_done: int | None = None,
+    order_refused: int | None = None,
+) -> PowerOrder | None:
+    """What the kiosk says of itself is kept, as its word, within a second or so (beats.py); the order that waits for it, if any, is given.
+    After a `goodbye` there is none. Raises NotFound, NotAllowed, InvalidInput, EngineAway, DatabaseError.
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
-    terminal = _proven(ports, id, source, lately=True)
+    terminal = proven(ports, id, source, lately=True)
     beat = Heartbeat(
         terminal=terminal.name,
         at=ports.clock.now(),
@@ -166,9 +170,20 @@ def heartbeat(
         error=one_line(error),
     )
     ports.beats.put(ports.database, beat)
+    for number, state in ((order_done, OrderState.DONE), (order_refused, OrderState.REFUSED)):
+        if number is not None:
+            orders.confirm(ports, terminal.name, number, state)
+    if goodbye is not None:
+        leaving.goodbye(ports, terminal, goodbye)
+        return None
+    with ports.database.read() as work:
+        departure, order = work.departures.get(terminal.name), work.orders.open_of(terminal.name)
+    if departure is not None and departure.ended_by(beat.at):
+        leaving.back(ports, terminal.name)
+    return orders.give(ports, order) if order is not None and order.due(beat.at) else None
 
 
-def _proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
+def proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
     """The known terminal, if the request comes from the address that DHCP gave to its MAC: now, or `lately` (leased.py). Where the campus
     gives the addresses, the engine tells the computed one in its place (EngineLink.leases)."""
     found = finding.find(ports, id, source)
@@ -249,12 +264,12 @@ def refusal_of(choice: placement.Choice) -> str:
     return f"none of the {len(choice.verdicts)} profiles can be started ({first.profile}: {first.why})"
 
 
-def _must_write(seen: Seen, now: datetime) -> bool:
+def _must_write(work: UnitOfWork, seen: Seen, now: datetime) -> bool:
     if not seen.terminal.active or seen.refusal:
         return False
-    return asks_for_start(seen.guest, now) or (
-        seen.guest is not None and seen.guest.wish is Wish.RUNNING and seen.guest.terminal != seen.terminal.name
-    )
+    if asks_for_start(seen.guest, now):
+        return not leaving.is_gone(work, seen.terminal.name, now)
+    return seen.guest is not None and seen.guest.wish is Wish.RUNNING and seen.guest.terminal != seen.terminal.name
 
 
 def _want(ports: Ports, work: UnitOfWork, seen: Seen, now: datetime) -> Seen:

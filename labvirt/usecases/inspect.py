@@ -15,12 +15,15 @@ from labvirt.contracts.engine import EngineStatus, Presence
 from labvirt.domain import placement
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.answer import Answer, for_terminal
+from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, Purpose
+from labvirt.domain.hardware import judge
 from labvirt.domain.host import Host
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.lease import Lease
 from labvirt.domain.placement import Verdict
+from labvirt.domain.power_policy import Departure
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, LabVirtError
@@ -65,6 +68,10 @@ class SeatView:
     """What its guest runs from and what the next start would use; empty while nothing runs and nothing can be started."""
     versions: str = ""
     """The same as words, while a guest lives: 'tiny v12, v13 at next start'."""
+    departure: Departure | None = None
+    """Its terminal's goodbye, while it has not come back."""
+    poor: tuple[Finding, ...] = ()
+    """What is poor about its terminal's hardware, as far as it tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +227,8 @@ def _seats(
 ) -> list[SeatView]:
     terminals = {terminal.seat: terminal for terminal in work.terminals.of_lab(lab.name)}
     guests = {guest.seat: guest for guest in work.guests.of_lab(lab.name) if guest.purpose is Purpose.SEAT}
+    reports = {report.terminal: report.hardware for report in work.hardware.list()}
+    departures = {departure.terminal: departure for departure in work.departures.list()}
     views = []
     for seat in sorted(terminals.keys() | guests.keys()):
         terminal, guest = terminals.get(seat), guests.get(seat)
@@ -244,6 +253,8 @@ def _seats(
                 queue_place=queue.get(guest.name) if guest else None,
                 disks=_disks(running, coming),
                 versions=seats.version_words(running, coming),
+                departure=departures.get(terminal.name) if terminal else None,
+                poor=judge(reports[terminal.name], terminal.name) if terminal and terminal.name in reports else (),
             )
         )
     return views

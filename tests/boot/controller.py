@@ -23,6 +23,8 @@ class Controller:
         self.events: list[tuple[float, str]] = []
         self.bytes_sent: dict[str, int] = {}
         self.asked: list[str] = []
+        self.told: list[tuple[str, dict[str, str]]] = []
+        """What was posted: the path and its form."""
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,7 +40,8 @@ class Controller:
                 self.answer(body=True)
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode(), keep_blank_values=True)
+                outer.told.append((urlsplit(self.path).path, {key: values[0] for key, values in form.items()}))
                 self.send_response(204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

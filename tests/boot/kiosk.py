@@ -136,12 +136,16 @@ def boot(folder: Path, work: Path, picture: Path, memory_mib: int) -> dict[str, 
         while not computer.is_off() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert computer.is_off(), "the power button did nothing"
+        goodbyes = [form for path, form in controller.told if path == "/terminals/heartbeat" and "leaving" in form]
+        assert [(form["viewer"], form["leaving"]) for form in goodbyes][:1] == [("none", "shutdown")], goodbyes
+        machine = next(form for path, form in controller.told if path == "/terminals/hardware")
+        assert int(machine["memory_mib"]) > 1000, machine
         reached("off")
     finally:
         computer.close()
         controller.close()
         (work / "events.json").write_text(json.dumps(controller.events))
-    return {"seconds": seconds, "bytes": controller.bytes_sent, "bytes_all": sum(controller.bytes_sent.values())}
+    return {"machine": machine, "seconds": seconds, "bytes": controller.bytes_sent, "bytes_all": sum(controller.bytes_sent.values())}
 
 
 def main() -> int:

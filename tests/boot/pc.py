@@ -21,10 +21,12 @@ class Firmware:
     variables: str = ""
     machine: str = "q35"
     words: tuple[str, ...] = ()
+    card: str = "virtio-net-pci,romfile="
+    """Without a ROM of its own it is driven by OVMF's network stack, which is that of most PCs (EDK II). The BIOS has none: QEMU's iPXE."""
 
 
 FIRMWARE = {
-    "bios": Firmware(),
+    "bios": Firmware(card="e1000"),
     "uefi": Firmware(code="OVMF_CODE_4M.fd", variables="OVMF_VARS_4M.fd"),
     # Without PXE it asks by HTTP (OvmfPkg/README: opt/org.tianocore/IPv4PXESupport).
     "http": Firmware(
@@ -67,7 +69,7 @@ class Pc(Computer):
                 *firmware.words,
                 *("-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "ide-hd,drive=disk,bootindex=1"),
                 *("-netdev", "tap,id=net,ifname=pc,script=no,downscript=no"),
-                *("-device", f"e1000,netdev=net,mac={mac},bootindex=0", "-device", "virtio-rng-pci"),
+                *("-device", f"{firmware.card},netdev=net,mac={mac},bootindex=0", "-device", "virtio-rng-pci"),
                 *("-device", "intel-hda", "-device", "hda-output,audiodev=none", "-audiodev", "none,id=none"),
                 *("-serial", f"file:{self._serial}", "-qmp", f"unix:{self._socket},server=on,wait=off"),
             ],

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labvirt.contracts.network import Network, NetworkState
-from labvirt.domain.addresses import InterfaceName
+from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.errors import NetworkError
 from labvirt.network.driver import LinuxNetwork
 from labvirt.network.fake import FakeNetwork
@@ -155,3 +155,14 @@ def test_a_display_is_granted_to_one_and_only_in_its_range(network: Network) -> 
         with pytest.raises(NetworkError):
             network.grant_display(bridge, IPv4Address("10.77.0.65"), port)
     assert network.state().rules_intact
+
+
+def test_who_is_to_wake_is_called_on_the_bridge_of_the_lab(kind: Kind, network: Network) -> None:
+    macs = (MacAddress(0x525400000001), MacAddress(0x525400000002))
+    with pytest.raises(NetworkError, match="not there"):
+        network.wake(LAB.bridge, macs)
+    network.ensure_lab(LAB)
+    network.wake(LAB.bridge, macs)
+    if isinstance(network, FakeNetwork):
+        assert network.woken(LAB.bridge) == list(macs)
+        assert network.woken(OTHER.bridge) == []

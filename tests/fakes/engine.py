@@ -75,6 +75,9 @@ class FakeEngineLink:
         self._ask("preview", profile, lab, str(seat))
         return "qemu-system-x86_64", "-name", "a preview", "-m", "64"
 
+    def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
+        self._ask("wake", lab, *(str(mac) for mac in macs))
+
     def verify(self) -> tuple[Finding, ...]:
         self._ask("verify")
         return self.findings

@@ -76,6 +76,8 @@ class Controller:
     hold: bool = True
     requests: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
     heartbeats: list[dict[str, str]] = field(default_factory=list)
+    order: str = ""
+    """What a heartbeat is answered with."""
     closed: threading.Event = field(default_factory=threading.Event)
     changed: threading.Condition = field(default_factory=threading.Condition)
     port: int = 0
@@ -166,7 +168,10 @@ def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:
             form = {key: values[0] for key, values in parse_qs(body).items()}
             if self.path == "/terminals/heartbeat":
                 controller.heartbeats.append(form)
-                self._send(204, "", "text/plain")
+                if controller.order and "leaving" not in form:
+                    self._send(200, controller.order, "text/plain")
+                else:
+                    self._send(204, "", "text/plain")
                 return
             controller.requests.append((self.path, form, dict(self.headers.items())))
             status, fields = controller.ticket

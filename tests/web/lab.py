@@ -80,6 +80,7 @@ class FakeEngine:
     minted: list[tuple[str, IPv4Address, str]] = field(default_factory=list)
     login: DisplayTicket | LabVirtError | None = None
     """What a ticket for RDP comes to."""
+    woken: tuple[MacAddress, ...] = ()
     pokes: int = 0
     pictures: int = 0
     hold_pictures: threading.Event | None = None
@@ -170,6 +171,10 @@ class FakeEngine:
     def command_line(self, guest: str) -> tuple[str, ...]:
         self._here()
         return ("qemu-system-x86_64", "-name", guest)
+
+    def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
+        self._here()
+        self.woken += macs
 
     def verify(self) -> tuple[Finding, ...]:
         self._here()

@@ -18,7 +18,15 @@ from labvirt.web.ui.sign_in import COOKIE, LIFE_SECONDS
 from .conftest import Site
 from .lab import MovableClock
 
-DECLARED_OPEN = {"pages.door", "pages.enter", "pages.health", "static", "terminals.ticket", "terminals.heartbeat"}
+DECLARED_OPEN = {
+    "pages.door",
+    "pages.enter",
+    "pages.health",
+    "static",
+    "terminals.ticket",
+    "terminals.heartbeat",
+    "terminals.tell_hardware",
+}
 
 
 def urls(flask: Flask) -> list[tuple[str, str, str]]:
@@ -46,7 +54,8 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
             assert answer.status_code == 401, (endpoint, method)
         assert "secret" not in answer.text
     sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
-    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending
+    switching = {"pages.terminal", "pages.terminal_power", "pages.lab_power", "pages.lab_power_deed"}
+    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending | switching
     assert browser.get("/forgotten/x").text == "secret"
     assert browser.get("/labs").status_code == 200
     assert stranger.get("/events").status_code == 401

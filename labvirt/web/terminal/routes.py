@@ -8,9 +8,11 @@ from ipaddress import IPv4Address
 from flask import Blueprint, Response, request
 
 from labvirt.domain.names import check_terminal_id, one_line
+from labvirt.domain.power_order import PowerWord
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.web.terminal import hardware
 from labvirt.web.terminal.question import source_of
 from labvirt.web.terminal.render import Body, Format, as_json, parse_format, plain
 
@@ -43,12 +45,14 @@ def blueprint(ports: Ports) -> Blueprint:
         )
         return Response(body.content, mimetype=body.media_type, headers={"Cache-Control": "no-store"})
 
+    hardware.register(routes, ports)
+
     @routes.post("/heartbeat")
     def heartbeat() -> Response:
         viewer = request.form.get("viewer", "")
         if viewer not in VIEWER_WORDS:
             raise InvalidInput("viewer", f"must be one of {', '.join(VIEWER_WORDS)}")
-        asking.heartbeat(
+        order = asking.heartbeat(
             ports,
             _id(),
             _source(),
@@ -57,12 +61,25 @@ def blueprint(ports: Ports) -> Blueprint:
             viewer_seconds=_number("viewer_seconds"),
             kiosk=one_line(request.form.get("kiosk", ""), 40),
             error=one_line(request.form.get("error", "")),
+            goodbye=_leaving(),
+            order_done=_number("order_done"),
+            order_refused=_number("order_refused"),
         )
-        return Response(status=204)
+        if order is None:
+            return Response(status=204)
+        told = plain({"order": str(order.word), "order_id": order.number})
+        return Response(told, mimetype="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
 
     def _id() -> str | None:
         value = request.form.get("id")
         return None if value is None else check_terminal_id(value)
+
+    def _leaving() -> PowerWord | None:
+        text = request.form.get("leaving", "")
+        try:
+            return PowerWord(text) if text else None
+        except ValueError as error:
+            raise InvalidInput("leaving", f"must be one of {', '.join(PowerWord)}") from error
 
     def _source() -> IPv4Address | None:
         return source_of({"client": (request.remote_addr, 0) if request.remote_addr else None})

@@ -10,8 +10,13 @@ from flask import Request
 from labvirt.errors import NotAllowed
 from labvirt.web.ui.sign_in import COOKIE, SignIns
 
-OPEN = frozenset({"pages.door", "pages.enter", "pages.health", "static", "terminals.ticket", "terminals.heartbeat"})
-"""Endpoints for everybody. The terminals' two look at the lease of the address that asks."""
+OPEN = frozenset(
+    {
+        *("pages.door", "pages.enter", "pages.health", "static"),
+        *("terminals.ticket", "terminals.heartbeat", "terminals.tell_hardware"),
+    }
+)
+"""Endpoints for everybody. The terminals' look at the lease of the address that asks."""
 
 NOT_SIGNED_IN = NotAllowed("You are not signed in.", hint="Open the first page and enter a one-time code: labvirt code")
 

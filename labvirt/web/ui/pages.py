@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The routes that people's browsers use: first page, its fragment and pictures, the door, health."""
+"""The routes that people's browsers use: first page, its fragment and pictures, terminals, the door, health."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from labvirt.usecases import inspect, setup
 from labvirt.usecases.ports import Ports
 from labvirt.web.errors import status_of
 from labvirt.web.published import Published
-from labvirt.web.ui import guard, seats
+from labvirt.web.ui import guard, seats, terminals
 from labvirt.web.ui.recent import Recent
 from labvirt.web.ui.refusal import refusal
 from labvirt.web.ui.screens import Screens
@@ -61,6 +61,8 @@ def blueprint(ports: Ports, published: Published, sign_ins: SignIns) -> Blueprin
     @pages.get("/")
     def first() -> str:
         return render_template("first.html", labs=first_page.fragment())
+
+    terminals.register(pages, ports)
 
     @pages.get("/labs")
     def labs() -> str:

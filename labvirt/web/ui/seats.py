@@ -15,6 +15,7 @@ from labvirt.domain.answer import Status
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.lease import Lease
+from labvirt.domain.power_order import PowerWord
 from labvirt.domain.terminal import Stranger
 from labvirt.usecases.inspect import LabView, Overview, SeatView, SpecialView
 from labvirt.web.ui.screens import shows
@@ -34,6 +35,9 @@ LOOKS: dict[GuestState, tuple[str, str, str]] = {
     GuestState.FAILED: ("bad", "failed", "failed"),
 }
 """State -> tone (colour), sign (in static/signs.svg), words."""
+
+POOR = {"terminal-memory": "little memory", "terminal-link": "slow network", "terminal-screen": "no screen"}
+"""What domain.hardware finds, so short that it fits on a seat."""
 
 TONES = ("used", "good", "busy", "wait", "bad", "off")
 COUNTED = {"used": "in use", "good": "running", "busy": "on the way", "wait": "waiting", "bad": "in trouble", "off": "off"}
@@ -236,21 +240,31 @@ def _seen(view: SeatView, now: datetime, engine: bool) -> list[Seen]:
             signs.append(Seen(how="none", words="Who is connected is not known now"))
         else:
             signs += _watched(presence, now)
-    beat = view.heartbeat
-    if beat is not None and view.heartbeat_seconds is not None:
-        if view.heartbeat_seconds > SILENT_KIOSK_SECONDS:
-            signs.append(Seen(how="kiosk", words=f"Terminal not heard for {age(view.heartbeat_seconds)}"))
-        else:
-            words = {"none": "no viewer", "starting": "viewer starts", "running": "viewer runs", "ended": "viewer ended"}
-            said = words.get(beat.viewer, beat.viewer)
-            if beat.viewer == "none" and not (guest and guest.alive):
-                return signs  # what else could it say
-            if beat.viewer == "ended" and beat.viewer_exit is not None:
-                said += f" (exit code {beat.viewer_exit})"
-            signs.append(Seen(how="kiosk", words=f"Terminal says: {said}"))
-        if beat.error:
-            signs.append(Seen(how="kiosk", words=f"Terminal says: {beat.error}", trouble=True))
+    signs += _claimed(view, now, alive=guest is not None and guest.alive)
+    if view.poor:
+        poor = ", ".join(POOR.get(each.code, each.code) for each in view.poor)
+        signs.append(Seen(how="kiosk", words=f"Terminal says: {poor}", trouble=True))
     return signs
+
+
+def _claimed(view: SeatView, now: datetime, *, alive: bool) -> list[Seen]:
+    """What the terminal's kiosk says, or that it says nothing."""
+    beat, departure = view.heartbeat, view.departure
+    if departure is not None:
+        gone = "switched off" if departure.word is PowerWord.SHUTDOWN else "restarting"
+        return [Seen(how="kiosk", words=f"Terminal says: {gone} ({age(max(0, int((now - departure.at).total_seconds())))} ago)")]
+    if beat is None or view.heartbeat_seconds is None:
+        return []
+    trouble = [Seen(how="kiosk", words=f"Terminal says: {beat.error}", trouble=True)] if beat.error else []
+    if view.heartbeat_seconds > SILENT_KIOSK_SECONDS:
+        return [Seen(how="kiosk", words=f"Terminal not heard for {age(view.heartbeat_seconds)}"), *trouble]
+    if beat.viewer == "none" and not alive:
+        return []  # what else could it say
+    words = {"none": "no viewer", "starting": "viewer starts", "running": "viewer runs", "ended": "viewer ended"}
+    said = words.get(beat.viewer, beat.viewer)
+    if beat.viewer == "ended" and beat.viewer_exit is not None:
+        said += f" (exit code {beat.viewer_exit})"
+    return [Seen(how="kiosk", words=f"Terminal says: {said}"), *trouble]
 
 
 def _watched(presence: Presence | None, now: datetime) -> list[Seen]:
