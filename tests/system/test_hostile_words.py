@@ -43,6 +43,8 @@ GOOD = {
     "run": "room-01.g1",
     "cdrom": "/disc.iso",
     "template": "/v:%ADDRESS%",
+    "url": "http://10.9.0.1:8080/",
+    "out": "stick.img",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build", "kiosk build"}
 """They start processes; their words are choices, numbers and addresses, and are tested where they are started."""
