@@ -77,7 +77,7 @@ def newer(folder: Path, target: Path) -> None:
     (target / "manifest.json").write_text(json.dumps(manifest))
 
 
-def from_stick(folder: Path, work: Path, firmware: str, *, renewal: bool, figures: Figures) -> None:
+def from_stick(folder: Path, work: Path, firmware: str, *, renewal: bool, to_program: bool, figures: Figures) -> None:
     controller = Controller(folder, "K7WQ2M")
     port = controller.port
     controller.close()
@@ -90,7 +90,9 @@ def from_stick(folder: Path, work: Path, firmware: str, *, renewal: bool, figure
         says(computer, AWAY)
         controller = Controller(folder, "K7WQ2M", port)
         says(computer, RIGHT)
-        asks_again(computer, controller)
+        says(computer, SCREEN)
+        if to_program:
+            asks_again(computer, controller)
     sent = dict(controller.bytes_sent)
     assert set(sent) == {"manifest.json"}, sent
     if renewal:
@@ -238,6 +240,12 @@ def main() -> int:
     parser.add_argument(
         "--only", action="append", choices=("bios", "uefi", "secureboot", "disk", "networks"), help="a part; may be repeated (default: all)"
     )
+    parser.add_argument(
+        "--until",
+        choices=("screen", "program"),
+        default="program",
+        help="how far the first start from a stick goes: on a busy machine the kiosk program takes many minutes (default: %(default)s)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     work = os.environ.get(INSIDE)
@@ -261,7 +269,7 @@ def main() -> int:
         elif part == "networks":
             dead_networks(options.folder, Path(work), figures)
         else:
-            from_stick(options.folder, Path(work), part, renewal=part == "bios", figures=figures)
+            from_stick(options.folder, Path(work), part, renewal=part == "bios", to_program=options.until == "program", figures=figures)
     text = json.dumps(figures, indent=1)
     print(text)
     if options.json:
