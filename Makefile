@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot desktop-test home-test boot-test clean
+.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot stick-boot desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -52,6 +52,13 @@ KIOSK_PACKAGES := mmdebstrap squashfs-tools zstd kmod ipxe-qemu
 kiosk-boot: setup ## Build the kiosk and boot a PC with it from the network (5 minutes). ARGS="--json FILE --picture FILE --memory MIB"
 	@dpkg -s $(KIOSK_PACKAGES) >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends $(KIOSK_PACKAGES) >&2
 	@$(PYTHON) -m tests.boot.kiosk $(ARGS)
+
+STICK_PACKAGES := fdisk dosfstools mtools e2fsprogs ovmf
+
+stick-boot: setup ## Start PCs from a USB stick and from their own disk, and with a network that dies (15 minutes). ARGS="--only bios|uefi|secureboot|disk|networks --json FILE"
+	@dpkg -s $(KIOSK_PACKAGES) $(STICK_PACKAGES) >/dev/null 2>&1 \
+		|| apt-get install -y -q --no-install-recommends $(KIOSK_PACKAGES) $(STICK_PACKAGES) >&2
+	@$(PYTHON) -m tests.boot.stick $(ARGS)
 
 # Only this target's; freerdp2 in Debian 12, freerdp3 in 13.
 DESKTOP_PACKAGES := mmdebstrap mtools e2fsprogs qemu-utils ovmf tesseract-ocr tesseract-ocr-eng

@@ -39,9 +39,12 @@ GRUB_MODULES = (
     "pxe tftp http net normal linux configfile echo test regexp all_video gfxterm font minicmd search part_gpt part_msdos fat iso9660 "
     "reboot halt sleep true read serial terminal progress"
 ).split()
+STICK_MODULES = (
+    "biosdisk part_gpt fat ext2 normal linux configfile echo test regexp all_video minicmd reboot halt sleep true read terminal"
+).split()
 LOCALES = ("en_US", "es_ES", "fr_FR", "cs_CZ", "ru_RU")
 TRANSLATIONS = ("es", "fr", "cs", "ru")
-FILES = ("vmlinuz", "initrd.img", "kiosk.squashfs", "core.0", *LOADERS)
+FILES = ("vmlinuz", "initrd.img", "kiosk.squashfs", "core.0", "stick.core", *LOADERS)
 KIOSK_PARTS = ("labvirt-kiosk", "labvirt-kiosk-face", "labvirt_kiosk", "locale")
 """Of the folder kiosk/, where they are there: what goes into the image."""
 PROGRAMS = {
@@ -372,6 +375,11 @@ def boot_loaders(tar: Path, work: Path, folder: Path) -> None:
     interpreter = (library / "ld-linux-x86-64.so.2", "--library-path", library)
     grub = ("--directory", tree / "usr/lib/grub/i386-pc", "--prefix", "(pxe)/grub", "--format", "i386-pc-pxe")
     run(*interpreter, tree / "usr/bin/grub-mkimage", *grub, "--output", folder / "core.0", *GRUB_MODULES)
+    # A disk's first sector, and what it loads; `labvirt kiosk stick` puts both where they belong. The menu is in the second partition.
+    core = work / "stick.core"
+    disk = ("--directory", tree / "usr/lib/grub/i386-pc", "--prefix", "(,gpt2)/grub", "--format", "i386-pc")
+    run(*interpreter, tree / "usr/bin/grub-mkimage", *disk, "--output", core, *STICK_MODULES)
+    (folder / "stick.core").write_bytes((tree / "usr/lib/grub/i386-pc/boot.img").read_bytes() + core.read_bytes())
     for name, source in LOADERS.items():
         shutil.copyfile(tree / source, folder / name)
 

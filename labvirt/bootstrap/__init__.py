@@ -7,13 +7,27 @@ What a command does not need is imported when it is needed: `labvirt --help` mus
 from __future__ import annotations
 
 from labvirt.bootstrap.errands import build_tiny, demo, doctor
-from labvirt.bootstrap.kiosk import build_kiosk, current_kiosk
+from labvirt.bootstrap.kiosk import build_kiosk, current_kiosk, make_stick
 from labvirt.bootstrap.opening import ports, settings_of
 from labvirt.bootstrap.processes import engine, serve, web
 from labvirt.bootstrap.site import init
 from labvirt.cli.app import App
 
-__all__ = ["app", "build_kiosk", "build_tiny", "current_kiosk", "demo", "doctor", "engine", "init", "main", "ports", "serve", "web"]
+__all__ = [
+    "app",
+    "build_kiosk",
+    "build_tiny",
+    "current_kiosk",
+    "demo",
+    "doctor",
+    "engine",
+    "init",
+    "main",
+    "make_stick",
+    "ports",
+    "serve",
+    "web",
+]
 
 
 def main() -> None:
@@ -37,4 +51,5 @@ def app() -> App:
         build_tiny=build_tiny,
         build_kiosk=build_kiosk,
         kiosk=current_kiosk,
+        make_stick=make_stick,
     )

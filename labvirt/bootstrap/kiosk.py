@@ -50,3 +50,16 @@ def current_kiosk(state: Path) -> Kiosk:
     from labvirt.disks import boot_folder
 
     return boot_folder.current(paths_of(state).kiosk)
+
+
+def make_stick(state: Path, url: str, out: Path, words: str = "") -> Kiosk:
+    """`out` is the image of a USB stick that starts this site's kiosk, and asks the controller at `url` for a newer one.
+
+    `words` are more of the kernel's. Raises NotFound, InvalidInput, HostNotReady, DiskError, Exhausted('disk').
+    """
+    from labvirt.disks import boot_folder, stick
+
+    site = paths_of(state).kiosk
+    found = boot_folder.current(site)
+    stick.make(site / found.version, found, url, out, words=words)
+    return found

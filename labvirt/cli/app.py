@@ -54,4 +54,6 @@ class App:
     """(state, out, refresh) -> what was built and put into the state folder; with `out`, put there instead."""
     kiosk: Callable[[Path], Kiosk]
     """What terminals get now; raises NotFound."""
+    make_stick: Callable[[Path, str, Path, str], Kiosk]
+    """(state, url, out, words) -> which kiosk the USB stick's image at `out` starts."""
     host_name: str = "local"

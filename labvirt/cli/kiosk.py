@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""labvirt kiosk build, show: the operating system of the terminals."""
+"""labvirt kiosk build, show, stick: the operating system of the terminals."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from labvirt.cli import words
 from labvirt.cli.amounts import size
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.kiosk import Kiosk
+from labvirt.domain.stick import STICK_BYTES
 
 
 @click.group("kiosk", cls=Noun)
@@ -62,3 +63,27 @@ def show_kiosk(session: Session) -> None:
     found = session.app.kiosk(session.state)
     folder = session.state / "kiosk" / found.version
     session.show(_shape(found, folder), _lines(found, folder))
+
+
+@kiosk.command("stick")
+@click.option("--url", type=words.CONTROLLER, required=True, metavar="URL", help="The controller, as those PCs reach it: http://HOST:PORT/")
+@click.option("--out", type=words.FILE, required=True, metavar="FILE", help="The stick's image: a new file of 515 MiB.")
+@click.option(
+    "--words", "kernel_words", type=words.KERNEL_WORDS, default="", metavar="TEXT", help="More words for the kernel's command line."
+)
+@pass_session
+def make_stick(session: Session, /, url: str, out: Path, kernel_words: str) -> None:
+    """Make the image of a USB stick for PCs that cannot start from the network: BIOS and UEFI, also with Secure Boot.
+
+    It keeps the kiosk, and fetches another only when the controller has one. Write it with: dd if=FILE of=/dev/sdX bs=4M conv=fsync
+
+    \b
+    Needs: apt-get install --no-install-recommends fdisk dosfstools mtools e2fsprogs
+    """
+    session.say("Making the stick ...")
+    found = session.app.make_stick(session.state, url, out, kernel_words)
+    shape = {"version": found.version, "url": url, "file": out, "size_bytes": STICK_BYTES}
+    session.show(
+        shape,
+        [f"{out}: {size(STICK_BYTES)}, starts the kiosk {found.version} and asks {url}.", f"dd if={out} of=/dev/sdX bs=4M conv=fsync"],
+    )

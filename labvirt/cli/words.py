@@ -20,6 +20,7 @@ from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
 from labvirt.domain.power_times import parse_days, parse_time
 from labvirt.domain.profile import Bus, Slot, SlotKind
 from labvirt.domain.setting import SETTINGS
+from labvirt.domain.stick import controller_url, kernel_words
 from labvirt.domain.terminal_class import PROGRAMS, check_parameter
 from labvirt.errors import InvalidInput
 from labvirt.usecases.labs import parse_network
@@ -227,3 +228,5 @@ DAYS = Word("DAYS", parse_days)
 CHECK = Word("NAME", _check)
 SETTING = Word("KEY", _setting)
 CLOCK = Word("HH:MM", _clock)
+CONTROLLER = Word("URL", controller_url)
+KERNEL_WORDS = Word("TEXT", kernel_words)

@@ -15,8 +15,11 @@ class Controller:
     """Serves on 127.0.0.1 until closed. `events`: (seconds since it began, what), `bytes_sent`: by name of the boot folder's file;
     `boots`: the time lines that were told."""
 
-    def __init__(self, folder: Path, code: str) -> None:
+    def __init__(self, folder: Path, code: str, port: int = 0) -> None:
         self.code = code
+        self.folder = folder
+        self.pause_seconds = 0.0
+        """Between two blocks of a file, for a transfer that something may happen to."""
         self.began = time.monotonic()
         self.events: list[tuple[float, str]] = []
         self.bytes_sent: dict[str, int] = {}
@@ -51,7 +54,7 @@ class Controller:
                     outer.asked.append(parse_qs(address.query).get("id", [""])[0])
                     self.tell(outer.unknown())
                     return
-                file = folder / Path(address.path).name
+                file = outer.folder / Path(address.path).name
                 if not address.path.replace("//", "/").startswith("/boot/") or not file.is_file():
                     self.send_error(404)
                     return
@@ -64,6 +67,7 @@ class Controller:
                 with file.open("rb") as stream:
                     while block := stream.read(1 << 18):
                         self.wfile.write(block)
+                        time.sleep(outer.pause_seconds)
                         outer.bytes_sent[file.name] = outer.bytes_sent.get(file.name, 0) + len(block)
                 outer.note(f"ends {file.name}")
 
@@ -75,7 +79,7 @@ class Controller:
                 self.end_headers()
                 self.wfile.write(data)
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)

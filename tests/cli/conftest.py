@@ -94,6 +94,7 @@ class Line:
             build_tiny=tiny,
             build_kiosk=bootstrap.build_kiosk,
             kiosk=bootstrap.current_kiosk,
+            make_stick=bootstrap.make_stick,
         )
 
     @contextmanager

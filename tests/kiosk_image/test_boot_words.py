@@ -114,3 +114,41 @@ def test_the_second_round_of_modules_tries_only_what_is_new(tmp_path: Path) -> N
     asked = (tmp_path / "asked").read_text().split()
     assert asked[:3] == ["pci:a", "usb:b", "hid:c"]
     assert "loop" in asked[3:]
+
+
+STICK = "labvirt.url=http://10.0.0.1:8080/ labvirt.disk=UUID=1234 ip=dhcp quiet"
+
+
+def test_a_stick_leaves_image_and_checksum_to_the_controller() -> None:
+    done = shell('read_words "$1"; wanted_is_whole && printf "%s %s %s\\n" "$asks" "$url" "$disk"', STICK)
+    assert (done.returncode, done.stdout) == (0, "yes http://10.0.0.1:8080/ UUID=1234\n")
+    # with either of them nothing is asked, and the other must be there
+    for line in (
+        f"{STICK} labvirt.sha256={SHA256}",
+        f"{STICK} labvirt.image=http://10.0.0.1/boot/x",
+        "labvirt.url=file:///x/",
+        STICK + " ip=10.0.0.7",
+    ):
+        assert judge(line)[2].endswith("tell your administrator."), line
+
+
+@pytest.mark.parametrize(
+    "manifest,told",
+    [
+        (
+            '{"version": "v",\n "files": {"kiosk.squashfs": {"size": 5, "sha256": "SHA"}, "vmlinuz": {"size": 1, "sha256": "OTHER"}}}',
+            SHA256,
+        ),
+        ('{"files":{"vmlinuz":{"sha256":"OTHER","size":1},"kiosk.squashfs":{"sha256":"SHA","size":5}}}', SHA256),
+        ('{"files": {"vmlinuz": {"size": 1, "sha256": "OTHER"}}}', ""),
+        ('{"files": {"kiosk.squashfs": {"size": 5}, "vmlinuz": {"size": 1, "sha256": "OTHER"}}}', ""),
+        ('{"files": {"kiosk.squashfs": {"size": 5, "sha256": "$(reboot)"}}}', ""),
+        ("<html>not found</html>", ""),
+        ("", ""),
+    ],
+)
+def test_the_checksum_is_read_from_the_manifest(tmp_path: Path, manifest: str, told: str) -> None:
+    text = manifest.replace("OTHER", "f" * 64).replace('"SHA"', f'"{SHA256}"')
+    (tmp_path / "manifest.json").write_text(text)
+    done = shell("manifest=$1; listed_sha256 kiosk.squashfs", str(tmp_path / "manifest.json"))
+    assert (done.stdout.strip(), done.stderr) == (told, "")

@@ -46,6 +46,8 @@ GOOD = {
     "key": "language",
     "value": "es",
     "said": "thing",
+    "url": "http://10.9.0.1:8080/",
+    "out": "stick.img",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build", "kiosk build"}
 """They start processes; their words are choices, numbers and addresses, and are tested where they are started."""

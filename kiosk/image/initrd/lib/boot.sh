@@ -2,7 +2,8 @@
 # The parts of init. Every one either does what its name says, or says why not in $trouble.
 # shellcheck shell=sh disable=SC2034
 
-image='' sha256='' address_way='' trouble='' interface=''
+image='' sha256='' address_way='' trouble='' interface='' url='' disk='' asks=''
+manifest=/run/labvirt/manifest.json
 
 say() { # SENTENCE: on every console, in a line of its own
     for console in $(cat /sys/class/tty/console/active 2> /dev/null || echo console); do
@@ -32,26 +33,31 @@ again() { # SECONDS SENTENCE
 }
 
 read_words() { # TEXT: the kernel's command line. The last of two equal words counts, as with the kernel's own
-    image='' sha256='' address_way=''
+    image='' sha256='' address_way='' url='' disk='' asks=''
     set -f
     for word in $1; do
         case $word in
+            labvirt.url=*) url=${word#*=} ;;
+            labvirt.disk=*) disk=${word#*=} ;;
             labvirt.image=*) image=${word#*=} ;;
             labvirt.sha256=*) sha256=${word#*=} ;;
             ip=*) address_way=${word#*=} ;;
         esac
     done
     set +f
+    # A stick's menu is older than what the controller serves: the controller is asked what that is.
+    [ -n "$image$sha256" ] || case $url in http://?*/) asks=yes ;; esac
 }
 
 wanted_is_whole() {
     trouble=''
-    case $image in
-        http://?*/?*) ;;
+    case $asks$image in
+        yes | http://?*/?*) ;;
         '') trouble="The boot menu names no image (labvirt.image=): tell your administrator." ;;
         *) trouble="The boot menu names an image that is not at an http:// address (labvirt.image=): tell your administrator." ;;
     esac
-    case $sha256 in
+    case $asks$sha256 in
+        yes) ;;
         *[!0-9a-f]*) trouble="The boot menu's checksum is not one (labvirt.sha256=): tell your administrator." ;;
         ????????????????????????????????????????????????????????????????) ;;
         *) trouble="The boot menu names no checksum of 64 digits (labvirt.sha256=): tell your administrator." ;;
@@ -73,7 +79,8 @@ load_modules() { # for all hardware that has told its name so far; a hub or a co
         while read -r name; do modprobe -q "$name" 2> /dev/null; done < /run/labvirt/names
         cp /run/labvirt/modalias /run/labvirt/tried
     done
-    for name in loop squashfs overlay sd_mod ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
+    # ext4 wants crc32c by its purpose, which nobody here answers (/sbin/modprobe)
+    for name in loop squashfs overlay sd_mod crc32c_generic ext4 vfat nls_cp437 nls_ascii nls_utf8; do modprobe -q "$name" 2> /dev/null; done
 }
 
 cards() { # the network cards, those with a cable first
@@ -111,6 +118,54 @@ find_network() { # an address on one of the cards, which is $interface then
     return 1
 }
 
+know_image() { # $image and $sha256 are what the controller serves now, where the boot menu leaves that to it
+    [ -n "$asks" ] || return 0
+    say_over "Asking the controller for the kiosk ..."
+    if ! wget -q -T 20 -O "$manifest" "${url}boot/manifest.json" 2> /run/labvirt/wget.log; then
+        trouble="The controller at $url does not answer: is it on, and is this computer in its network?"
+        return 1
+    fi
+    image=${url}boot/kiosk.squashfs
+    sha256=$(listed_sha256 kiosk.squashfs)
+    trouble="The controller at $url names no kiosk: tell your administrator."
+    [ -n "$sha256" ]
+}
+
+listed_sha256() { # NAME: its checksum in the controller's manifest.json; empty when there is none
+    head -c 100000 "$manifest" | tr -d ' \t\r\n' | sed -n "s/.*\"$1\":{[^}]*\"sha256\":\"\([0-9a-f]\{64\}\)\".*/\1/p"
+}
+
+renew_start() { # the stick's kernel and initial file system are the controller's, or this start goes on with what it has
+    [ -n "$asks" ] || return 0
+    open_cache
+    # a renewal that was cut between its two last steps is ended now
+    [ -z "$cache" ] || [ -d /cache/boot ] || mv /cache/boot.new /cache/boot 2> /dev/null
+    if [ -z "$cache" ] || [ ! -d /cache/boot ] || start_is_listed /cache/boot; then
+        close_cache
+        return 0
+    fi
+    say_over "Fetching the newer start of this stick ..."
+    # Whole, or not at all: GRUB looks for boot, boot.new and boot.old, in this order.
+    if rm -rf /cache/boot.new /cache/boot.old && mkdir /cache/boot.new \
+        && wget -q -T 20 -O /cache/boot.new/vmlinuz "${url}boot/vmlinuz" \
+        && wget -q -T 20 -O /cache/boot.new/initrd.img "${url}boot/initrd.img" \
+        && start_is_listed /cache/boot.new && sync \
+        && mv /cache/boot /cache/boot.old && mv /cache/boot.new /cache/boot && sync; then
+        close_cache
+        say "This stick begins with the newer kiosk now. Starting again ..."
+        reboot -f
+    fi 2> /dev/null
+    [ ! -d /cache/boot ] || rm -rf /cache/boot.new 2> /dev/null
+    close_cache
+    say "The newer start could not be kept on this stick; this start goes on with the older one."
+}
+
+start_is_listed() { # FOLDER: are its kernel and initial file system those of the manifest?
+    for name in vmlinuz initrd.img; do
+        [ "$(sha256sum "$1/$name" 2> /dev/null | cut -d ' ' -f 1)" = "$(listed_sha256 "$name")" ] || return 1
+    done
+}
+
 is_wanted() { # FILE
     [ -f "$1" ] && [ "$(sha256sum "$1" | cut -d ' ' -f 1)" = "$sha256" ]
 }
@@ -133,21 +188,36 @@ have_image() { # /ram/kiosk.squashfs is the wanted one, from a disk labelled LAB
     fi
     if [ -n "$cache" ]; then
         say_over "Keeping the kiosk on this computer's disk ..."
-        if cp /ram/kiosk.squashfs /cache/kiosk.squashfs.part && sync && mv /cache/kiosk.squashfs.part /cache/kiosk.squashfs; then
+        # A disk that has room for one only: the old one is of no use any more.
+        rm -f /cache/kiosk.squashfs.part /cache/kiosk.squashfs 2> /dev/null
+        if cp /ram/kiosk.squashfs /cache/kiosk.squashfs.part 2> /dev/null && sync \
+            && mv /cache/kiosk.squashfs.part /cache/kiosk.squashfs 2> /dev/null; then
             say "The kiosk is kept on this computer's disk: the next start is quicker."
         else
-            rm -f /cache/kiosk.squashfs.part
-            say "The kiosk could not be kept on this computer's disk (is it full?); it works all the same."
+            rm -f /cache/kiosk.squashfs.part 2> /dev/null
+            say "The kiosk could not be kept on this computer's disk (is it full or read-only?); it works all the same."
         fi
     fi
     close_cache
 }
 
-open_cache() { # $cache is the partition labelled LABVIRT, mounted at /cache, or empty. No other disk is opened for writing.
-    cache=$(findfs LABEL=LABVIRT 2> /dev/null) || cache=''
+open_cache() { # $cache is the partition to keep the image in, mounted at /cache, or empty. No other disk is opened for writing.
+    cache=$(find_cache) || cache=''
     [ -n "$cache" ] || return 0
     mount -t ext4 -o nosuid,nodev,noexec "$cache" /cache 2> /dev/null \
-        || mount -t vfat -o nosuid,nodev,noexec "$cache" /cache 2> /dev/null || cache=''
+        || mount -t vfat -o nosuid,nodev,noexec "$cache" /cache 2> /dev/null \
+        || mount -t ext4 -o ro,noload,nosuid,nodev,noexec "$cache" /cache 2> /dev/null || cache=''
+}
+
+find_cache() { # the one that the boot menu names (labvirt.disk=UUID=...), else the one labelled LABVIRT
+    waited=0
+    # a stick tells its name seconds after the kernel has begun
+    until [ -z "$disk" ] || findfs "$disk" 2> /dev/null || [ $waited -ge 8 ]; do
+        sleep 1
+        load_modules
+        waited=$((waited + 1))
+    done
+    [ -n "$disk" ] && [ $waited -lt 8 ] || findfs LABEL=LABVIRT 2> /dev/null
 }
 
 close_cache() {
