@@ -34,7 +34,7 @@ def measure(image_megabytes: int, repeat: int) -> list[Record]:
         ours = BenchController(mine, "fake")
         ours.set_up_many(1, tiny_image(mine))
         folder = _boot_folder(mine.folder / "boot", image_megabytes)
-        boot_folder.install(folder, ours.state)
+        boot_folder.install(folder, ours.state / "kiosk")
         with running(ours) as controller:
             one: list[float] = []
             crowd: list[float] = []

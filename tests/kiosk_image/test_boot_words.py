@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,22 @@ def test_the_checksum_is_read_from_the_manifest(tmp_path: Path, manifest: str, t
     (tmp_path / "manifest.json").write_text(text)
     done = shell("manifest=$1; listed_sha256 kiosk.squashfs", str(tmp_path / "manifest.json"))
     assert (done.stdout.strip(), done.stderr) == (told, "")
+
+
+def test_phases_are_lines_that_the_kiosk_reads(tmp_path: Path) -> None:
+    """Written by busybox with the scripts' own words, in the initial file system and in the image; read by the kiosk's own reader."""
+    sys.path.insert(0, str(IMAGE.parent))
+    from labvirt_kiosk.timeline import TimeLine
+
+    (tmp_path / "uptime").write_text("7.05 9.99\n")
+    (tmp_path / "boot_id").write_text("11111111-2222-4333-8444-555555555555\n")
+    scripts = ((IMAGE / "initrd" / "lib" / "boot.sh", "kernel"), (IMAGE / "root" / "usr" / "lib" / "labvirt" / "boot", "devices"))
+    for script, name in scripts:
+        text = script.read_text()
+        begin = text.index("phase() {")
+        function = text[begin : text.index("\n}\n", begin) + 3].replace("/proc/uptime", str(tmp_path / "uptime"))
+        function = function.replace("/run/labvirt", str(tmp_path))
+        subprocess.run(["busybox", "sh", "-c", f"{function}phase {name}"], check=True, timeout=30)
+    line = TimeLine(lambda fields: None, tmp_path, files=(tmp_path / "timeline",), boot_id=tmp_path / "boot_id")
+    fields = line.fields(complete=False)
+    assert (fields["phase_kernel"], fields["phase_devices"]) == ("7050", "7050")
