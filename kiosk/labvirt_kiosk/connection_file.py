@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 from labvirt_kiosk.ticket import Ticket
-from labvirt_kiosk.trouble import BadAnswer
+from labvirt_kiosk.trouble import BadAnswer, Refused
+
+OTHER_AUTHORITY = "The controller vouches for this computer with a certificate that this terminal does not know; tell your administrator"
 
 
-def render_vv(text: str, ticket: Ticket | None) -> str:
+def render_vv(text: str, ticket: Ticket | None, authority: str = "") -> str:
     """remote-viewer's file with the ticket's secret in it, and the order to delete it once it is read.
 
-    Lines of the controller that speak of password or deletion do not survive.
+    Lines of the controller that speak of password or deletion do not survive. With `authority` (PEM) the file must name that one and no
+    other, once: raises Refused.
     """
+    if authority:
+        named = [line.partition("=")[2] for line in text.splitlines() if _key(line, "=") == "ca"]
+        if [each.replace("\\n", "\n").split() for each in named] != [authority.split()]:
+            raise Refused(OTHER_AUTHORITY)
     lines = [line for line in text.splitlines() if _key(line, "=") not in ("password", "delete-this-file")]
     if "[virt-viewer]" not in lines:
         raise BadAnswer("the controller's vv file has no [virt-viewer] section")

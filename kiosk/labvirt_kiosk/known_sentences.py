@@ -63,6 +63,7 @@ OF_TROUBLE = (  # question.py, installed.py, viewer.py
     "it answers with HTTP {status}; check the controller's address",
     "the controller's {format} file is not text",
     "the controller does not take the heartbeat (HTTP {status})",
+    "the controller does not take the time line (HTTP {status})",
     "nobody answers at this address",
     "its name is not known to the DNS",
     "it closed the connection without an answer",
@@ -71,6 +72,7 @@ OF_TROUBLE = (  # question.py, installed.py, viewer.py
     "xfreerdp is installed on this terminal, but does not start; tell your administrator",
     "xfreerdp does not tell its version (is there a display?); tell your administrator",
     "The viewer does not start: {reason}; restart the terminal",
+    "The controller vouches for this computer with a certificate that this terminal does not know; tell your administrator",
     "{reason}; tell your administrator",  # what the controller itself refuses
 )
 

@@ -56,6 +56,7 @@ class Loop:
         notices: bool = False,
         desk: Desk | None = None,
         reach: Callable[[str], None] = lambda phase: None,
+        authority: str = "",
     ) -> None:
         self._controller = controller
         self._waiting = waiting
@@ -70,6 +71,7 @@ class Loop:
         self._windowed = windowed
         self._notices = notices  # somebody shows them over a running viewer
         self._desk = desk
+        self._authority = authority  # of displays: the site's that this terminal was built for
         self._reach = reach  # phases of this boot: timeline.py
         self._away_since: datetime | None = None
         self._viewer: Viewer | None = None
@@ -234,8 +236,11 @@ class Loop:
     def _command(self, good: LastGood, program: Program, ticket: Ticket | None) -> ViewerCommand:
         file = None
         if good.answer.file_format is not None:
-            render = connection_file.render_vv if good.answer.file_format == "vv" else connection_file.render_rdp
-            file = self._folder.write(good.answer.file_format, render(good.file_text, ticket))
+            if good.answer.file_format == "vv":
+                text = connection_file.render_vv(good.file_text, ticket, self._authority)
+            else:
+                text = connection_file.render_rdp(good.file_text, ticket)
+            file = self._folder.write(good.answer.file_format, text)
         return viewer_command.render(good.answer, program, ticket, file, windowed=self._windowed)
 
     def _keep(self, good: LastGood) -> None:

@@ -31,6 +31,10 @@ LEAVE_SECONDS = 3.0
 """Nobody who has pressed a power button waits longer for a controller that is away."""
 
 
+AUTHORITY = Path("/etc/labvirt/ca.pem")
+"""The certificate of the site for which this terminal was built; the image has it (kiosk/image/initrd/init), other machines may."""
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run until SIGTERM, SIGINT or SIGHUP. 0: asked to end; 2: wrong settings; 3: this terminal cannot run a kiosk."""
     chosen = settings.read(sys.argv[1:] if argv is None else argv, os.environ, _kernel_command_line())
@@ -96,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         notices=has_face,
         desk=Desk(choices, status, has_display=bool(os.environ.get("DISPLAY")), started_with=chosen.keyboard or ""),
         reach=timeline.reach,
+        authority=_authority(),
     )
     report = HardwareReport(lambda: facts(identity.interface_of(chosen.interface)), controller.hardware)
     report.start()
@@ -146,4 +151,12 @@ def _kernel_command_line() -> str:
     try:
         return Path("/proc/cmdline").read_text(encoding="utf-8", errors="replace")
     except OSError:  # hidden in some containers: then nothing comes from there
+        return ""
+
+
+def _authority() -> str:
+    """Empty: displays of any authority that the controller names are taken."""
+    try:
+        return AUTHORITY.read_text(encoding="ascii")
+    except FileNotFoundError:
         return ""

@@ -27,6 +27,7 @@ def recipe() -> Path:
 
 def build_kiosk(state: Path, out: Path | None, refresh: bool) -> Kiosk:
     """The kiosk is built, or reused from the cache, and is STATE/kiosk/current; with `out` it is there, and the state folder is as it was.
+    Terminals take displays of this site's authority only, once the site is set up (`labvirt init`).
 
     Raises HostNotReady with the recipe's last words, DiskError, Exhausted('disk').
     """
@@ -42,7 +43,17 @@ def build_kiosk(state: Path, out: Path | None, refresh: bool) -> Kiosk:
         said = result.last_words.removeprefix("build.py: ")
         raise HostNotReady(f"The kiosk could not be built: {said}", hint="When that is mended: labvirt kiosk build")
     made = Path(str(json.loads(result.stdout)["path"]))
-    return boot_folder.read(made) if out is not None else boot_folder.install(made, paths_of(state).kiosk)
+    if out is not None:
+        return boot_folder.read(made)
+    return boot_folder.install(made, paths_of(state).kiosk, _authority(state))
+
+
+def _authority(state: Path) -> str:
+    """The certificate (PEM) that this site's displays are signed with; empty while the site is not set up. Raises DriverError."""
+    from labvirt.network.authority import FileAuthority
+
+    paths = paths_of(state)
+    return FileAuthority(paths.secrets).ca_pem() if paths.database.exists() else ""
 
 
 def current_kiosk(state: Path) -> Kiosk:

@@ -25,6 +25,7 @@ def _shape(found: Kiosk, folder: Path) -> dict[str, Any]:
         "version": found.version,
         "kernel": found.kernel,
         "built_at": found.built_at,
+        "ca": found.ca or None,
         "size_bytes": found.size_bytes,
         "folder": folder,
         "files": found.files,

@@ -4,22 +4,27 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from labvirt.contracts.kiosk import BootFolder
 from labvirt.disks.copying import need
+from labvirt.disks.cpio import joined
 from labvirt.disks.digest import sha256_of
-from labvirt.domain.kiosk import MANIFEST, BootFile, Kiosk, kiosk_of
+from labvirt.domain.kiosk import INITRD, MANIFEST, BootFile, Kiosk, ca_digest, kiosk_of
 from labvirt.errors import DiskError, InvalidInput, NotFound
 from labvirt.system.files import sync_folder
 
 CURRENT = "current"
+CA_FILE = "site/ca.pem"
+"""Where kiosk/image/initrd/init finds it."""
 
 
 class SiteKiosk:
@@ -80,19 +85,21 @@ def read(folder: Path) -> Kiosk:
     return found
 
 
-def install(source: Path, site: Path) -> Kiosk:
-    """Terminals that start from now on get what is in `source`: STATE/kiosk/current is what it was, or names a complete, proved copy.
+def install(source: Path, site: Path, ca_pem: str = "") -> Kiosk:
+    """Terminals that start from now on get what is in `source`: STATE/kiosk/current is what it was, or names a complete, proved copy. With
+    `ca_pem` they take displays of this authority and of no other: it lies in the copy's initial file system, as site/ca.pem.
 
     The version before stays, for those that are fetching it now; older ones go. Raises DiskError, Exhausted('disk').
     """
-    made = read(source)
+    built = read(source)
+    made, tail = pinned(built, source / INITRD, ca_pem) if ca_pem else (built, b"")
     target = site / made.version
     try:
         site.mkdir(mode=0o755, parents=True, exist_ok=True)
         _clear(site)
         if not _is_whole(target, made):
             need(site, made.size_bytes, f"the kiosk {made.version}")
-            _copy(source, target, made)
+            _copy(source, target, made, tail)
         before = os.readlink(site / CURRENT) if (site / CURRENT).is_symlink() else ""
         _point(site, made.version)
         for old in site.iterdir():
@@ -123,12 +130,40 @@ def _sha256(file: Path) -> str:
         return sha256_of(stream.fileno())
 
 
-def _copy(source: Path, target: Path, wanted: Kiosk) -> None:
+def pinned(built: Kiosk, initrd: Path, ca_pem: str) -> tuple[Kiosk, bytes]:
+    """The kiosk of a site with this authority, and what is to be written behind `initrd` for it. Raises OSError."""
+    ca = ca_digest(ca_pem)
+    before = initrd.stat().st_size
+    tail = joined(before, {CA_FILE: ca_pem.encode()})
+    with initrd.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256")
+    digest.update(tail)
+    changed = BootFile(name=INITRD, size_bytes=before + len(tail), sha256=digest.hexdigest())
+    files = tuple(changed if file.name == INITRD else file for file in built.files)
+    return replace(built, version=f"{built.version[:48]}.ca{ca[:8]}", files=files, ca=ca), tail
+
+
+def _manifest(source: Path, wanted: Kiosk) -> str:
+    """That of the recipe, with what the site has changed."""
+    told = json.loads((source / MANIFEST).read_text(encoding="utf-8"))
+    told["version"] = wanted.version
+    told["ca"] = wanted.ca
+    for file in wanted.files:
+        told["files"][file.name] = {"size": file.size_bytes, "sha256": file.sha256}
+    return json.dumps(told, indent=1)
+
+
+def _copy(source: Path, target: Path, wanted: Kiosk, tail: bytes) -> None:
     part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     try:
         part.chmod(0o755)
+        (part / MANIFEST).write_text(_manifest(source, wanted), encoding="utf-8")
         for name in (*(file.name for file in wanted.files), MANIFEST):
-            shutil.copyfile(source / name, part / name)
+            if name != MANIFEST:
+                shutil.copyfile(source / name, part / name)
+            if name == INITRD and tail:
+                with (part / name).open("ab") as stream:
+                    stream.write(tail)
             with (part / name).open("rb") as stream:
                 os.fchmod(stream.fileno(), 0o444)
                 os.fsync(stream.fileno())

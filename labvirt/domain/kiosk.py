@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ NEEDED = ("vmlinuz", "initrd.img", "kiosk.squashfs", "core.0", "shimx64.efi", "g
 
 MANIFEST = "manifest.json"
 IMAGE = "kiosk.squashfs"
+INITRD = "initrd.img"
 LOADERS = ("core.0", "shimx64.efi", "grubx64.efi")
 """What firmware fetches by TFTP, before anything speaks HTTP."""
 
@@ -42,6 +44,8 @@ class Kiosk:
     version: str
     kernel: str
     built_at: str
+    ca: str = ""
+    """SHA-256 of the authority that terminals take displays from (PEM); empty: any."""
     files: tuple[BootFile, ...]
 
     @property
@@ -59,6 +63,11 @@ class Kiosk:
         return found.sha256
 
 
+def ca_digest(ca_pem: str) -> str:
+    """Names an authority: SHA-256 of its certificate as text (PEM)."""
+    return hashlib.sha256(ca_pem.encode()).hexdigest()
+
+
 def kiosk_of(told: object) -> Kiosk:
     """From a manifest.json. Raises InvalidInput for what is none, lacks a file, or names one that is not a plain name."""
     if not isinstance(told, Mapping) or not isinstance(told.get("files"), Mapping):
@@ -71,6 +80,7 @@ def kiosk_of(told: object) -> Kiosk:
         version=_word(told.get("version")),
         kernel=str(told.get("kernel", ""))[:64],
         built_at=str(told.get("built_at", ""))[:64],
+        ca=_digest(told.get("ca", "")),
         files=tuple(files),
     )
 
@@ -79,6 +89,10 @@ def _word(value: object) -> str:
     if not isinstance(value, str) or not _WORD.fullmatch(value):
         raise InvalidInput("manifest.json", "has a name that is not one plain word")
     return value
+
+
+def _digest(value: object) -> str:
+    return value if isinstance(value, str) and _SHA256.fullmatch(value) else ""
 
 
 def _file(name: object, about: Any) -> BootFile:

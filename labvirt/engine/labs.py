@@ -14,6 +14,7 @@ from labvirt.contracts.kiosk import BootFolder
 from labvirt.contracts.network import LabNetwork, NetworkState
 from labvirt.domain.addresses import SEATS_PER_BLOCK
 from labvirt.domain.findings import Finding, Severity
+from labvirt.domain.kiosk import ca_digest
 from labvirt.domain.lab import DISPLAY_PORT_BASE, Lab
 from labvirt.domain.terminal import Terminal
 from labvirt.engine.operations import Operations
@@ -117,6 +118,8 @@ class Labs:
             found, problem = self._world.kiosk.current(), ""
         except LabVirtError as error:
             found, problem = None, f"{error} {error.hint}".strip()
+        if found is not None and found.kiosk.ca and found.kiosk.ca != ca_digest(self._world.authority.ca_pem()):
+            problem = f"The kiosk {found.kiosk.version} was built for another authority: its terminals refuse SPICE displays of this site."
         with self._lock:
             if problem and problem != self._kiosk_problem:
                 log.warning("%s", problem)

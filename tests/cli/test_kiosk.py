@@ -11,6 +11,7 @@ import pytest
 
 from labvirt.bootstrap import kiosk as errands
 from labvirt.domain.kiosk import NEEDED
+from labvirt.network.authority import FileAuthority
 from tests.cli.conftest import Line
 
 STUB = """
@@ -93,3 +94,22 @@ def test_a_boot_folder_that_is_not_whole_is_refused(bare: Line, made: Path, wron
     assert bare.run("kiosk", "build").exit_code != 0
     assert bare.json("kiosk", "show")["version"] == "v1"
     assert not list((bare.state / "kiosk").glob(".*"))
+
+
+def test_a_site_that_is_set_up_has_its_authority_in_what_terminals_start(bare: Line, made: Path) -> None:
+    without = bare.json("kiosk", "build")
+    assert (without["version"], without["ca"]) == ("v1", None)
+    bare.json("init")
+    pem = FileAuthority(bare.state / "secrets").ca_pem()
+    with_it = bare.json("kiosk", "build")
+    assert with_it["ca"] == hashlib.sha256(pem.encode()).hexdigest()
+    assert with_it["version"] == f"v1.ca{with_it['ca'][:8]}"
+    initrd = (bare.state / "kiosk" / "current" / "initrd.img").read_bytes()
+    assert initrd.startswith(b"initrd.img of v1\0")
+    assert pem.encode() in initrd
+    assert b"PRIVATE" not in initrd
+    told = {file["name"]: file for file in with_it["files"]}
+    assert told["initrd.img"]["sha256"] == hashlib.sha256(initrd).hexdigest()
+    assert told["vmlinuz"] == {file["name"]: file for file in without["files"]}["vmlinuz"]
+    assert bare.json("kiosk", "build") == with_it
+    assert bare.json("kiosk", "show") == with_it

@@ -413,3 +413,20 @@ def test_a_viewer_that_only_shows_an_error_is_ended(tmp_path, alive, may_end) ->
     assert run.connected
     assert not alive(viewer.pid)
     assert (looks, "lost its connection" in run.last_line) == ((4 + LOOKS_WITHOUT_CONNECTION, True) if may_end else (50, False))
+
+
+def test_a_display_of_another_authority_is_refused_where_the_sites_own_is_known() -> None:
+    from labvirt_kiosk import connection_file
+    from labvirt_kiosk.trouble import Refused
+
+    own, other = ("-----BEGIN CERTIFICATE-----\n" + letter * 64 + "\n-----END CERTIFICATE-----\n" for letter in "AB")
+
+    def file(*authorities: str) -> str:
+        lines = ["ca=" + each.replace("\n", "\\n") for each in authorities]
+        return "\n".join(["[virt-viewer]", "type=spice", *lines]) + "\n"
+
+    assert "type=spice" in connection_file.render_vv(file(own), None, own)
+    assert "type=spice" in connection_file.render_vv(file(other), None)  # nothing is known of the site here
+    for wrong in (file(other), file(), file(own, other), file(other, own)):
+        with pytest.raises(Refused, match="a certificate that this terminal does not know"):
+            connection_file.render_vv(wrong, None, own)
