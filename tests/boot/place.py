@@ -7,6 +7,8 @@ import json
 import subprocess
 from pathlib import Path
 
+from labvirt.disks import boot_folder
+from labvirt.network.authority import FileAuthority
 from tests.system.house import House, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,9 +29,7 @@ def built(recipe: str) -> Path:
 
 def kiosk_in(house: House, folder: Path) -> None:
     """Terminals start with this boot folder: what `labvirt kiosk build` does after it has built."""
-    from labvirt.disks import boot_folder
-
-    boot_folder.install(folder, house.state / "kiosk")
+    boot_folder.install(folder, house.state / "kiosk", FileAuthority(house.state / "secrets").ca_pem())
 
 
 def set_up(house: House, desktop: Path, kiosk: Path, *, adopt: bool) -> None:
