@@ -56,12 +56,12 @@ class Screen:
             return image.convert("RGB")
 
     def shows_desktop(self) -> bool:
-        """The desktop is painted, and it is that of this seat. The kiosk's own face may name the guest, but has no panel."""
+        """The desktop is painted, and it is that of this seat. The kiosk's own face may name the guest, but has no icons."""
         seen = self.look()
         if seen.width < 800 or colours(seen) < 16:
             return False
         text = words(seen)
-        return place.GUEST in text and "Applications" in text and "Help code" not in text
+        return place.GUEST in text and "FileSystem" in text
 
     def says(self, *some: str) -> bool:
         text = words(self.look()).lower()
