@@ -145,7 +145,7 @@ def settle(pc: Pc, screen: Screen, still: Image.Image, looks: int = 3) -> None:
 
 def adopt(house: House, pc: Pc, screen: Screen, story: Story) -> None:
     """A stranger lands in the inbox; an admin types what the PC's screen shows."""
-    found = wait_for(lambda: house.call("terminal", "inbox")["strangers"], "the PC in the inbox", PATIENCE / 3)
+    found = wait_for(lambda: house.call("terminal", "inbox"), "the PC in the inbox", PATIENCE / 3)
     (stranger,) = [one for one in found if one["mac"] == place.MAC]
     story.reached("in the inbox")
     pc.wait("the code on the screen", lambda: screen.says(stranger["code"]), PATIENCE)
