@@ -8,6 +8,7 @@ megabyte in memory at most, and a client that is slow holds no thread.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -105,6 +106,9 @@ def as_told(view: UploadView) -> dict[str, object]:
     }
 
 
+HEARD_SECONDS = 1.0
+
+
 class PieceRoute:
     """PATCH /uploads/ID with `Upload-Offset: N`: the body lies behind the first N bytes afterwards, durably: 204 with the new offset.
 
@@ -125,6 +129,13 @@ class PieceRoute:
         id = scope["path"].removeprefix("/uploads/")
         try:
             offset = self._may(scope)
+        except LabVirtError as error:
+            # A small piece is heard first: a connection that is closed over unread bytes is reset, and the answer is lost with it.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(receive(), HEARD_SECONDS)
+            await self._refuse(id, error, scope, send)
+            return
+        try:
             self._open += 1
             try:
                 reached = await self._take(id, offset, receive)
