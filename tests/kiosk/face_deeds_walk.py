@@ -83,7 +83,7 @@ def main(state: Path) -> None:
     until(lambda: asked)
     seen["asked"] = list(asked)
     seen["panel after success"] = desk.bar.panel is not None
-    time.sleep(0.2)  # its thread says that it is over
+    until(lambda: not desk._deeds._under_way.is_set())  # its thread says that it is over
     press(desk.bar.buttons, "fresh-guest")
     press(desk.bar.panel.buttons, "do")
     until(lambda: desk.bar.panel is not None)
