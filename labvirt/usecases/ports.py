@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database, HistoryEntry, UnitOfWork
@@ -17,6 +17,7 @@ from labvirt.contracts.locks import Locks
 from labvirt.contracts.offline import OfflineFiles
 from labvirt.contracts.trials import Trials
 from labvirt.contracts.uploads import Uploads
+from labvirt.domain.caller import MACHINE, Caller
 from labvirt.errors import LabVirtError
 from labvirt.usecases.beats import Beats
 from labvirt.usecases.leased import Leased
@@ -51,8 +52,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`: this process's memory of what was asked of
-    it and told to it: a restart forgets, which harms nobody.
+    """One per process, and one per request on behalf of its `caller`. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`:
+    this process's memory of what was asked of it and told to it: a restart forgets, which harms nobody.
     """
 
     database: Database
@@ -76,6 +77,12 @@ class Ports:
     starts: StartTimes = field(default_factory=StartTimes)
     deeds: Pace = field(default_factory=lambda: Pace(DEEDS, DEEDS_SECONDS))
     witness: Witness = field(default_factory=Witness)
+    caller: Caller = MACHINE
+    """On whose behalf: what may be done is decided by it (usecases/rights.py), what was done is written with it."""
+
+    def on_behalf_of(self, caller: Caller) -> Ports:
+        """The same doors and the same memory, for somebody else."""
+        return replace(self, caller=caller)
 
     def note(self, work: UnitOfWork, subject: str, what: str) -> None:
         """One line of history in this unit of work."""

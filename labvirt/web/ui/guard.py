@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 from flask import Request
 
+from labvirt.domain.caller import Caller, CallerKind, Grant
+from labvirt.domain.right import Role
 from labvirt.errors import NotAllowed
 from labvirt.web.ui.sign_in import COOKIE, SignIns
 
@@ -33,6 +35,15 @@ def may_pass(request: Request, sign_ins: SignIns) -> bool:
     if request.endpoint is None and request.path.startswith("/terminals/"):
         return True
     return request.endpoint in OPEN or is_signed_in(request, sign_ins)
+
+
+def caller(request: Request, sign_ins: SignIns) -> Caller:
+    """On whose behalf this request acts. Nobody's rights are none. (A one-time code still buys everything: people come next.)"""
+    name = sign_ins.who(request.cookies.get(COOKIE))
+    if name is None:
+        return Caller(kind=CallerKind.TERMINAL, name="nobody", address=request.remote_addr or "")
+    everything = (Grant(Role.ADMINISTRATOR),)
+    return Caller(kind=CallerKind.PERSON, name=name, grants=everything, address=request.remote_addr or "", sign_in=name)
 
 
 def check_origin(request: Request) -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.contracts.clock import Clock
@@ -52,6 +52,7 @@ def blueprint(ports: Ports, published: Published, sign_ins: SignIns) -> Blueprin
     @pages.before_app_request
     def deny_by_default() -> AnyResponse | None:
         guard.check_origin(request)
+        g.ports = ports.on_behalf_of(guard.caller(request, sign_ins))
         if guard.may_pass(request, sign_ins):
             return None
         if request.endpoint == "pages.first":
