@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""The tables as they are now. What may not be twice is held by a constraint, whoever writes.
+
+How they came to be is in migrations/; a test compares both. Times are ISO 8601 text in UTC, addresses are text,
+lists and small maps are JSON.
+"""
+
+from __future__ import annotations
+
+from labvirt.database.tables.columns import metadata
+from labvirt.database.tables.guests import guest_disks, guests, hosts, messages
+from labvirt.database.tables.images import canaries, drafts, images, versions
+from labvirt.database.tables.places import boots, classes, hardware, heartbeats, lab_dhcp, labs, settings, strangers, terminals
+from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
+from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
+from labvirt.database.tables.records import facts, history, job_lines, jobs
+
+__all__ = [
+    "NOUNS",
+    "boots",
+    "canaries",
+    "classes",
+    "departures",
+    "drafts",
+    "facts",
+    "guest_disks",
+    "guests",
+    "hardware",
+    "heartbeats",
+    "history",
+    "hosts",
+    "images",
+    "job_lines",
+    "jobs",
+    "lab_dhcp",
+    "labs",
+    "messages",
+    "metadata",
+    "power_orders",
+    "power_policies",
+    "power_times",
+    "profile_labs",
+    "profile_positions",
+    "profile_slots",
+    "profiles",
+    "settings",
+    "strangers",
+    "terminals",
+    "versions",
+]
+
+NOUNS = {
+    "labs": "lab",
+    "lab_dhcp": "lab",
+    "classes": "terminal class",
+    "hosts": "host",
+    "images": "image",
+    "versions": "version",
+    "profiles": "profile",
+    "profile_slots": "profile",
+    "profile_labs": "profile",
+    "terminals": "terminal",
+    "guests": "guest",
+    "guest_disks": "guest",
+    "profile_positions": "profile",
+    "canaries": "canary",
+    "drafts": "draft",
+    "jobs": "job",
+    "job_lines": "job",
+    "power_orders": "order",
+}
+"""What people call a row of each table; a part of something is called by its whole."""
