@@ -55,7 +55,7 @@ kiosk-boot: setup ## Build the kiosk and boot a PC with it from the network (5 m
 
 STICK_PACKAGES := fdisk dosfstools mtools e2fsprogs ovmf
 
-stick-boot: setup ## Start PCs from a USB stick and from their own disk, and with a network that dies (15 minutes). ARGS="--only bios|uefi|secureboot|disk|networks --json FILE"
+stick-boot: setup ## Start PCs from a USB stick and from their own disk, and with a network that dies (15 minutes). ARGS="--only bios|uefi|secureboot|disk|empty|networks --json FILE"
 	@dpkg -s $(KIOSK_PACKAGES) $(STICK_PACKAGES) >/dev/null 2>&1 \
 		|| apt-get install -y -q --no-install-recommends $(KIOSK_PACKAGES) $(STICK_PACKAGES) >&2
 	@$(PYTHON) -m tests.boot.stick $(ARGS)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address
 from typing import Any
 
 from labvirt_kiosk.sentence import clean, is_plain
@@ -45,6 +46,8 @@ class Answer:
     needs_ticket: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
+    renew: str = ""
+    """The address that DHCP has for this terminal, when it asked from another one."""
 
     @property
     def ready(self) -> bool:
@@ -108,6 +111,7 @@ def from_fields(fields: Mapping[str, Any]) -> Answer:
         notice=_text(fields, "notice"),
         settings=texts(fields.get("settings")),
         allowed=words(list(given) if isinstance(given := fields.get("allowed"), list | tuple) else None),
+        renew=_address(fields, "renew"),
     )
     return _with_connection(answer, fields) if answer.ready else answer
 
@@ -139,6 +143,15 @@ def _with_connection(answer: Answer, fields: Mapping[str, Any]) -> Answer:
 def _text(fields: Mapping[str, Any], key: str, limit: int = 200) -> str | None:
     value = fields.get(key)
     return (clean(value, limit) or None) if isinstance(value, str) else None
+
+
+def _address(fields: Mapping[str, Any], key: str) -> str:
+    """An IPv4 address, or empty: whatever else comes is as if nobody had said anything."""
+    value = fields.get(key)
+    try:
+        return str(IPv4Address(value)) if isinstance(value, str) else ""
+    except ValueError:
+        return ""
 
 
 def _whole_number(fields: Mapping[str, Any], key: str, lowest: int, highest: int) -> int | None:

@@ -12,7 +12,8 @@ import socket
 import struct
 from pathlib import Path
 
-_SIOCGIFHWADDR = 0x8927  # linux/sockios.h
+_SIOCGIFADDR = 0x8915  # linux/sockios.h
+_SIOCGIFHWADDR = 0x8927
 _ARPHRD_ETHER = 1  # linux/if_arp.h
 
 
@@ -28,6 +29,19 @@ def mac_of(interface: str | None) -> str | None:
             return None
     family = struct.unpack_from("H", reply, 16)[0]
     return ":".join(f"{byte:02x}" for byte in reply[18:24]) if family == _ARPHRD_ETHER else None
+
+
+def address_of(interface: str | None) -> str | None:
+    """The IPv4 address of the interface by whose MAC this terminal is known; None while it has none."""
+    name = interface_of(interface)
+    if name is None:
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as door:
+        try:
+            reply = fcntl.ioctl(door, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+        except OSError:  # between two leases
+            return None
+    return socket.inet_ntoa(reply[20:24])
 
 
 def interface_of(interface: str | None) -> str | None:

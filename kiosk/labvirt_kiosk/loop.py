@@ -21,6 +21,7 @@ from labvirt_kiosk.last_good import LastGood, LastGoodStore
 from labvirt_kiosk.notice_watch import NoticeWatch
 from labvirt_kiosk.private_folder import PrivateFolder
 from labvirt_kiosk.question import Controller
+from labvirt_kiosk.renewal import Renewal
 from labvirt_kiosk.status_line import StatusLine
 from labvirt_kiosk.ticket import Ticket
 from labvirt_kiosk.trouble import BadAnswer, NoAnswer, NotYet, Refused, Trouble
@@ -57,6 +58,7 @@ class Loop:
         desk: Desk | None = None,
         reach: Callable[[str], None] = lambda phase: None,
         authority: str = "",
+        renewal: Renewal | None = None,
     ) -> None:
         self._controller = controller
         self._waiting = waiting
@@ -72,6 +74,7 @@ class Loop:
         self._notices = notices  # somebody shows them over a running viewer
         self._desk = desk
         self._authority = authority  # of displays: the site's that this terminal was built for
+        self._renewal = renewal
         self._reach = reach  # phases of this boot: timeline.py
         self._away_since: datetime | None = None
         self._viewer: Viewer | None = None
@@ -113,6 +116,7 @@ class Loop:
         """Asks until there is something to show: a ready answer, or the last good one while the controller is away."""
         etag, wait, hurried = None, 0, 0
         retry_seconds: float | None = None
+        renew = ""
         while True:
             asked = self._waiting.seconds()
             question = partial(self._controller.config, wait=wait, etag=etag)
@@ -133,6 +137,11 @@ class Loop:
                 self._reach("answer")
                 self._status.answer(answer)
                 self._waiting.result_of(partial(self._heard, answer))
+                renew = answer.renew
+            if self._renewed(renew):  # before any viewer: who asks from a stranger's address is let to no guest
+                etag, wait = None, 0
+                continue
+            if reply.answer is not None:
                 if answer.ready:
                     self._reach("ready")
                     self._status.note(ready_at=self._status.now())
@@ -147,6 +156,14 @@ class Loop:
                     self._waiting.pause(1)
             etag = reply.etag
             wait = min(LONG_POLL_SECONDS, max(1, int(retry_seconds or LONG_POLL_SECONDS)))
+            if self._renewal is not None and (rest := self._renewal.rest(renew)) is not None:
+                wait = min(wait, max(1, int(rest)))
+
+    def _renewed(self, wished: str) -> bool:
+        """The lease was asked for anew, if that is due, and this terminal has another address now."""
+        if self._renewal is None or self._renewal.rest(wished) != 0.0:
+            return False
+        return self._waiting.result_of(self._renewal.renew)
 
     def _show(self, good: LastGood) -> Run:
         """Starts the viewer and waits for its end. Raises Trouble if it cannot be started."""

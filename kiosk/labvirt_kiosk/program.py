@@ -22,6 +22,7 @@ from labvirt_kiosk.loop import Loop
 from labvirt_kiosk.order import WORDS, Order
 from labvirt_kiosk.private_folder import PrivateFolder
 from labvirt_kiosk.question import Controller
+from labvirt_kiosk.renewal import Renewal
 from labvirt_kiosk.status_line import StatusLine
 from labvirt_kiosk.timeline import TimeLine, files
 from labvirt_kiosk.trouble import Trouble
@@ -100,6 +101,7 @@ def main(argv: list[str] | None = None) -> int:
         notices=has_face,
         desk=Desk(choices, status, has_display=bool(os.environ.get("DISPLAY")), started_with=chosen.keyboard or ""),
         reach=timeline.reach,
+        renewal=Renewal(chosen.renew, lambda: identity.address_of(chosen.interface)),
         authority=_authority(),
     )
     report = HardwareReport(lambda: facts(identity.interface_of(chosen.interface)), controller.hardware)

@@ -47,6 +47,8 @@ class Settings:
     """The person may restart this terminal and switch it off."""
     orders: bool = False
     """The controller may too; so it may wherever the person may."""
+    renew: Path | None = None
+    """The pipe of whoever renews this terminal's lease, if there is one."""
     leave: str | None = None
     """Only say goodbye, and restart or switch off: one of order.WORDS."""
 
@@ -64,6 +66,7 @@ def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_lin
     terminal_id = first(given.id, "LABVIRT_ID", "labvirt.id")
     state = first(given.state, "LABVIRT_KIOSK_STATE", "labvirt.kiosk_state")
     status_file = first(given.status_file, "LABVIRT_KIOSK_STATUS_FILE", "labvirt.kiosk_status_file")
+    renew = first(given.renew, "LABVIRT_RENEW", "labvirt.renew")
     language = first(given.language, "LABVIRT_LANGUAGE", "labvirt.language")
     keyboard = first(given.keyboard, "LABVIRT_KEYBOARD", "labvirt.keyboard")
     wrong = (
@@ -87,6 +90,7 @@ def read(argv: Sequence[str], environment: Mapping[str, str], kernel_command_lin
         keyboard=keyboard,
         power=power,
         orders=power or given.orders or bool(environment.get("LABVIRT_ORDERS")) or "labvirt.orders" in kernel,
+        renew=Path(renew) if renew else None,
         leave=given.leave,
     )
 
@@ -109,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keyboard", metavar="CODE", help=f"one of {', '.join(LAYOUTS)} (default: chosen last)")
     parser.add_argument("--power", action="store_true", help="offer to restart this terminal and to switch it off")
     parser.add_argument("--orders", action="store_true", help="let the controller restart this terminal and switch it off")
+    parser.add_argument("--renew", metavar="PIPE", help="write `renew` there when the controller has another address for this terminal")
     parser.add_argument("--leave", choices=list(WORDS), help="say goodbye to the controller, then restart or switch off; nothing else")
     parser.add_argument("--version", action="version", version=f"labvirt-kiosk {__version__}")
     return parser

@@ -68,6 +68,8 @@ class Answer:
     """What counts for this terminal (domain/setting.py), key and value."""
     allowed: tuple[str, ...] = ()
     """What its person may do: words of setting.ALLOWED_DEEDS."""
+    renew: IPv4Address | None = None
+    """It asks from another address than the one that our DHCP has for it now: it should ask DHCP anew."""
 
 
 def for_stranger(stranger: Stranger) -> Answer:
@@ -91,12 +93,29 @@ def for_terminal(
     settings: tuple[tuple[str, str], ...] = (),
     allowed: tuple[str, ...] = (),
     expect_seconds: int | None = None,
+    source: IPv4Address | None = None,
 ) -> Answer:
     """What this terminal hears now. `refusal` is the placement's sentence when no profile can be started; `expect_seconds` is told only
-    while the guest starts."""
+    while the guest starts; `source` is where it asks from."""
     answer = _now(terminal, lab, terminal_class, guest, profile, refusal)
     starting = answer.status is Status.STARTING and answer.help_code is not None and answer.help_code.startswith("LV-START-")
-    return replace(answer, settings=settings, allowed=allowed, expect_seconds=expect_seconds if starting else None)
+    return replace(
+        answer,
+        settings=settings,
+        allowed=allowed,
+        expect_seconds=expect_seconds if starting else None,
+        renew=better_address(terminal, lab, source),
+    )
+
+
+def better_address(terminal: Terminal, lab: Lab, source: IPv4Address | None) -> IPv4Address | None:
+    """The address that a new lease would give this terminal, if it asks from another one of its lab: it was adopted, or moved to
+    another seat, after it got its lease. None where the campus gives the addresses, or nothing is known of its MAC."""
+    network = lab.network
+    if source is None or terminal.mac is None or lab.foreign_dhcp or terminal.seat > network.capacity:
+        return None
+    own = network.terminal(terminal.seat)
+    return own if source in network.network and source not in (own, network.gateway) else None
 
 
 def _now(terminal: Terminal, lab: Lab, terminal_class: TerminalClass, guest: Guest | None, profile: Profile | None, refusal: str) -> Answer:

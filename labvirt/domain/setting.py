@@ -104,6 +104,12 @@ SETTINGS = {
         _number("idle_off_minutes", 0, 0, 1440, "The screen goes dark after so many minutes without a key or the mouse; 0: never."),
         _number("notice_seconds", 20, 5, 600, "A message stays over the desktop for so many seconds."),
         _number("retry_most_seconds", 60, 5, 300, "The longest pause between two tries while the controller or the guest is away."),
+        _one_of(
+            "keep_on_disk",
+            "off",
+            ("on", "off"),
+            "A terminal with an empty disk keeps its kiosk there and fetches it no more; a disk with anything on it is left alone.",
+        ),
         _some_of("allow", NONE, ALLOWED_DEEDS, "What the person may do: restart the guest, get a fresh one, switch the terminal off."),
     )
 }

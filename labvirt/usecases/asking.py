@@ -76,7 +76,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         seen = look(work, found.terminal)
         doubt = _second_address(work, seen, found.by_mac, source)
         if not doubt and not _must_write(work, seen, now):
-            return Asked(answer=_answer(ports, work, seen), terminal=seen.terminal, guest=seen.guest)
+            return Asked(answer=_answer(ports, work, seen, source), terminal=seen.terminal, guest=seen.guest)
     with ports.database.write() as work:
         terminal = work.terminals.get(found.terminal.name)
         if terminal is None:
@@ -88,7 +88,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         wanted = _must_write(work, seen, now)
         if wanted:
             seen = _want(ports, work, seen, now)
-        answer = _answer(ports, work, seen)
+        answer = _answer(ports, work, seen, source)
         work.commit()
     if wanted:
         ports.poke()
@@ -312,7 +312,7 @@ def _second_address(work: UnitOfWork, seen: Seen, by_mac: bool, source: IPv4Addr
     return what
 
 
-def _answer(ports: Ports, work: UnitOfWork, seen: Seen) -> Answer:
+def _answer(ports: Ports, work: UnitOfWork, seen: Seen, source: IPv4Address | None) -> Answer:
     effective = settings.of_terminal(work, seen.terminal)
     now, guest = ports.clock.now(), seen.guest
     if guest is not None:
@@ -327,4 +327,5 @@ def _answer(ports: Ports, work: UnitOfWork, seen: Seen) -> Answer:
         settings=tuple((each.setting.key, each.value) for each in effective if each.setting.key != "allow"),
         allowed=settings.allowed(effective),
         expect_seconds=ports.starts.rest(work, seen.guest, seen.profile, now, ports.clock.monotonic()),
+        source=source,
     )

@@ -26,6 +26,7 @@ from tests.boot.pc import FIRMWARE, Pc
 from tests.desktop.terminal import colours, words
 from tests.system import netns
 from tests.system.house import House, wait_for
+from tests.system.recipe import built
 
 PATIENCE = 900.0
 STAYS_SECONDS = 20.0
@@ -174,7 +175,7 @@ def escape(pc: Pc, screen: Screen, story: Story) -> None:
 def prove(options: argparse.Namespace, work: Path) -> dict[str, object]:
     picture = options.picture.absolute()
     picture.parent.mkdir(parents=True, exist_ok=True)
-    desktop, kiosk = place.built("images/debian-desktop/build.py"), place.built("kiosk/image/build.py")
+    desktop, kiosk = built("images/debian-desktop/build.py"), built("kiosk/image/build.py")
     netns.remove_leftovers()
     with House(work, 1) as house:
         place.set_up(house, desktop, kiosk, adopt=options.adopt)

@@ -22,6 +22,8 @@ class Controller:
         """Between two blocks of a file, for a transfer that something may happen to."""
         self.began = time.monotonic()
         self.events: list[tuple[float, str]] = []
+        self.settings: dict[str, str] = {}
+        """What the setting_KEY lines of an answer in `plain` say."""
         self.bytes_sent: dict[str, int] = {}
         self.asked: list[str] = []
         self.boots: list[dict[str, str]] = []
@@ -51,8 +53,14 @@ class Controller:
                 address = urlsplit(self.path)
                 if address.path.endswith("/terminals/config"):
                     outer.note("asked")
-                    outer.asked.append(parse_qs(address.query).get("id", [""])[0])
-                    self.tell(outer.unknown())
+                    query = parse_qs(address.query)
+                    outer.asked.append(query.get("id", [""])[0])
+                    answer = outer.unknown()
+                    if query.get("format") == ["plain"]:
+                        answer |= {f"setting_{key}": value for key, value in outer.settings.items()}
+                        self.send("text/plain", "".join(f"{key}={value}\n" for key, value in answer.items()).encode())
+                        return
+                    self.send("application/json", json.dumps(answer).encode())
                     return
                 file = outer.folder / Path(address.path).name
                 if not address.path.replace("//", "/").startswith("/boot/") or not file.is_file():
@@ -71,10 +79,9 @@ class Controller:
                         outer.bytes_sent[file.name] = outer.bytes_sent.get(file.name, 0) + len(block)
                 outer.note(f"ends {file.name}")
 
-            def tell(self, answer: dict[str, object]) -> None:
-                data = json.dumps(answer).encode()
+            def send(self, kind: str, data: bytes) -> None:
                 self.send_response(200)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)

@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,9 +16,9 @@ from PIL import Image, ImageChops
 
 from tests.boot.computer import MAC, Computer
 from tests.boot.controller import Controller
+from tests.system import apart
+from tests.system.recipe import built
 
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = "LABVIRT_KIOSK_BOOT_INSIDE"
 PATIENCE = 600.0
 CODES = ("K7WQ2M", "ZZ44ZZ")
 PIXELS = 1280 * 800
@@ -162,22 +158,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     picture = options.picture.absolute()
-    work = os.environ.get(INSIDE)
+    work = apart.folder()
     if work is None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
         picture.parent.mkdir(parents=True, exist_ok=True)
-        folder = options.folder
-        if folder is None:
-            recipe = ["/usr/bin/python3", "-I", str(ROOT / "kiosk" / "image" / "build.py"), "--json"]
-            folder = Path(json.loads(subprocess.run(recipe, check=True, stdout=subprocess.PIPE).stdout)["path"])
-        argv = [*sys.orig_argv, "--folder", str(folder.absolute())]
-        # PRIVILEGE: root, or a user namespace: a network of our own with a loopback interface only, and processes of our own, so that all
-        # of them are gone when the first is.
-        apart = ["unshare", "--net", "--pid", "--fork", "--kill-child", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-        inner = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv]
-        with tempfile.TemporaryDirectory(prefix="kiosk-boot-") as made:
-            return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: made}).returncode
-    figures = boot(options.folder, Path(work), picture, options.memory)
+        folder = options.folder or built("kiosk/image/build.py")
+        return apart.again("kiosk-boot", ["--folder", str(folder.absolute())])
+    figures = boot(options.folder, work, picture, options.memory)
     text = json.dumps(figures, indent=1)
     print(text)
     print(f"The PC's screen: {options.picture}")

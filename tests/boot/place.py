@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 from labvirt.disks import boot_folder
 from labvirt.network.authority import FileAuthority
 from tests.system.house import House, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 LAB = "lab-a"
 NETWORK = "10.78.0.0/24"
 SEAT = 7
@@ -19,12 +16,6 @@ GUEST = f"{LAB}-{SEAT:02d}"
 MAC = "52:54:00:4b:49:07"
 START_SECONDS = 900
 """A desktop on an emulated processor, beside an emulated PC."""
-
-
-def built(recipe: str) -> Path:
-    """What this recipe makes, from the cache when nothing changed."""
-    argv = ["/usr/bin/python3", "-I", str(ROOT / recipe), "--json"]
-    return Path(json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)["path"])
 
 
 def kiosk_in(house: House, folder: Path) -> None:

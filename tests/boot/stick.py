@@ -9,57 +9,36 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
 import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from labvirt.disks import boot_folder, stick
 from tests.boot.controller import Controller
-from tests.boot.kiosk import ROOT
-from tests.boot.stick_pc import SERIAL, StickPc, kernel_words, stick_words
+from tests.boot.own_disk import on_disk, on_empty_disk
+from tests.boot.stick_pc import (
+    AWAY,
+    IMAGE,
+    KEPT,
+    NOT_KEPT,
+    PATIENCE,
+    RIGHT,
+    SCREEN,
+    SERIAL,
+    Figures,
+    asks_again,
+    kernel_words,
+    says,
+    started,
+    stick_words,
+)
+from tests.system import apart
+from tests.system.recipe import built
 
-INSIDE = "LABVIRT_STICK_BOOT_INSIDE"
-PATIENCE = 400.0
-IMAGE = "kiosk.squashfs"
-RIGHT = "The kiosk on this computer's disk is the right one"
-KEPT = "The kiosk is kept on this computer's disk"
-NOT_KEPT = "The kiosk could not be kept on this computer's disk"
-SCREEN = "Starting the screen"
-"""The last words before X; that the kiosk program then asks is proved once for each firmware: it takes longest."""
-AWAY = "does not answer: is it on"
-Figures = dict[str, Any]
-
-
-@contextmanager
-def started(what: str, work: Path, words: list[str], figures: Figures, **more: Any) -> Iterator[StickPc]:
-    """A PC that is on; the seconds until its block ends are told."""
-    began = time.monotonic()
-    computer = StickPc(work / re.sub(r"\W+", "-", what), words, **more)
-    try:
-        yield computer
-    finally:
-        computer.close()
-    figures[what] = round(time.monotonic() - began, 1)
-    print(f"  {figures[what]:6.1f} s  {what}", flush=True)
-
-
-def says(computer: StickPc, words: str) -> None:
-    computer.wait(f"the sentence {words!r}", lambda: words in computer.serial(), PATIENCE)
-
-
-def asks_again(computer: StickPc, controller: Controller) -> None:
-    """The kiosk program of this PC has asked the controller, after now."""
-    before = len(controller.asked)
-    computer.wait("the kiosk program's question", lambda: len(controller.asked) > before, PATIENCE)
+PARTS = ("bios", "uefi", "secureboot", "disk", "empty", "networks")
 
 
 def newer(folder: Path, target: Path) -> None:
@@ -128,57 +107,6 @@ def from_stick(folder: Path, work: Path, firmware: str, *, renewal: bool, to_pro
     image.unlink()
 
 
-def disk_with_cache(target: Path, mib: int, content: bytes | None) -> None:
-    """A disk with one partition labelled LABVIRT, and with a file of this content in the image's place."""
-    with target.open("xb") as stream:
-        stream.truncate((mib + 2) << 20)
-    subprocess.run(
-        ["/usr/sbin/sfdisk", "-q", str(target)],
-        input=f"label: gpt\nstart=2048, size={mib * 2048}\n",
-        text=True,
-        check=True,
-        capture_output=True,
-    )
-    with tempfile.TemporaryDirectory(dir=target.parent) as tree:
-        if content is not None:
-            (Path(tree) / IMAGE).write_bytes(content)
-        make_it = ["/usr/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-L", "LABVIRT", "-E", "offset=1048576", "-d", tree]
-        subprocess.run([*make_it, str(target), f"{mib}m"], check=True, capture_output=True)
-
-
-def on_disk(folder: Path, work: Path, figures: Figures) -> None:
-    controller = Controller(folder, "K7WQ2M")
-    whole = (folder / IMAGE).read_bytes()
-    sha256 = boot_folder.read(folder).image_sha256
-    url = f"http://10.0.2.2:{controller.port}/"
-    loaded = kernel_words(folder, f"labvirt.url={url} labvirt.image={url}boot/{IMAGE} labvirt.sha256={sha256} ip=dhcp quiet")
-
-    def start(what: str, disk: Path, sentence: str, fetched: int, *, read_only: bool = False) -> None:
-        controller.bytes_sent.clear()
-        drive = ["-drive", f"if=none,id=disk,format=raw,file={disk}{',readonly=on' if read_only else ''}", "-device", "virtio-scsi-pci"]
-        with started(what, work, [*loaded, *drive, "-device", "scsi-hd,drive=disk"], figures) as computer:
-            says(computer, sentence)
-            says(computer, SCREEN)
-        assert controller.bytes_sent.get(IMAGE, 0) == fetched, (what, controller.bytes_sent)
-
-    disk = work / "disk.raw"
-    disk_with_cache(disk, 300, None)
-    start("disk empty", disk, KEPT, len(whole))
-    start("disk filled", disk, RIGHT, 0)
-    disk.unlink()
-    damaged = bytearray(whole)
-    damaged[len(damaged) // 2] ^= 1
-    disk_with_cache(disk, 300, bytes(damaged))
-    start("disk with one wrong bit, read-only", disk, NOT_KEPT, len(whole), read_only=True)
-    start("disk with one wrong bit", disk, KEPT, len(whole))
-    start("disk mended", disk, RIGHT, 0)
-    disk.unlink()
-    disk_with_cache(disk, 100, None)
-    start("disk too small", disk, NOT_KEPT, len(whole))
-    disk.unlink()
-    controller.close()
-
-
 def dead_networks(folder: Path, work: Path, figures: Figures) -> None:
     controller = Controller(folder, "K7WQ2M")
     port = controller.port
@@ -237,9 +165,7 @@ def dead_networks(folder: Path, work: Path, figures: Figures) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="a boot folder (default: the recipe's, built or from the cache)")
-    parser.add_argument(
-        "--only", action="append", choices=("bios", "uefi", "secureboot", "disk", "networks"), help="a part; may be repeated (default: all)"
-    )
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part; may be repeated (default: all)")
     parser.add_argument(
         "--until",
         choices=("screen", "program"),
@@ -248,28 +174,21 @@ def main() -> int:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
-    work = os.environ.get(INSIDE)
+    work = apart.folder()
     if work is None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
-        folder = options.folder
-        if folder is None:
-            recipe = ["/usr/bin/python3", "-I", str(ROOT / "kiosk" / "image" / "build.py"), "--json"]
-            folder = Path(json.loads(subprocess.run(recipe, check=True, stdout=subprocess.PIPE).stdout)["path"])
-        argv = [*sys.orig_argv, "--folder", str(folder.absolute())]
-        # PRIVILEGE: as in kiosk.py: a network with a loopback interface only, and processes that end with the first.
-        apart = ["unshare", "--net", "--pid", "--fork", "--kill-child", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-        inner = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv]
-        with tempfile.TemporaryDirectory(prefix="stick-boot-") as made:
-            return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: made}).returncode
+        folder = options.folder or built("kiosk/image/build.py")
+        return apart.again("stick-boot", ["--folder", str(folder.absolute())])
     figures: Figures = {}
-    for part in options.only or ("bios", "uefi", "secureboot", "disk", "networks"):
+    for part in options.only or PARTS:
         print(f"{part}:", flush=True)
         if part == "disk":
-            on_disk(options.folder, Path(work), figures)
+            on_disk(options.folder, work, figures)
+        elif part == "empty":
+            on_empty_disk(options.folder, work, figures)
         elif part == "networks":
-            dead_networks(options.folder, Path(work), figures)
+            dead_networks(options.folder, work, figures)
         else:
-            from_stick(options.folder, Path(work), part, renewal=part == "bios", to_program=options.until == "program", figures=figures)
+            from_stick(options.folder, work, part, renewal=part == "bios", to_program=options.until == "program", figures=figures)
     text = json.dumps(figures, indent=1)
     print(text)
     if options.json:

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +21,9 @@ from labvirt.engine.logins import CERTIFICATE, mint_password
 from tests.desktop.guest import Guest
 from tests.desktop.terminal import Viewer, colours, words
 from tests.kiosk.screen import Screen, open_screen
+from tests.system import apart
+from tests.system.recipe import built
 
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = "LABVIRT_DESKTOP_TEST_INSIDE"
 PATIENCE = 600.0
 USER = "student"
 FORGETS = "This computer forgets everything"
@@ -208,24 +204,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     picture = options.picture.absolute()
-    work = os.environ.get(INSIDE)
+    work = apart.folder()
     if work is None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
         picture.parent.mkdir(parents=True, exist_ok=True)
-        image = options.image
-        if image is None:
-            recipe = ["/usr/bin/python3", "-I", str(ROOT / "images" / "debian-desktop" / "build.py"), "--json"]
-            made = json.loads(subprocess.run(recipe, check=True, stdout=subprocess.PIPE).stdout)
-            image = Path(made["path"])
-            print(f"{image}: {made['size'] / 1e6:.0f} MB, {'built' if made['built'] else 'found'} in {made['seconds']:.0f} s", flush=True)
-        argv = [*sys.orig_argv, "--image", str(image.absolute())]
-        # PRIVILEGE: root, or a user namespace: a network of our own with a loopback interface only, and processes of our own, so that all
-        # of them are gone when the first is.
-        apart = ["unshare", "--net", "--pid", "--fork", "--kill-child", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-        inner = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv]
-        with tempfile.TemporaryDirectory(prefix="desktop-test-") as folder:
-            return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: folder, "TMPDIR": folder}).returncode
-    figures = prove(options.image, Path(work), picture)
+        image = options.image or built("images/debian-desktop/build.py")
+        return apart.again("desktop-test", ["--image", str(image.absolute())])
+    figures = prove(options.image, work, picture)
     text = json.dumps(figures, indent=1)
     print(text)
     print(f"The terminal's screen: {picture}; the SPICE seat's: {picture.with_stem(picture.stem + '-spice')}")

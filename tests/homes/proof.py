@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -37,12 +33,13 @@ from labvirt.engine.logins import CERTIFICATE, mint_password
 from labvirt.hypervisors.qemu import command
 from labvirt.system.files import write_atomic
 from tests.desktop.guest import Guest
-from tests.desktop.proof import PATIENCE, ROOT, USER, Story, listens, shows
+from tests.desktop.proof import PATIENCE, USER, Story, listens, shows
 from tests.desktop.terminal import Viewer
 from tests.homes import servers
 from tests.kiosk.screen import open_screen
+from tests.system import apart
+from tests.system.recipe import built
 
-INSIDE = "LABVIRT_HOME_TEST_INSIDE"
 SEAT = 7
 HOME = f"/home/{USER}"
 ESSAY = "It was a dark and stormy night.\n"
@@ -231,24 +228,12 @@ def main() -> int:
     )
     options = parser.parse_args()
     picture = options.picture.absolute()
-    work = os.environ.get(INSIDE)
+    work = apart.folder()
     if work is None:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
         picture.parent.mkdir(parents=True, exist_ok=True)
-        image = options.image
-        if image is None:
-            recipe = ["/usr/bin/python3", "-I", str(ROOT / "images" / "debian-desktop" / "build.py"), "--json"]
-            made = json.loads(subprocess.run(recipe, check=True, stdout=subprocess.PIPE).stdout)
-            image = Path(made["path"])
-            print(f"{image}: {made['size'] / 1e6:.0f} MB, {'built' if made['built'] else 'found'} in {made['seconds']:.0f} s", flush=True)
-        argv = [*sys.orig_argv, "--image", str(image.absolute())]
-        # PRIVILEGE: root: a network of our own with a loopback interface only, file servers on their own low ports, and processes of our
-        # own, so that all of them are gone when the first is.
-        apart = ["unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        inner = ["sh", "-c", 'ip link set lo up && exec "$@"', "sh", *argv]
-        with tempfile.TemporaryDirectory(prefix="home-test-") as folder:
-            return subprocess.run([*apart, *inner], env={**os.environ, INSIDE: folder, "TMPDIR": folder}).returncode
-    figures = prove(options.image, Path(work), picture, options.only, blind=options.blind)
+        image = options.image or built("images/debian-desktop/build.py")
+        return apart.again("home-test", ["--image", str(image.absolute())], own_proc=True)
+    figures = prove(options.image, work, picture, options.only, blind=options.blind)
     text = json.dumps(figures, indent=1)
     print(text)
     print(f"Screens: {picture.with_stem(picture.stem + '-*')}")

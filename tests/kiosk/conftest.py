@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -69,6 +69,7 @@ class Controller:
 
     answer: dict[str, Any] = field(default_factory=dict)
     ticket: tuple[int, dict[str, Any]] = (404, {})
+    vv: str = VV
     raw: bytes | None = None
     """Sent instead of any answer, byte for byte."""
     hang: bool = False
@@ -145,7 +146,7 @@ def _handler(controller: Controller) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
             elif query.get("format") in ("vv", "rdp"):
                 vv = query["format"] == "vv"
-                self._send(200, VV if vv else RDP, "application/x-virt-viewer" if vv else "application/x-rdp")
+                self._send(200, controller.vv if vv else RDP, "application/x-virt-viewer" if vv else "application/x-rdp")
             else:
                 self._config(query)
 
@@ -259,15 +260,16 @@ def stub(tmp_path: Path) -> Iterator[Stub]:
 class Kiosk:
     """A kiosk program in a process of its own."""
 
-    def __init__(self, folder: Path, url: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, url: str, environment: dict[str, str], program: Sequence[str] = (sys.executable, str(KIOSK / "labvirt-kiosk"))
+    ) -> None:
         self.state = folder / "state"
         self.runtime = folder / "runtime"
         self.status_file = folder / "status.json"
         self.out = folder / "out"
         self.runtime.mkdir(exist_ok=True)
         argv = [
-            sys.executable,
-            str(KIOSK / "labvirt-kiosk"),
+            *program,
             "--url",
             url,
             "--id",

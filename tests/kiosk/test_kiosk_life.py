@@ -43,11 +43,11 @@ def test_it_asks_at_once_then_with_the_etag(controller, start_kiosk, stub) -> No
     assert status["viewer_pid"] == stub.one()[0]
 
 
-def test_an_unknown_terminal_shows_its_enrolment_code(controller, start_kiosk) -> None:
+def test_an_unknown_terminal_shows_its_enrolment_code(controller, start_kiosk, eventually) -> None:
     controller.change(status="unknown", message="This terminal is not known.", enrolment_code="K7WQ2M", retry_seconds=5)
     kiosk = start_kiosk()
     assert kiosk.until("unknown", "K7WQ2M")["enrolment_code"] == "K7WQ2M"
-    assert "K7WQ2M" in kiosk.out.read_text()
+    eventually(lambda: "K7WQ2M" in kiosk.out.read_text(), "the line, which is printed after the file is written")
 
 
 def test_the_secret_reaches_the_viewer_and_nobody_else(controller, start_kiosk, stub, tmp_path, eventually) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "kiosk" / "image" / "initrd" / "lib" / "boot.sh"
+LIBRARY = Path(__file__).resolve().parents[2] / "kiosk" / "image" / "initrd" / "lib"
 BUSYBOX = shutil.which("busybox")
 FILES = ("vmlinuz", "initrd.img", "kiosk.squashfs")
 
@@ -45,7 +45,7 @@ class Terminal:
         self.root = root
         for name in ("cache/boot", "ram", "run/labvirt", "controller"):
             (root / name).mkdir(parents=True)
-        text = SCRIPT.read_text()
+        text = (LIBRARY / "boot.sh").read_text() + (LIBRARY / "disk.sh").read_text().replace("/sys/", f"{root}/sys/")
         for name in ("/cache", "/ram/", "/run/labvirt"):
             text = text.replace(name, f"{root}{name}")
         self.script = text + STAGE.replace("ROOT", str(root))

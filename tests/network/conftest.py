@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from labvirt.network.driver import LinuxNetwork
+from tests.network import namespace, wire
+from tests.network.dhcp_client import Client
 from tests.network.namespace import Namespace
 
 
@@ -24,6 +27,29 @@ def own_network() -> Iterator[Namespace]:
             yield namespace
     finally:
         namespace.close()
+
+
+@pytest.fixture
+def outside(own_network: Namespace) -> Iterator[Namespace]:
+    """A terminal's side of a cable to the lab's bridge; the test itself plays the host."""
+    LinuxNetwork().ensure_lab(wire.lab_a())
+    there = Namespace()
+    namespace.join(there, "lvb000", "term1")
+    try:
+        yield there
+    finally:
+        there.close()
+
+
+@pytest.fixture
+def client(outside: Namespace) -> Iterator[Client]:
+    """DHCP clients at the terminal's end."""
+    with outside.entered():
+        made = Client()
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture

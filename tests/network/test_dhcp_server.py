@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from labvirt.network.dhcp.driver import Dnsmasq
 from labvirt.network.dns.lookup import DnsLookup
 from labvirt.network.driver import LinuxNetwork
 from labvirt.system import process
-from tests.network import namespace, wire
+from tests.network import wire
 from tests.network.dhcp_client import NAK, Client
 from tests.network.namespace import Namespace
 
@@ -50,28 +50,6 @@ def lab(*hosts: DhcpHost, block: int = 0) -> DhcpLab:
         hosts=hosts,
         quarantine=network.quarantine,
     )
-
-
-@pytest.fixture
-def outside(own_network: Namespace) -> Iterator[Namespace]:
-    """A terminal's side of a cable to the lab's bridge; the test itself plays the host."""
-    LinuxNetwork().ensure_lab(wire.lab_a())
-    there = Namespace()
-    namespace.join(there, "lvb000", "term1")
-    try:
-        yield there
-    finally:
-        there.close()
-
-
-@pytest.fixture
-def client(outside: Namespace) -> Iterator[Client]:
-    with outside.entered():
-        made = Client()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import dataclasses
 import shutil
 import struct
 import subprocess
-from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -19,9 +18,8 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.kiosk import LOADERS
 from labvirt.errors import DhcpError
 from labvirt.network.dhcp.driver import Dnsmasq
-from labvirt.network.driver import LinuxNetwork
 from tests.fakes import kiosk
-from tests.network import namespace, wire
+from tests.network import wire
 from tests.network.dhcp_client import Client
 from tests.network.namespace import Namespace
 
@@ -49,27 +47,6 @@ def lab(site: Path, version: str | None = "one") -> DhcpLab:
         quarantine=network.quarantine,
         boot=boot,
     )
-
-
-@pytest.fixture
-def outside(own_network: Namespace) -> Iterator[Namespace]:
-    LinuxNetwork().ensure_lab(wire.lab_a())
-    there = Namespace()
-    namespace.join(there, "lvb000", "term1")
-    try:
-        yield there
-    finally:
-        there.close()
-
-
-@pytest.fixture
-def client(outside: Namespace) -> Iterator[Client]:
-    with outside.entered():
-        made = Client()
-    try:
-        yield made
-    finally:
-        made.close()
 
 
 def option(code: int, value: bytes) -> bytes:

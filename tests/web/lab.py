@@ -2,7 +2,7 @@
 """A small lab for the web room: the real database in a folder, an engine link with memory, and guests in every state.
 
 Run as a program it serves such a lab on 127.0.0.1 (tests of the whole process, and for looking at the page):
-    python tests/web/lab.py FOLDER SEATS [full|empty|away]
+    python tests/web/lab.py FOLDER SEATS [full|empty|away [ADDRESS]]
 """
 
 from __future__ import annotations
@@ -394,7 +394,7 @@ def fill(ports: Ports, engine: FakeEngine, seats: int) -> None:
     )
 
 
-def main(folder: Path, seats: int, scene: str) -> None:
+def main(folder: Path, seats: int, scene: str, address: str) -> None:
     logging.basicConfig(level=logging.WARNING)
     from labvirt.web.main import serve
 
@@ -404,11 +404,12 @@ def main(folder: Path, seats: int, scene: str) -> None:
         fill(ports, engine, seats)
     if scene == "away":
         engine.set_away(True)
-    listening = socket.create_server(("127.0.0.1", 0))
-    print(f"http://127.0.0.1:{listening.getsockname()[1]} {code}", flush=True)
+    listening = socket.create_server((address, 0))
+    print(f"http://{address}:{listening.getsockname()[1]} {code}", flush=True)
     serve(ports=ports, sockets=[listening], ca_pem=lambda: CA, secret_key=KEY)
     ports.database.close()
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "full")
+    given = dict(enumerate(sys.argv))
+    main(Path(sys.argv[1]), int(sys.argv[2]), given.get(3, "full"), given.get(4, "127.0.0.1"))

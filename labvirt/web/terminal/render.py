@@ -101,6 +101,7 @@ def fields(answer: Answer) -> dict[str, object]:
         "retry_seconds": answer.retry_seconds,
         "notice": answer.notice,
         "enrolment_code": answer.enrolment_code,
+        "renew": str(answer.renew) if answer.renew else None,
     }
     if answer.viewer is not None:
         viewer = answer.viewer

@@ -16,7 +16,7 @@ from labvirt.domain.answer import Answer, Status, for_stranger, for_terminal
 from labvirt.domain.guest import Guest, GuestState, Wish
 from labvirt.domain.host import GUEST_OVERHEAD_MIB, Host, HostLoad, full
 from labvirt.domain.image import Stage, Version
-from labvirt.domain.lab import Lab
+from labvirt.domain.lab import DhcpMode, Lab
 from labvirt.domain.lease import Lease, owner
 from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
@@ -50,6 +50,23 @@ def test_every_state_has_a_sentence_and_only_ready_ones_a_viewer(state: GuestSta
         assert not told.status.final
     if wish is Wish.STOPPED and state not in (GuestState.STOPPED, GuestState.FAILED, GuestState.PAUSED, GuestState.SILENT):
         assert "stopped" in told.message
+
+
+def test_who_asks_from_another_address_of_the_lab_is_told_its_own() -> None:
+    own = LAB.network.terminal(7)
+    known = replace(TERMINAL, mac=MacAddress(1))
+
+    def renew(source: str | None, terminal: Terminal = known, lab: Lab = LAB) -> IPv4Address | None:
+        given = None if source is None else IPv4Address(source)
+        return for_terminal(terminal=terminal, lab=lab, terminal_class=SPICE, guest=GUEST, profile=PROFILE, source=given).renew
+
+    assert renew(str(LAB.network.quarantine[0])) == own
+    assert renew(str(LAB.network.terminal(6))) == own  # it had that seat when it got its lease
+    for right in (str(own), "10.77.0.1", "192.168.1.1", None):
+        assert renew(right) is None
+    campus = replace(LAB, dhcp=DhcpMode.PROXY)
+    for terminal, lab in ((TERMINAL, LAB), (known, campus)):
+        assert renew(str(LAB.network.quarantine[0]), terminal, lab) is None
 
 
 def test_the_answers_of_the_protocol_page() -> None:

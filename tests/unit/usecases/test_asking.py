@@ -215,6 +215,14 @@ def test_a_mac_used_from_a_second_address_is_noted_once_and_answered(site: Site)
     assert [line for line in site.history("pc-01") if "second machine" in line] == noted
 
 
+def test_a_terminal_that_was_just_adopted_is_told_to_ask_for_its_own_address(site: Site) -> None:
+    stranger = IPv4Address("10.77.0.30")
+    asked = ask(site, str(MAC), stranger)
+    assert (asked.answer.status, asked.answer.renew) == (Status.STARTING, OWN)
+    assert ask(site, str(MAC), stranger).answer.renew == OWN  # also when nothing is written
+    assert ask(site, str(MAC), OWN).answer.renew is None
+
+
 def test_forty_terminals_at_once_get_forty_guests(site: Site) -> None:
     labs.change(site.ports, "lab-a", max_instances=45)
     for number in range(2, 41):

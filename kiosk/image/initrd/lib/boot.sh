@@ -172,6 +172,7 @@ is_wanted() { # FILE
 
 have_image() { # /ram/kiosk.squashfs is the wanted one, from a disk labelled LABVIRT or from the network
     open_cache
+    if [ -z "$cache" ] && take_empty_disk; then open_cache; fi
     if [ -n "$cache" ] && [ -f /cache/kiosk.squashfs ]; then
         say_over "Reading the kiosk from this computer's disk ..."
         if cp /cache/kiosk.squashfs /ram/kiosk.squashfs 2> /dev/null && is_wanted /ram/kiosk.squashfs; then
