@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The controller's side of a boot, as small as it can be: the boot folder by HTTP, and one answer: of a terminal nobody knows, or a given one."""
+"""The controller's side of a boot, as small as it can be: the boot folder by HTTP, and one answer (at first: nobody knows it)."""
 
 from __future__ import annotations
 
