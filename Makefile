@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot stick-boot desktop-test home-test boot-test clean
+.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -68,6 +68,11 @@ desktop-test: setup ## Build the desktop guest, show it on a terminal by RDP and
 	@command -v xfreerdp3 xfreerdp >/dev/null || apt-get install -y -q --no-install-recommends freerdp3-x11 >&2 \
 		|| apt-get install -y -q --no-install-recommends freerdp2-x11 >&2
 	@$(PYTHON) -m tests.desktop.proof $(ARGS)
+
+devices-test: setup ## Hear the terminal's loudspeakers, see its two screens, plug in a person's USB stick (15 minutes). ARGS="--only spice|rdp --pictures DIR --json FILE"
+	@dpkg -s $(KIOSK_PACKAGES) $(DESKTOP_PACKAGES) >/dev/null 2>&1 \
+		|| apt-get install -y -q --no-install-recommends $(KIOSK_PACKAGES) $(DESKTOP_PACKAGES) >&2
+	@$(PYTHON) -m tests.boot.devices $(ARGS)
 
 boot-test: setup ## Switch on a PC with an empty disk until its screen shows its RDP desktop. ARGS="--firmware bios|uefi|http|secureboot --adopt --json FILE"
 	@dpkg -s $(KIOSK_PACKAGES) $(DESKTOP_PACKAGES) >/dev/null 2>&1 \

@@ -9,20 +9,29 @@ from labvirt_kiosk.trouble import BadAnswer, Refused
 OTHER_AUTHORITY = "The controller vouches for this computer with a certificate that this terminal does not know; tell your administrator"
 
 
-def render_vv(text: str, ticket: Ticket | None, authority: str = "") -> str:
-    """remote-viewer's file with the ticket's secret in it, and the order to delete it once it is read.
+STICKS = "0x08,-1,-1,-1,1|-1,-1,-1,-1,0"
+"""Which devices remote-viewer hands to the guest by itself: class 8 is mass storage, and nothing else (libusbredir: usbredirfilter.h)."""
 
-    Lines of the controller that speak of password or deletion do not survive. With `authority` (PEM) the file must name that one and no
-    other, once: raises Refused.
+_OURS = ("password", "delete-this-file", "enable-usbredir", "enable-usb-autoshare", "usb-filter")
+
+
+def render_vv(text: str, ticket: Ticket | None, authority: str = "", *, usb: bool = False) -> str:
+    """remote-viewer's file with the ticket's secret in it, and the order to delete it once it is read. With `usb` the viewer hands sticks
+    to the guest as they are plugged in, else it has no USB at all.
+
+    Lines of the controller that speak of password, deletion or USB do not survive. With `authority` (PEM) the file must name that one and
+    no other, once: raises Refused.
     """
     if authority:
         named = [line.partition("=")[2] for line in text.splitlines() if _key(line, "=") == "ca"]
         if [each.replace("\\n", "\n").split() for each in named] != [authority.split()]:
             raise Refused(OTHER_AUTHORITY)
-    lines = [line for line in text.splitlines() if _key(line, "=") not in ("password", "delete-this-file")]
+    lines = [line for line in text.splitlines() if _key(line, "=") not in _OURS]
     if "[virt-viewer]" not in lines:
         raise BadAnswer("the controller's vv file has no [virt-viewer] section")
-    ours = ["delete-this-file=1"] + ([f"password={_escaped(ticket.secret)}"] if ticket else [])
+    ours = ["delete-this-file=1", f"enable-usbredir={int(usb)}"]
+    ours += ["enable-usb-autoshare=1", f"usb-filter={STICKS}"] if usb else []
+    ours += [f"password={_escaped(ticket.secret)}"] if ticket else []
     at = lines.index("[virt-viewer]") + 1
     return "\n".join([*lines[:at], *ours, *lines[at:]]) + "\n"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable, Sequence
 
-from labvirt_kiosk import keyboard, screen_sleep, screens
+from labvirt_kiosk import keyboard, screen_sleep, screens, sticks
 from labvirt_kiosk.choices import ChoiceStore
 from labvirt_kiosk.screens import Screen
 from labvirt_kiosk.status_line import StatusLine
@@ -55,6 +55,7 @@ class Desk:
         self._layout = ""
         self._minutes: int | None = None
         self._arranged: tuple[str, str, tuple[Screen, ...]] | None = None
+        self._sticks = ""
 
     @property
     def wishes(self) -> Wishes:
@@ -80,8 +81,25 @@ class Desk:
             self._minutes = wishes.idle_off_minutes
             self._do("the screen's sleep", screen_sleep.command(self._minutes))
 
-    def before_viewer(self) -> None:
-        """The screens are arranged as wished, if that or what is plugged in has changed. Without a wish they are left alone."""
+    def before_viewer(self, protocol: str) -> None:
+        """Sticks may go the way that this protocol has, if that is wished, and the screens are arranged as wished."""
+        self._let_sticks(sticks.word(protocol, allowed=self._wishes.usb))
+        self._arrange()
+
+    def after_viewer(self) -> None:
+        """No stick is mounted, and none can be handed over."""
+        self._let_sticks(sticks.OFF)
+
+    def _let_sticks(self, word: str) -> None:
+        if word == self._sticks:
+            return
+        self._sticks = word
+        argv = sticks.command(word)
+        if argv is not None:
+            self._do("the USB sticks", argv)
+
+    def _arrange(self) -> None:
+        """Only if that or what is plugged in has changed. Without a wish the screens are left alone."""
         wishes = self._wishes
         if not self._has_display or (self._arranged is None and wishes.screens == "one" and not wishes.resolution):
             return

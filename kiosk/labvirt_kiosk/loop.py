@@ -176,7 +176,7 @@ class Loop:
         name = answer.guest or "the guest"
         self._status.show("connecting", f"Connecting to {name}" + (" as last time" if away else ""))
         if self._desk is not None:
-            self._waiting.result_of(self._desk.before_viewer)  # before the ticket: its time runs
+            self._waiting.result_of(partial(self._desk.before_viewer, answer.protocol))  # before the ticket: its time runs
         ticket = self._waiting.result_of(self._controller.ticket) if answer.needs_ticket else None
         if ticket is not None:
             ticket.must_fit(answer)
@@ -217,6 +217,8 @@ class Loop:
                 forget.cancel()
             self._folder.empty()
         self._viewer = None
+        if self._desk is not None:
+            self._waiting.result_of(self._desk.after_viewer)
         self._heartbeat.say("ended", run)
         self._status.note(viewer_pid=None, viewer_exit=run.exit_code)
         return run
@@ -254,7 +256,7 @@ class Loop:
         file = None
         if good.answer.file_format is not None:
             if good.answer.file_format == "vv":
-                text = connection_file.render_vv(good.file_text, ticket, self._authority)
+                text = connection_file.render_vv(good.file_text, ticket, self._authority, usb=good.answer.wishes.usb)
             else:
                 text = connection_file.render_rdp(good.file_text, ticket)
             file = self._folder.write(good.answer.file_format, text)

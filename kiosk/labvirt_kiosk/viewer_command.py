@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labvirt_kiosk.answer import Answer
+from labvirt_kiosk.connection_file import STICKS
 from labvirt_kiosk.ticket import Ticket
 from labvirt_kiosk.trouble import Refused
 from labvirt_kiosk.wishes import Wishes
@@ -92,7 +93,9 @@ def render(answer: Answer, program: Program, ticket: Ticket | None, file: Path |
             )
         screen = [] if windowed or {"-f", "--full-screen", "-k", "--kiosk"} & set(arguments) else ["--full-screen"]
         silent = ["--spice-disable-audio"] if wishes.sound is False and "--spice-disable-audio" not in arguments else []
-        return ViewerCommand(argv=(program.path, *screen, *silent, *arguments), secret=secret)
+        # What is plugged in later, the file says; this is for a stick that is there already.
+        sticks = [f"--spice-usbredir-redirect-on-connect={STICKS}"] if wishes.usb else []
+        return ViewerCommand(argv=(program.path, *screen, *silent, *sticks, *arguments), secret=secret)
     if answer.program == "rdesktop":
         if ticket is not None and ticket.fingerprint:
             raise Refused(

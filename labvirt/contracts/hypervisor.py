@@ -85,6 +85,11 @@ class SpiceDisplay:
     address: IPv4Address
     tls_port: int
     tls: Path
+    usb: bool = False
+    """Its viewer may hand USB devices over: USB_DEVICES of them at once, of every speed."""
+
+
+USB_DEVICES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

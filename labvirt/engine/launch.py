@@ -16,7 +16,7 @@ from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.living import has_cap
 from labvirt.domain.profile import Profile, Protocol
 from labvirt.engine.homes import has_login, told_of
-from labvirt.engine.recording import guest_uid
+from labvirt.engine.recording import guest_uid, hands_sticks_over
 from labvirt.engine.world import World
 from labvirt.errors import Conflict, NotFound
 
@@ -37,11 +37,11 @@ def port_for(world: World, lab: Lab, seat: int) -> GuestPort:
     )
 
 
-def spice_of(profile: Profile, lab: Lab, identity: SeatIdentity, folder: Path) -> SpiceDisplay | None:
-    """The display of a profile that has one; its certificate will be in the folder."""
+def spice_of(profile: Profile, lab: Lab, identity: SeatIdentity, folder: Path, *, usb: bool) -> SpiceDisplay | None:
+    """The display of a profile that has one; its certificate will be in the folder. `usb`: what counts for the seat's terminal."""
     if profile.protocol is not Protocol.SPICE:
         return None
-    return SpiceDisplay(address=lab.network.gateway, tls_port=identity.display_port, tls=folder / "tls")
+    return SpiceDisplay(address=lab.network.gateway, tls_port=identity.display_port, tls=folder / "tls", usb=usb)
 
 
 def spec_of(
@@ -107,6 +107,7 @@ def preview(world: World, profile_name: str, lab_name: str, seat: int) -> Launch
         identity = lab.identity(seat)
         old = work.guests.get(identity.guest)
         terminal = work.terminals.at_seat(lab.name, seat)
+        usb = hands_sticks_over(work, terminal)
         choices = placement.disks_of(profile, {image.name: image for image in work.images.list()})
         if isinstance(choices, str):
             raise Conflict(f"{profile.name} could not be started: {choices}.", hint="labvirt image list")
@@ -127,7 +128,7 @@ def preview(world: World, profile_name: str, lab_name: str, seat: int) -> Launch
         )
         for place, chain in chains.items()
     }
-    spice = spice_of(profile, lab, identity, folder)
+    spice = spice_of(profile, lab, identity, folder, usb=usb)
     told = told_of(guest, profile, lab, identity, terminal.name if terminal else None)
     return spec_of(
         *(guest, run, profile, identity),

@@ -13,9 +13,10 @@ from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, Wish
 from labvirt.domain.image import DiskChoice, chain_of
 from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.profile import Profile
+from labvirt.domain.terminal import Terminal
 from labvirt.engine.world import World
 from labvirt.errors import Exhausted, ImageDamaged
-from labvirt.usecases import asking
+from labvirt.usecases import asking, settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Recording:
     uid: int | None
     terminal: str | None = None
     """Name of the seat's terminal."""
+    usb: bool = False
+    """The terminal may hand its USB sticks over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,11 @@ class Refused:
 
     generation: int
     why: str
+
+
+def hands_sticks_over(work: UnitOfWork, terminal: Terminal | None) -> bool:
+    """What the setting `usb` says for the seat's terminal as its guest starts; never without one."""
+    return terminal is not None and any(each.setting.key == "usb" and each.value == "on" for each in settings.of_terminal(work, terminal))
 
 
 def record(world: World, name: str, generation: int) -> Recording | Refused | None:
@@ -75,6 +83,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
             generation += 1
         run = RunId(name, generation)
         terminal = work.terminals.at_seat(lab.name, row.seat)
+        usb = hands_sticks_over(work, terminal)
         guest = replace(
             row.moved(GuestState.STARTING, now, "it is being started"),
             generation=generation,
@@ -99,6 +108,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
         disks=disks,
         uid=guest_uid(world, lab, row.seat),
         terminal=terminal.name if terminal else None,
+        usb=usb,
     )
 
 

@@ -103,7 +103,7 @@ class Starter:
             folder = world.disks.open_run(run)
             if folder is None:
                 raise HypervisorError(f"The folder of {run} is gone.", operation="start", subject=recorded.guest.name)
-            spice = spice_of(recorded.profile, recorded.lab, recorded.identity, folder.path)
+            spice = spice_of(recorded.profile, recorded.lab, recorded.identity, folder.path, usb=recorded.usb)
             if spice is not None:
                 world.authority.issue(spice.tls, name=recorded.guest.name, address=spice.address, uid=recorded.uid)
             self._says(recorded, "its network port is being made")

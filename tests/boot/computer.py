@@ -7,7 +7,7 @@ import json
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +17,25 @@ MAC = "52:54:00:4b:49:01"
 class Computer:
     """Is switched on by its making, and gone after close(). Its network is QEMU's own: 10.0.2.2 is 127.0.0.1 of whoever made it."""
 
-    def __init__(self, folder: Path, tftp: Path, *, memory_mib: int) -> None:
+    def __init__(
+        self, folder: Path, tftp: Path, *, memory_mib: int, display: Sequence[str] = ("-vga", "std"), sound: Path | None = None
+    ) -> None:
+        """`display`: QEMU's words for its graphics card. `sound`: what its loudspeakers play (WAV; the header is right only at the end)."""
         self._serial = folder / "serial.log"
         self._socket = folder / "qmp"
         disk = folder / "disk.raw"
         with disk.open("wb") as stream:
             stream.truncate(64 << 20)
         self._log = (folder / "qemu.log").open("wb")
+        speakers = f"wav,id=speakers,path={sound}" if sound else "none,id=speakers"
         self._process = subprocess.Popen(
             [
                 *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-smp", "2"),
-                *("-m", str(memory_mib), "-nodefaults", "-vga", "std", "-display", "none", "-boot", "n"),
+                *("-m", str(memory_mib), "-nodefaults", *display, "-display", "none", "-boot", "n"),
                 *("-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "ide-hd,drive=disk"),
                 *("-netdev", f"user,id=net,tftp={tftp},bootfile=core.0", "-device", f"e1000e,netdev=net,mac={MAC}"),
-                *("-device", "intel-hda", "-device", "hda-output,audiodev=none", "-audiodev", "none,id=none"),
+                *("-device", "intel-hda", "-device", "hda-output,audiodev=speakers", "-audiodev", speakers),
+                *("-device", "qemu-xhci,id=usb"),
                 *("-serial", f"file:{self._serial}", "-qmp", f"unix:{self._socket},server=on,wait=off"),
             ],
             stdin=subprocess.DEVNULL,
@@ -67,9 +72,9 @@ class Computer:
             if "return" in told:
                 return told["return"]
 
-    def picture(self, file: Path) -> None:
-        """What the PC's screen shows now, as PNG."""
-        self.ask("screendump", filename=str(file), format="png")
+    def picture(self, file: Path, **screen: Any) -> None:
+        """What the PC's screen shows now, as PNG. Of several, `device` and `head` say which."""
+        self.ask("screendump", filename=str(file), format="png", **screen)
 
     def press(self, *keys: str) -> None:
         """Together, like Alt and F4."""

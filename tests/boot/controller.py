@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The controller's side of a boot, as small as it can be: the boot folder by HTTP, and one answer for a terminal nobody knows."""
+"""The controller's side of a boot, as small as it can be: the boot folder by HTTP, and one answer (at first: nobody knows it)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 
 class Controller:
     """Serves on 127.0.0.1 until closed. `events`: (seconds since it began, what), `bytes_sent`: by name of the boot folder's file;
-    `boots`: the time lines that were told."""
+    `boots`: the time lines that were told; `beats`: the heartbeats."""
 
     def __init__(self, folder: Path, code: str, port: int = 0) -> None:
         self.code = code
@@ -27,6 +27,12 @@ class Controller:
         self.bytes_sent: dict[str, int] = {}
         self.asked: list[str] = []
         self.boots: list[dict[str, str]] = []
+        self.beats: list[dict[str, str]] = []
+        self.answer: dict[str, object] | None = None
+        """What every terminal is told; None: that nobody knows it."""
+        self.viewer_file = ""
+        """remote-viewer's, without the secret."""
+        self.ticket: dict[str, object] = {}
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,31 +42,41 @@ class Controller:
                 pass
 
             def do_HEAD(self) -> None:
-                self.answer(body=False)
+                self.give(body=False)
 
             def do_GET(self) -> None:
-                self.answer(body=True)
+                self.give(body=True)
 
             def do_POST(self) -> None:
                 form = parse_qs(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
+                told = {name: values[0] for name, values in form.items()}
                 if self.path.endswith("/terminals/boot"):
-                    outer.boots.append({name: values[0] for name, values in form.items()})
+                    outer.boots.append(told)
+                elif self.path.endswith("/terminals/heartbeat"):
+                    outer.beats.append(told)
+                elif self.path.endswith("/terminals/ticket"):
+                    outer.note("ticket")
+                    self.tell(outer.ticket)
+                    return
                 self.send_response(204)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def answer(self, *, body: bool) -> None:
+            def give(self, *, body: bool) -> None:
                 address = urlsplit(self.path)
                 if address.path.endswith("/terminals/config"):
-                    outer.note("asked")
-                    query = parse_qs(address.query)
-                    outer.asked.append(query.get("id", [""])[0])
-                    answer = outer.unknown()
-                    if query.get("format") == ["plain"]:
-                        answer |= {f"setting_{key}": value for key, value in outer.settings.items()}
-                        self.send("text/plain", "".join(f"{key}={value}\n" for key, value in answer.items()).encode())
+                    question = parse_qs(address.query)
+                    if question.get("format") == ["vv"]:
+                        self.say("application/x-virt-viewer", outer.viewer_file.encode())
                         return
-                    self.send("application/json", json.dumps(answer).encode())
+                    outer.note("asked")
+                    outer.asked.append(question.get("id", [""])[0])
+                    answer = outer.answer or outer.unknown()
+                    if question.get("format") == ["plain"]:
+                        answer |= {f"setting_{key}": value for key, value in outer.settings.items()}
+                        self.say("text/plain", "".join(f"{key}={value}\n" for key, value in answer.items()).encode())
+                        return
+                    self.tell(answer)
                     return
                 file = outer.folder / Path(address.path).name
                 if not address.path.replace("//", "/").startswith("/boot/") or not file.is_file():
@@ -79,7 +95,10 @@ class Controller:
                         outer.bytes_sent[file.name] = outer.bytes_sent.get(file.name, 0) + len(block)
                 outer.note(f"ends {file.name}")
 
-            def send(self, kind: str, data: bytes) -> None:
+            def tell(self, answer: dict[str, object]) -> None:
+                self.say("application/json", json.dumps(answer).encode())
+
+            def say(self, kind: str, data: bytes) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))

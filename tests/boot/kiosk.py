@@ -17,6 +17,7 @@ from PIL import Image, ImageChops
 from tests.boot.computer import MAC, Computer
 from tests.boot.controller import Controller
 from tests.system import apart
+from tests.system.house import wait_for
 from tests.system.recipe import built
 
 PATIENCE = 600.0
@@ -38,13 +39,12 @@ PHASES = ("kernel", "modules", "address", "fetched", "image", "mounted", "root",
 """What a terminal that nobody knows reaches of its time line, and tells."""
 
 
-def menu(folder: Path, port: int) -> str:
-    """grub.cfg, as the lab's is rendered, with the serial line added."""
+def menu(folder: Path, port: int, *more: str) -> str:
+    """grub.cfg, as the lab's is rendered, with the serial line and `more` words for the kernel added."""
     sha256 = json.loads((folder / "manifest.json").read_text())["files"]["kiosk.squashfs"]["sha256"]
     url = f"http://10.0.2.2:{port}/"
-    words = (
-        f"labvirt.url={url} labvirt.image={url}boot/kiosk.squashfs labvirt.sha256={sha256} ip=dhcp quiet console=tty0 console=ttyS0,115200"
-    )
+    named = (f"labvirt.url={url}", f"labvirt.image={url}boot/kiosk.squashfs", f"labvirt.sha256={sha256}")
+    words = " ".join((*named, "ip=dhcp", "quiet", "console=tty0", "console=ttyS0,115200", *more))
     return f"linux (http,10.0.2.2:{port})/boot/vmlinuz {words}\ninitrd (http,10.0.2.2:{port})/boot/initrd.img\nboot\n"
 
 
@@ -133,11 +133,15 @@ def boot(folder: Path, work: Path, picture: Path, memory_mib: int) -> dict[str, 
         reached("keys")
         computer.wait("its time line", lambda: len(controller.boots) > 0, PATIENCE)
         told = controller.boots[0]
+        assert not any("leaving" in beat for beat in controller.beats), "a goodbye before the power button"
         computer.ask("system_powerdown")
         deadline = time.monotonic() + 60
         while not computer.is_off() and time.monotonic() < deadline:
             time.sleep(0.2)
         assert computer.is_off(), "the power button did nothing"
+        # What is still to be read from its connection was sent before it went off.
+        wait_for(lambda: any("leaving" in beat for beat in controller.beats), "the goodbye", 5)
+        assert controller.beats[-1] == {"viewer": "none", "leaving": "shutdown"}, controller.beats
         reached("off")
     finally:
         computer.close()

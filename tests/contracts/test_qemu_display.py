@@ -20,7 +20,7 @@ pytestmark = pytest.mark.real
 HERE = IPv4Address("127.0.0.1")
 
 
-def _with_display(qemu: Workshop) -> tuple[LaunchSpec, str]:
+def _with_display(qemu: Workshop, *, usb: bool = False) -> tuple[LaunchSpec, str]:
     """A run with SPICE and the CA that its viewers pin."""
     authority = FileAuthority(qemu.folder / "secrets")
     with socket.socket() as free:
@@ -29,7 +29,7 @@ def _with_display(qemu: Workshop) -> tuple[LaunchSpec, str]:
     spec = qemu.spec()
     tls = spec.folder / "tls"
     authority.issue(tls, name=spec.run.guest, address=HERE, uid=spec.uid)
-    display = SpiceDisplay(address=HERE, tls_port=port, tls=tls)
+    display = SpiceDisplay(address=HERE, tls_port=port, tls=tls, usb=usb)
     return LaunchSpec(**{name: getattr(spec, name) for name in spec.__slots__} | {"spice": display}), authority.ca_pem()
 
 
@@ -100,3 +100,13 @@ def test_a_run_without_a_display_has_none_to_grant(qemu: Workshop) -> None:
     driver.start(spec)
     with pytest.raises(HypervisorError):
         driver.grant_display(spec.run, "secret", 60)
+
+
+def test_a_display_with_usb_starts_in_the_sandbox(qemu: Workshop) -> None:
+    """QEMU's module for it is found there, and its controller has a place on the bus."""
+    driver = qemu.new()
+    spec, ca = _with_display(qemu, usb=True)
+    driver.start(spec)
+    driver.grant_display(spec.run, "secret", 60)
+    with _viewer(spec, ca) as viewer:
+        assert viewer.link("secret") == OK

@@ -54,7 +54,7 @@ def test_a_real_x_server_does_as_wished_and_what_it_cannot_do_is_a_line(
     [only] = screens.query()
     assert "1024x768" in only.modes
     desk.hear(Wishes(resolution="7680x4320", screens="two-extend"))
-    desk.before_viewer()
+    desk.before_viewer("rdp")
     said = capfd.readouterr().err
     assert "Two screens are wished, and only one is plugged in" in said
     assert "No screen here knows the resolution 7680x4320" in said
@@ -71,6 +71,6 @@ def test_a_server_that_is_gone_is_a_line(tmp_path: Path, monkeypatch: pytest.Mon
     status: Any = StatusLine(file=None, output=os.open("/dev/null", os.O_WRONLY))
     desk = Desk(ChoiceStore(tmp_path), status, has_display=True)
     desk.hear(Wishes(keyboard="es", screens="two-mirror"))
-    desk.before_viewer()
+    desk.before_viewer("rdp")
     assert "setxkbmap could not set the keyboard" in capfd.readouterr().err
     assert "the arrangement of the screens" in status.status.last_error

@@ -237,7 +237,18 @@ def test_a_vv_password_survives_the_key_file(tmp_path) -> None:
 
     odd = Ticket(guest="g", address="h", port=1, user=None, secret=" a\\n#;=", expires_seconds=5)
     text = connection_file.render_vv("[virt-viewer]\ntype=spice\nPassword=x\n\n[ovirt]\nhost=h\n", odd)
-    assert text.splitlines()[:4] == ["[virt-viewer]", "delete-this-file=1", "password=\\sa\\\\n#;=", "type=spice"]
+    lines = text.splitlines()
+    assert lines[:5] == ["[virt-viewer]", "delete-this-file=1", "enable-usbredir=0", "password=\\sa\\\\n#;=", "type=spice"]
+
+
+def test_a_vv_file_hands_sticks_over_where_this_terminal_may_and_the_controllers_lines_never_do() -> None:
+    from labvirt_kiosk import connection_file
+
+    sent = "[virt-viewer]\ntype=spice\nEnable-USBredir=1\nenable-usb-autoshare=1\nusb-filter=-1,-1,-1,-1,1\n"
+    refused = [line for line in connection_file.render_vv(sent, None).splitlines() if "usb" in line.lower()]
+    assert refused == ["enable-usbredir=0"]
+    taken = [line for line in connection_file.render_vv(sent, None, usb=True).splitlines() if "usb" in line.lower()]
+    assert taken == ["enable-usbredir=1", "enable-usb-autoshare=1", "usb-filter=0x08,-1,-1,-1,1|-1,-1,-1,-1,0"]
 
 
 @pytest.mark.parametrize("names, told, major", [(["xfreerdp"], "2.11.7", 2), (["xfreerdp"], "3.15.0", 3),

@@ -86,6 +86,9 @@ def test_the_viewers_get_sound_sticks_and_screens() -> None:
     for sound, expected in (("off", True), ("on", False)):
         command = viewer_command.render(answer({"sound": sound}, **spice), viewer, None, Path("/run/guest.vv"))
         assert ("--spice-disable-audio" in command.argv) is expected
+    for usb in ("off", "on"):
+        command = viewer_command.render(answer({"usb": usb}, **spice), viewer, None, Path("/run/guest.vv"))
+        assert ("--spice-usbredir-redirect-on-connect=0x08,-1,-1,-1,1|-1,-1,-1,-1,0" in command.argv) is (usb == "on")
 
 
 def test_screens_are_read_and_arranged(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,18 +174,44 @@ def test_a_persons_choice_counts_until_the_next_start_unless_it_is_fixed(tmp_pat
 def test_screens_are_arranged_before_a_viewer_and_what_fails_is_a_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     table = Table(tmp_path, fails="Configure crtc 1 failed")
     table.hear()
-    table.desk.before_viewer()
+    table.desk.before_viewer("rdp")
     assert not [argv for argv in table.ran if argv[0] == "xrandr"]  # nobody wishes: left alone
     assert table.hear(screens="two-extend", resolution="800x600") == []  # not while a viewer may run
-    table.desk.before_viewer()
-    table.desk.before_viewer()
+    table.desk.before_viewer("rdp")
+    table.desk.before_viewer("rdp")
     assert len([argv for argv in table.ran if argv[0] == "xrandr"]) == 1
     said = capfd.readouterr().err
     assert "No screen here knows the resolution 800x600" in said
     assert "xrandr could not set the arrangement of the screens: Configure crtc 1 failed" in said
     table.hear(screens="one")
-    table.desk.before_viewer()
+    table.desk.before_viewer("rdp")
     assert table.ran[-1][-1] == "--off"
+
+
+def test_sticks_may_go_the_viewers_way_while_it_runs_and_only_where_that_is_wished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table(tmp_path)
+
+    def said() -> list[str]:
+        return [argv[1] for argv in table.ran if argv[0] == "labvirt-sticks"]
+
+    table.hear(usb="on")
+    assert said() == []  # not before there is a viewer
+    table.desk.before_viewer("rdp")
+    table.desk.before_viewer("rdp")
+    table.desk.after_viewer()
+    table.desk.before_viewer("spice")
+    table.desk.after_viewer()
+    assert said() == ["folders", "off", "devices", "off"]
+    table.hear(usb="off")
+    table.desk.before_viewer("rdp")
+    table.desk.before_viewer("spice")
+    table.desk.after_viewer()
+    assert said() == ["folders", "off", "devices", "off"]
+    elsewhere = Table(tmp_path, fails="no such program")  # a Linux that mounts sticks by itself has no such command
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    elsewhere.hear(usb="on")
+    elsewhere.desk.before_viewer("rdp")
+    assert elsewhere.ran == []
 
 
 def test_a_command_that_hangs_fails_or_is_not_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,17 @@ from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from labvirt.contracts.hypervisor import AGENT_SOCKET, HOME_LOGIN, SERIAL_SOCKET, DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
+from labvirt.contracts.hypervisor import (
+    AGENT_SOCKET,
+    HOME_LOGIN,
+    SERIAL_SOCKET,
+    USB_DEVICES,
+    DiskLayer,
+    Drive,
+    LaunchSpec,
+    NetworkPort,
+    SpiceDisplay,
+)
 from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.guest import RunId
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
@@ -292,6 +302,11 @@ def _spice(spice: SpiceDisplay, sound: Sound) -> Iterator[str]:
     # The guest's agent, if it has one: size of the screen, clipboard. The controller is libvirt's, made for the other agent's channel.
     yield from ("-chardev", "spicevmc,id=lv-agent,name=vdagent")
     yield from _device({"driver": "virtserialport", "bus": "virtio-serial0.0", "chardev": "lv-agent", "name": "com.redhat.spice.0"})
+    if spice.usb:  # what the viewer hands over
+        yield from _device({"driver": "qemu-xhci", "id": "lv-sticks"})
+        for number in range(USB_DEVICES):
+            yield from ("-chardev", f"spicevmc,id=lv-usbredir{number},name=usbredir")
+            yield from _device({"driver": "usb-redir", "bus": "lv-sticks.0", "id": f"lv-stick{number}", "chardev": f"lv-usbredir{number}"})
     if sound is not Sound.NONE:
         yield from ("-audiodev", "spice,id=lv-sound")
         for device in _SPICE_SOUNDS[sound]:

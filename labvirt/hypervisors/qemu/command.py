@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from labvirt.contracts.hypervisor import HOME_LOGIN, Drive, LaunchSpec
+from labvirt.contracts.hypervisor import HOME_LOGIN, USB_DEVICES, Drive, LaunchSpec
 from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
 from labvirt.hypervisors.qemu import layout
@@ -98,6 +98,16 @@ def _channels(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
     if spec.spice is not None:
         yield "-chardev", "spicevmc,id=vdagent,name=vdagent"
         yield "-device", "virtserialport,bus=channels.0,chardev=vdagent,name=com.redhat.spice.0"
+        if spec.spice.usb:
+            yield from _sticks()
+
+
+def _sticks() -> Iterator[tuple[str, str]]:
+    """What the viewer hands over arrives here. A controller of its own: EHCI beside the tablet takes neither old nor new devices."""
+    yield "-device", "qemu-xhci,id=sticks"
+    for number in range(USB_DEVICES):
+        yield "-chardev", f"spicevmc,id=usbredir{number},name=usbredir"
+        yield "-device", f"usb-redir,bus=sticks.0,id=stick{number},chardev=usbredir{number}"
 
 
 def _socket(name: str, file: str) -> str:

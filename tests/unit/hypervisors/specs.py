@@ -34,7 +34,7 @@ DESKTOP = LaunchSpec(
     clock=Clock.UTC,
     drives=(_disk(Bus.VIRTIO, 0, 0, "debian/v12.qcow2"),),
     port=NetworkPort(tap=InterfaceName("lvt001007"), mac=MacAddress(0x024C56001007), model=Nic.VIRTIO),
-    spice=SpiceDisplay(address=IPv4Address("10.77.0.1"), tls_port=20007, tls=FOLDER / "tls"),
+    spice=SpiceDisplay(address=IPv4Address("10.77.0.1"), tls_port=20007, tls=FOLDER / "tls", usb=True),
     video=Video.QXL,
     sound=Sound.HDA,
     uid=536875015,

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from labvirt.contracts.hypervisor import USB_DEVICES
 from labvirt.hypervisors.qemu import command, sandbox, tpm
 from tests.unit.hypervisors.specs import DESKTOP, SPECS
 
@@ -38,6 +39,14 @@ def test_the_sandbox_is_the_golden_one(root: bool) -> None:
     _compare(f"sandbox-{'root' if root else 'user'}", sandbox.prefix(SPECS["windows"], root=root, kvm=True, kvm_group=104))
     _compare(f"tpm-{'root' if root else 'user'}", tpm.command_line(SPECS["windows"], root=root))
     _compare(f"sandbox-spice-{'root' if root else 'user'}", sandbox.prefix(DESKTOP, root=root, kvm=False))
+
+
+def test_only_a_display_that_may_have_usb_has_a_way_for_it() -> None:
+    assert DESKTOP.spice is not None
+    with_usb = command.render(DESKTOP, accelerator="tcg")
+    without = command.render(replace(DESKTOP, spice=replace(DESKTOP.spice, usb=False)), accelerator="tcg")
+    assert sum("name=usbredir" in word for word in with_usb) == USB_DEVICES
+    assert not [word for word in without if "usbredir" in word or "xhci" in word or "usb-redir" in word]
 
 
 def test_only_the_top_of_a_chain_is_writable_and_every_format_is_named() -> None:

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labvirt.contracts.hypervisor import DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
+from labvirt.contracts.hypervisor import USB_DEVICES, DiskLayer, Drive, LaunchSpec, NetworkPort, SpiceDisplay
 from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.guest import RunId
 from labvirt.domain.profile import PLACES, Bus, Clock, Firmware, Machine, Nic, Sound, Video
@@ -60,7 +60,7 @@ DESKTOP = replace(
         Drive(bus=Bus.SCSI, index=0, chain=(overlay(1), BASE)),
         Drive(bus=Bus.VIRTIO, index=0, cdrom=True),
     ),
-    spice=SpiceDisplay(address=IPv4Address("10.77.0.1"), tls_port=20007, tls=FOLDER / "tls"),
+    spice=SpiceDisplay(address=IPv4Address("10.77.0.1"), tls_port=20007, tls=FOLDER / "tls", usb=True),
     video=Video.QXL,
     sound=Sound.HDA,
     overlay_cap_bytes=4 << 30,
@@ -174,7 +174,17 @@ def test_a_hostile_path_stays_a_path(judge: libvirt.virConnect, name: str) -> No
     root = parsed(text)
     assert [source.get("file") for source in root.iter("source") if source.get("file")] == [str(layer.path), str(BASE.path)]
     arguments = [element.get("value") or "" for element in root.iter("{http://libvirt.org/schemas/domain/qemu/1.0}arg")]
-    given = ["-spice", "-chardev", "-device", "-audiodev", "-device", "-device", *["-fw_cfg"] * 3]
+    given = [
+        "-spice",
+        "-chardev",
+        "-device",
+        "-device",
+        *["-chardev", "-device"] * USB_DEVICES,
+        "-audiodev",
+        "-device",
+        "-device",
+        *["-fw_cfg"] * 3,
+    ]
     assert [word for word in arguments if word.startswith("-")] == given
     assert arguments[-1] == f"name=opt/labvirt/home-login,file={folder}/home-login".replace(f"{folder}", f"{folder}".replace(",", ",,"))
     options = dict(pair.split("=", 1) for pair in arguments[1].replace(",,", "\0").split(","))
