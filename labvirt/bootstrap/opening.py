@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labvirt.bootstrap.drivers import LocalMachine
 from labvirt.bootstrap.storage import Storage, limits_of, storage_of
 from labvirt.usecases.ports import Ports
 
@@ -69,6 +70,7 @@ def ports_over(settings: Settings, paths: StatePaths, database: Database, storag
         trials=storage.trials,
         locks=NamedLocks(paths.locks),
         uploads=storage.uploads,
+        machine=LocalMachine(paths.runs),
         limits=limits_of(settings),
         forms=RenderedForms(),
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
+from labvirt.database.repositories.audit import AuditRepository
 from labvirt.database.repositories.boots import BootRepository
 from labvirt.database.repositories.canaries import CanaryRepository
 from labvirt.database.repositories.drafts import DraftRepository
@@ -30,7 +31,7 @@ from labvirt.database.repositories.power import (
     PowerTimesRepository,
 )
 from labvirt.database.repositories.profiles import ProfileRepository
-from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
+from labvirt.database.repositories.records import FactRepository, HeartbeatRepository
 from labvirt.database.repositories.settings import SettingRepository
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
@@ -64,7 +65,7 @@ class SqliteUnitOfWork:
         self.departures = DepartureRepository(store)
         self.hardware = HardwareRepository(store)
         self.boots = BootRepository(store)
-        self.history = HistoryRepository(store)
+        self.audit = AuditRepository(store)
         self.facts = FactRepository(store)
         self.settings = SettingRepository(store)
         self.messages = MessageRepository(store)

@@ -64,6 +64,7 @@ DOORS: dict[str, frozenset[str]] = {
         "itsdangerous": "web",
         "jinja2": "web",
         "markupsafe": "web",
+        "prometheus_client": "web",
         "uvicorn": "web",
         "werkzeug": "web",
         "click": "cli",
