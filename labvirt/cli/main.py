@@ -43,6 +43,8 @@ MODULES = {
     "kiosk": "kiosk",
     "settings": "settings",
     "audit": "audit",
+    "backup": "backup",
+    "restore": "backup",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from labvirt.domain.addresses import MacAddress
@@ -327,5 +328,9 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[UnitOfWork]:
         """A consistent view; `commit` raises."""
+
+    def copy(self, target: Path) -> None:
+        """`target`, which must not exist, is a database with everything that is committed now (0600). Writers go on meanwhile. Raises
+        DatabaseError, then `target` may be there in part."""
 
     def close(self) -> None: ...

@@ -7,8 +7,10 @@ lost none.
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from labvirt.database import migrate
@@ -125,6 +127,14 @@ class SqliteDatabase:
             store.close()
             with translated(self._path):
                 connection.close()
+
+    def copy(self, target: Path) -> None:
+        """One step of SQLite's online backup: a reader's view of one moment, which keeps no writer from writing (WAL)."""
+        with translated(self._path):
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(target)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
 
     def close(self) -> None:
         with translated(self._path):

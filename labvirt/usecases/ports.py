@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 
+from labvirt.contracts.archive import Archives
 from labvirt.contracts.clock import Clock
 from labvirt.contracts.database import Database, UnitOfWork
 from labvirt.contracts.dhcp import DhcpForms
@@ -76,6 +77,9 @@ class Ports:
     locks: Locks
     uploads: Uploads | None = None
     machine: Machine | None = None
+    archives: Archives | None = None
+    version: str = ""
+    """LabVirt's own."""
     limits: Limits = field(default_factory=lambda: Limits())
     forms: DhcpForms | None = None
     tickets: Pace = field(default_factory=Pace)

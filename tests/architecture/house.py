@@ -18,6 +18,7 @@ ROOMS: dict[str, frozenset[str]] = {
         "disks": "contracts domain errors system",
         "network": "contracts domain errors system",
         "checks": "contracts domain errors system",
+        "archive": "contracts domain errors system",
         "database": "contracts domain errors",
         "link": "contracts domain errors system",
         "usecases": "contracts domain errors",

@@ -95,6 +95,7 @@ class Line:
             build_kiosk=bootstrap.build_kiosk,
             kiosk=bootstrap.current_kiosk,
             make_stick=bootstrap.make_stick,
+            restore=bootstrap.restore,
         )
 
     @contextmanager

@@ -78,6 +78,43 @@ TRIGGERS = (
     """,
 )
 
+# A job of one more kind: SQLite changes no constraint, the table is made anew (sqlite.org/lang_altertable.html, 7). Its lines refer to it
+# by its name; foreign keys are off here, and all are checked afterwards.
+JOBS = (
+    "CREATE TEMP TABLE kept_jobs AS SELECT * FROM jobs",
+    "DROP TABLE jobs",
+    """
+    CREATE TABLE jobs (
+        number INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        asked_by TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        arguments TEXT NOT NULL,
+        state TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        started_at TEXT,
+        ended_at TEXT,
+        step TEXT NOT NULL,
+        step_since TEXT,
+        done INTEGER NOT NULL,
+        total INTEGER NOT NULL,
+        unit TEXT NOT NULL,
+        cancel INTEGER NOT NULL,
+        result TEXT NOT NULL,
+        error TEXT,
+        PRIMARY KEY (number),
+        CHECK (kind IN ('import', 'blank', 'export', 'scrub', 'session', 'publish', 'canary', 'flatten', 'garbage',
+            'rescue-files', 'backup')),
+        CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
+        CHECK (cancel IN (0, 1))
+    )
+    """,
+    "INSERT INTO jobs SELECT * FROM kept_jobs",
+    "DROP TABLE kept_jobs",
+    "CREATE INDEX jobs_of_state ON jobs (state, number)",
+)
+
 ENTRY = "INSERT INTO audit VALUES (?, ?, 'unknown', 'machine', '', 'note', '', ?, NULL, ?, '{}', '{}', 'done', 1, ?)"
 
 
@@ -86,6 +123,8 @@ def upgrade() -> None:
         op.execute(statement)
     _move_history()
     op.execute("DROP TABLE history")
+    for statement in JOBS:
+        op.execute(statement)
 
 
 def _move_history() -> None:
