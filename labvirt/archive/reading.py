@@ -74,7 +74,7 @@ def unpack(file: Path, folder: Path, progress: Progress = silent) -> BackupFacts
 
 def _make(source: Source, folder: Path, member: Member) -> None:
     path = folder / member.path
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _folders(folder, path.parent)
     digest, left = hashlib.sha256(), member.size
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as target:
@@ -91,6 +91,15 @@ def _make(source: Source, folder: Path, member: Member) -> None:
         os.fsync(target.fileno())
     if any(_exactly(source, ustar.padding(member.size))):
         raise _bad("something stands where nothing may")
+
+
+def _folders(top: Path, folder: Path) -> None:
+    """Every folder between them is there. Guests' users may pass through those of versions, as the store makes them; images/ itself,
+    and everything else, is private."""
+    for each in reversed([folder, *folder.parents][: len(folder.relative_to(top).parts)]):
+        if not each.exists():
+            each.mkdir()
+            each.chmod(0o755 if len(each.relative_to(top).parts) > 1 and each.is_relative_to(top / "images") else 0o700)
 
 
 def _manifest(source: Source) -> Manifest:

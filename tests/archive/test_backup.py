@@ -16,7 +16,7 @@ import pytest
 
 from labvirt import bootstrap
 from labvirt.usecases import audit, setup, terminals
-from tests.fakes.disks import as_qcow2
+from tests.cli.conftest import as_qcow2
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from hypothesis import strategies as st
 
 from labvirt.archive import reading, restoring, ustar
 from labvirt.errors import Conflict, InvalidInput
+from labvirt.system.files import remove_tree
 
 CONTENT = {"labvirt.db": b"database", "secrets/ca.key": b"secret " * 200, "images/tiny/v1-abc/manifest.json": b"{}"}
 
@@ -74,7 +74,10 @@ def test_a_plain_one_is_taken(tmp_path: Path) -> None:
         made = tmp_path / "state" / path
         assert made.read_bytes() == text
         assert made.stat().st_mode & 0o777 == (0o444 if path.startswith("images/") else 0o600)
-    assert (tmp_path / "state" / "secrets").stat().st_mode & 0o777 == 0o700
+    modes = {
+        name: (tmp_path / "state" / name).stat().st_mode & 0o777 for name in ("secrets", "images", "images/tiny", "images/tiny/v1-abc")
+    }
+    assert modes == {"secrets": 0o700, "images": 0o700, "images/tiny": 0o755, "images/tiny/v1-abc": 0o755}
     assert listing(tmp_path)[0] == "b"
     assert not any(name.startswith(".") for name in listing(tmp_path))
 
@@ -188,7 +191,7 @@ def test_any_other_bit_is_refused_or_does_not_matter(tmp_path: Path, data: st.Da
     except InvalidInput:
         pass
     finally:
-        os.system(f"rm -rf {folder}")  # noqa: S605 - a folder of this test
+        remove_tree(folder)
     assert {path.name for path in tmp_path.iterdir()} <= {"b", "c"}
 
 
