@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from labvirt.domain.addresses import DEFAULT_MAC_PREFIX
@@ -47,8 +48,15 @@ class Settings(BaseSettings):
     rescue_hours: float = Field(24, ge=0, description="What a guest had written is kept for so long after its run; 0: not at all.")
     rescue_budget_mib: int = Field(20480, ge=0, description="Disk space for kept overlays; the oldest go first.")
     idle_minutes: int = Field(30, ge=1, description="An admin session in which nothing happened for so long reminds its owner.")
+    audit_days: float = Field(365, ge=0, description="Entries of the audit are kept for so long, 500,000 at most; 0: never cut for age.")
+    metrics_from: tuple[str, ...] = Field((), description="Addresses and networks that may read /metrics without a sign-in.")
     largest_disk_gib: int = Field(2048, ge=1, description="Virtual disks beyond this are not accepted.")
     start_attempts: int = Field(4, ge=1, description="Starts that may fail in a row before the seat is left alone until asked again.")
+
+    @field_validator("metrics_from")
+    @classmethod
+    def _networks(cls, told: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(ip_network(each)) for each in told)
 
     @classmethod
     def settings_customise_sources(
@@ -107,7 +115,7 @@ def share_folder(name: str) -> Path:
 class StatePaths:
     """The map of the state folder: who keeps what where.
 
-    labvirt.db        wishes and history          images/    versions, 0444
+    labvirt.db        wishes and the audit        images/    versions, 0444
     labvirt.toml      settings (optional)         runs/      one folder per run: overlays, sockets, launch record
     engine.sock       the engine's socket         networks/  one folder per lab: what dnsmasq is given, leases
     locks/            flock files                 secrets/   CA key and the like, 0600

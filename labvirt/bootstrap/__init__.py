@@ -6,6 +6,7 @@ What a command does not need is imported when it is needed: `labvirt --help` mus
 
 from __future__ import annotations
 
+from labvirt.bootstrap.backups import restore
 from labvirt.bootstrap.errands import build_tiny, demo, doctor
 from labvirt.bootstrap.kiosk import build_kiosk, current_kiosk, make_stick
 from labvirt.bootstrap.opening import ports, settings_of
@@ -25,6 +26,7 @@ __all__ = [
     "main",
     "make_stick",
     "ports",
+    "restore",
     "serve",
     "web",
 ]
@@ -52,4 +54,5 @@ def app() -> App:
         build_kiosk=build_kiosk,
         kiosk=current_kiosk,
         make_stick=make_stick,
+        restore=restore,
     )

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from labvirt import __version__
+from labvirt.bootstrap.drivers import LocalMachine
 from labvirt.bootstrap.storage import Storage, limits_of, storage_of
 from labvirt.usecases.ports import Ports
 
@@ -52,6 +54,7 @@ def ports(state: Path) -> Iterator[Ports]:
 
 def ports_over(settings: Settings, paths: StatePaths, database: Database, storage: Storage, engine: EngineLink) -> Ports:
     """The doors of use cases, over what is open already."""
+    from labvirt.archive.driver import TarArchives
     from labvirt.network.dhcp.forms import RenderedForms
     from labvirt.system.clock import SystemClock
     from labvirt.system.named_locks import NamedLocks
@@ -69,6 +72,9 @@ def ports_over(settings: Settings, paths: StatePaths, database: Database, storag
         trials=storage.trials,
         locks=NamedLocks(paths.locks),
         uploads=storage.uploads,
+        machine=LocalMachine(paths.runs),
+        archives=TarArchives(paths.root),
+        version=__version__,
         limits=limits_of(settings),
         forms=RenderedForms(),
     )

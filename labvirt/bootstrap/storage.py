@@ -93,6 +93,8 @@ def limits_of(settings: Settings) -> Limits:
         rescue_hours=settings.rescue_hours,
         rescue_budget_mib=settings.rescue_budget_mib,
         idle_minutes=settings.idle_minutes,
+        audit_days=settings.audit_days,
+        metrics_from=settings.metrics_from,
         largest_disk_gib=settings.largest_disk_gib,
         guest_uid_base=guest_uid_base(settings),
     )

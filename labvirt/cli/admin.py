@@ -163,7 +163,7 @@ def _published(job: Job) -> list[str]:
 @click.argument("name", type=words.DRAFT)
 @click.option("--note", type=words.TEXT, default="", help="What changed, for people.")
 @click.option(
-    "--override", type=words.TEXT, default="", metavar="REASON", help="Although the canary is red; the REASON stays in the history."
+    "--override", type=words.TEXT, default="", metavar="REASON", help="Although the canary is red; the REASON stays in the audit."
 )
 @click.option(
     "--replace", is_flag=True, help="Although somebody else published since the session began: his version is followed by this one."

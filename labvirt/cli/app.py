@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from labvirt.contracts.archive import BackupFacts
 from labvirt.domain.findings import Finding
 from labvirt.domain.kiosk import Kiosk
 from labvirt.usecases.ports import Ports
@@ -56,4 +57,6 @@ class App:
     """What terminals get now; raises NotFound."""
     make_stick: Callable[[Path, str, Path, str], Kiosk]
     """(state, url, out, words) -> which kiosk the USB stick's image at `out` starts."""
+    restore: Callable[[Path, Path, str], BackupFacts]
+    """(file, into, who) -> what the backup said; the state folder `into` is made out of it."""
     host_name: str = "local"

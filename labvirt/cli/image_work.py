@@ -34,7 +34,7 @@ def _imported(job: Job) -> list[str]:
 @_format
 @click.option("--note", type=words.TEXT, default="", help="For people.")
 @click.option("--publish/--draft", default=True, help="Is it what guests start from? (default: yes, if nothing of the image is published)")
-@click.option("--override", type=words.TEXT, default="", metavar="REASON", help="Publish it untried; the REASON stays in the history.")
+@click.option("--override", type=words.TEXT, default="", metavar="REASON", help="Publish it untried; the REASON stays in the audit.")
 @click.option("--sha256", type=words.SHA256, help="Checksum that FILE must have.")
 @progress.detach_option
 @pass_session

@@ -24,7 +24,6 @@ MODULES = {
     "code": "site",
     "doctor": "site",
     "verify": "site",
-    "history": "site",
     "version": "version",
     "overview": "site",
     "serve": "serving",
@@ -43,6 +42,9 @@ MODULES = {
     "host": "host",
     "kiosk": "kiosk",
     "settings": "settings",
+    "audit": "audit",
+    "backup": "backup",
+    "restore": "backup",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 

@@ -9,8 +9,8 @@ import json
 import os
 import pwd
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import click
 from labvirt.cli.app import App
 from labvirt.cli.errors import harmless
 from labvirt.cli.shapes import plain
+from labvirt.domain.caller import Caller, CallerKind
 from labvirt.domain.names import one_line
 from labvirt.usecases.ports import Ports
 
@@ -39,7 +40,7 @@ class Session:
 
     @property
     def who(self) -> str:
-        """Who asks, for the history: the account behind sudo, else that of this process."""
+        """Who asks, for the audit: the account behind sudo, else that of this process."""
         name = os.environ.get("SUDO_USER") or ""
         if not name:
             try:
@@ -48,8 +49,11 @@ class Session:
                 name = f"uid {os.getuid()}"
         return one_line(name, 64)
 
-    def ports(self) -> AbstractContextManager[Ports]:
-        return self.app.ports(self.state)
+    @contextmanager
+    def ports(self) -> Iterator[Ports]:
+        """On behalf of who called it: whoever may read the state folder may everything."""
+        with self.app.ports(self.state) as ports:
+            yield ports.on_behalf_of(Caller(kind=CallerKind.MACHINE, name=self.who))
 
     def say(self, sentence: str) -> None:
         """A message for people, on stderr with --json (stdout is the machine's)."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""labvirt init, code, doctor, verify, history, overview: what concerns the whole site."""
+"""labvirt init, code, doctor, verify, overview: what concerns the whole site."""
 
 from __future__ import annotations
 
 import click
 
-from labvirt.cli import errors, words
+from labvirt.cli import errors
 from labvirt.cli.session import Command, Session, pass_session
 from labvirt.cli.shapes import plain
 from labvirt.cli.under_way import under_way, under_way_lines, under_way_shape
@@ -77,22 +77,6 @@ def verify(ctx: click.Context, session: Session) -> None:
     with session.ports() as ports:
         found = ports.engine.verify()
     _findings(session, ctx, found, "Everything is as it should be.", Severity.WARNING)
-
-
-@click.command(cls=Command)
-@click.option("--count", type=click.IntRange(1, 10_000), default=50, help="How many lines (default 50).")
-@click.option("--subject", type=words.TEXT, help="Only about this guest, terminal, lab ...")
-@pass_session
-def history(session: Session, /, count: int, subject: str | None) -> None:
-    """What happened, newest first."""
-    with session.ports() as ports:
-        found = inspect.history(ports, count, subject)
-    session.table(
-        found,
-        ("AT", "SUBJECT", "WHAT"),
-        ((f"{each.at:%F %T}", each.subject, each.what) for each in found),
-        empty="Nothing is known.",
-    )
 
 
 @click.command(cls=Command)

@@ -129,7 +129,7 @@ def _write(path: Path, data: bytes) -> None:
 @version.command("publish")
 @click.argument("image", type=words.NAME)
 @click.argument("number", metavar="N", type=words.NUMBER)
-@click.option("--override", type=words.TEXT, default="", metavar="REASON", help="Without a green canary; the REASON stays in the history.")
+@click.option("--override", type=words.TEXT, default="", metavar="REASON", help="Without a green canary; the REASON stays in the audit.")
 @pass_session
 def publish_version(session: Session, /, image: str, number: int, override: str) -> None:
     """Guests that start from now on use it. Running ones stay on theirs.

@@ -13,6 +13,7 @@ import click
 
 from labvirt.cli.amounts import parse_size
 from labvirt.domain.addresses import AddressPlan, MacAddress
+from labvirt.domain.audit import parse_anchor, parse_moment
 from labvirt.domain.draft import check_draft_name
 from labvirt.domain.extra_arguments import check_extra
 from labvirt.domain.guest import RunId
@@ -224,6 +225,8 @@ INSIDE = Word("PATH", _inside)
 LAB_POSITION = Word("LAB=N", _position)
 EXTRA = Word("OPTION=VALUE", _extra)
 TIME = Word("HH:MM", parse_time)
+MOMENT = Word("TIME", parse_moment)
+ANCHOR = Word("NUMBER:SEAL", parse_anchor)
 DAYS = Word("DAYS", parse_days)
 CHECK = Word("NAME", _check)
 SETTING = Word("KEY", _setting)

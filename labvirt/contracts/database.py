@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The door to wishes and history. One unit of work is one transaction: leaving it without `commit` changes nothing.
+"""The door to wishes and the audit. One unit of work is one transaction: leaving it without `commit` changes nothing.
 
 Repositories return domain values only. Adding a thing that exists raises AlreadyExists that names what collides (name, MAC, seat, block,
 network); missing ones give None from `get` and NotFound from `one`. Lists come sorted by name.
@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.audit import Entry, Stump, Wanted
 from labvirt.domain.boot import Boot
 from labvirt.domain.canary import Canary
 from labvirt.domain.draft import Draft
@@ -143,15 +145,6 @@ class Heartbeat:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryEntry:
-    """One line of what happened, for people."""
-
-    at: datetime
-    subject: str
-    what: str
-
-
 class Heartbeats(Protocol):
     def put(self, beat: Heartbeat) -> None: ...
     def list(self) -> tuple[Heartbeat, ...]: ...
@@ -166,9 +159,36 @@ class Boots(Protocol):
         """The newest first."""
 
 
-class History(Protocol):
-    def add(self, entry: HistoryEntry) -> None: ...
-    def last(self, count: int, subject: str | None = None) -> tuple[HistoryEntry, ...]: ...
+class Audit(Protocol):
+    """Only ever appended to. Entries come back as they were sealed."""
+
+    def add(self, entry: Entry) -> Entry:
+        """The entry, cleaned, with its number and its seal. Its place in the chain is that of this unit of work among all writers."""
+
+    def last(self, count: int, subject: str | None = None) -> tuple[Entry, ...]:
+        """The newest first."""
+
+    def find(self, wanted: Wanted, count: int, before: int | None = None) -> tuple[Entry, ...]:
+        """The newest first, those with a number below `before`."""
+
+    def after(self, number: int, count: int) -> tuple[Entry, ...]:
+        """The oldest first, those with a higher number."""
+
+    def get(self, number: int) -> Entry | None: ...
+    def verbs(self) -> tuple[str, ...]:
+        """Every verb there is, sorted."""
+
+    def stump(self) -> Stump | None:
+        """The newest one."""
+
+    def old(self, older_than: datetime, keep: int) -> int:
+        """The number up to which entries may be cut: all up to it are older, or more than `keep` follow. 0: none."""
+
+    def cut(self, up_to: int, at: datetime) -> None:
+        """A stump with the seal of this entry stands for it and all before it; `sweep` may take them."""
+
+    def sweep(self, count: int) -> int:
+        """At most so many entries that a stump stands for are gone; how many were."""
 
 
 class Facts(Protocol):
@@ -288,7 +308,7 @@ class UnitOfWork(Protocol):
     @property
     def hardware(self) -> HardwareReports: ...
     @property
-    def history(self) -> History: ...
+    def audit(self) -> Audit: ...
     @property
     def facts(self) -> Facts: ...
     @property
@@ -308,5 +328,9 @@ class Database(Protocol):
 
     def read(self) -> AbstractContextManager[UnitOfWork]:
         """A consistent view; `commit` raises."""
+
+    def copy(self, target: Path) -> None:
+        """`target`, which must not exist, is a database with everything that is committed now (0600). Writers go on meanwhile. Raises
+        DatabaseError, then `target` may be there in part."""
 
     def close(self) -> None: ...

@@ -112,6 +112,11 @@ class Store:
             kept[key] = rows
         return rows
 
+    def run(self, statement: Statement) -> tuple[Row, ...]:
+        """The rows of a statement of every day that has no parameters."""
+        with translated(self._path):
+            return tuple(dict(zip(statement.columns, row, strict=True)) for row in self._run(statement, {}).fetchall())
+
     def rows(self, statement: Executable) -> tuple[Row, ...]:
         with translated(self._path):
             return tuple(dict(row._mapping) for row in self._slowly().execute(statement))

@@ -7,12 +7,15 @@ lost none.
 
 from __future__ import annotations
 
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
+from labvirt.database.repositories.audit import AuditRepository
 from labvirt.database.repositories.boots import BootRepository
 from labvirt.database.repositories.canaries import CanaryRepository
 from labvirt.database.repositories.drafts import DraftRepository
@@ -30,7 +33,7 @@ from labvirt.database.repositories.power import (
     PowerTimesRepository,
 )
 from labvirt.database.repositories.profiles import ProfileRepository
-from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
+from labvirt.database.repositories.records import FactRepository, HeartbeatRepository
 from labvirt.database.repositories.settings import SettingRepository
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
@@ -64,7 +67,7 @@ class SqliteUnitOfWork:
         self.departures = DepartureRepository(store)
         self.hardware = HardwareRepository(store)
         self.boots = BootRepository(store)
-        self.history = HistoryRepository(store)
+        self.audit = AuditRepository(store)
         self.facts = FactRepository(store)
         self.settings = SettingRepository(store)
         self.messages = MessageRepository(store)
@@ -124,6 +127,14 @@ class SqliteDatabase:
             store.close()
             with translated(self._path):
                 connection.close()
+
+    def copy(self, target: Path) -> None:
+        """One step of SQLite's online backup: a reader's view of one moment, which keeps no writer from writing (WAL)."""
+        with translated(self._path):
+            os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+            with closing(sqlite3.connect(self._path)) as source, closing(sqlite3.connect(target)) as copy:
+                source.backup(copy)
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
 
     def close(self) -> None:
         with translated(self._path):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from labvirt.contracts.database import Database
@@ -51,14 +52,20 @@ def state_folder(state: Path, hypervisor: str) -> tuple[Finding, ...]:
 
 
 def contents(database: Database, store: ImageStore) -> tuple[Finding, ...]:
-    """The first things a site needs, in order, and whether every published file is what it should be."""
+    """The first things a site needs, in order, and whether every version's file is what it should be."""
     try:
         with database.read() as work:
             labs, profiles, terminals, images = work.labs.list(), work.profiles.list(), work.terminals.list(), work.images.list()
-            published = [version for image in images if image.published and (version := work.images.version(image.name, image.published))]
+            versions = {image.name: work.images.versions(image.name) for image in images}
+            published = [each for image in images for each in versions[image.name] if each.number == image.published]
+            others = [
+                each for image in images for each in versions[image.name] if each.number != image.published and each.binned_at is None
+            ]
     except LabVirtError as error:
         return (Finding(code="database", severity=Severity.ERROR, sentence=error.sentence, fix=error.hint),)
     findings = [finding for version in published if (finding := store.check(version))]
+    # Nobody starts from these: what is wrong with them keeps nobody from working. After a restore they may all be missing.
+    findings += [replace(finding, severity=Severity.WARNING) for version in others if (finding := store.check(version))]
     for have, code, sentence, fix in (
         (
             published,

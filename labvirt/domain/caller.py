@@ -63,4 +63,9 @@ class Caller:
         return self.may(right, None) or any(self.may(right, lab) for lab in labs)
 
 
+def terminal(name: str, address: str = "") -> Caller:
+    """A lab PC, for what is written down: it has no rights."""
+    return Caller(kind=CallerKind.TERMINAL, name=name, address=address)
+
+
 MACHINE = Caller(kind=CallerKind.MACHINE, name="labvirt")

@@ -29,6 +29,7 @@ class JobKind(StrEnum):
     FLATTEN = "flatten"
     GARBAGE = "garbage"
     RESCUE_FILES = "rescue-files"
+    BACKUP = "backup"
 
 
 class JobState(StrEnum):

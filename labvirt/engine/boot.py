@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 
-from labvirt.contracts.database import HistoryEntry
+from labvirt.domain.audit import of_guest
 from labvirt.domain.first_guest import early_seats, first_guest
 from labvirt.domain.lab import Lab
 from labvirt.domain.profile import Profile
@@ -54,7 +54,7 @@ def _want(world: World, lab: Lab, boot: str, living: frozenset[str]) -> None:
                 if wanted == row:
                     continue
                 work.guests.update(wanted)
-            work.history.add(HistoryEntry(at=now, subject=name, what=f"wanted: {lab.name} starts {len(seats)} early"))
+            work.audit.add(of_guest(now, name, lab.name, f"wanted: {lab.name} starts {len(seats)} early", verb="start"))
         work.facts.put(FACT + lab.name, boot)
         work.commit()
     log.info("%s: %d seats are started before anybody asks", lab.name, len(seats))

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from labvirt.contracts.database import HistoryEntry, UnitOfWork
+from labvirt.contracts.database import UnitOfWork
 from labvirt.contracts.disks import RunDisk
 from labvirt.domain.addresses import SEATS_PER_BLOCK
+from labvirt.domain.audit import of_guest
 from labvirt.domain.draft import DraftState
 from labvirt.domain.guest import Due, Guest, GuestState, Purpose, RunId, Wish
 from labvirt.domain.image import DiskChoice, chain_of
@@ -97,7 +98,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
         if guest.due is Due.FRESH:
             guest = guest.with_due(None, None)  # this is a fresh run
         work.guests.update(guest)
-        work.history.add(HistoryEntry(at=now, subject=name, what=f"is being started as {run} ({chosen.profile.name})"))
+        work.audit.add(of_guest(now, name, lab.name, f"is being started as {run} ({chosen.profile.name})", verb="start"))
         work.commit()
     return Recording(
         guest=guest,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from labvirt.contracts.clock import Clock
-from labvirt.contracts.database import Database, HistoryEntry
+from labvirt.contracts.database import Database
+from labvirt.domain.audit import Outcome, of_guest
 from labvirt.domain.guest import TRANSITIONS, Guest, GuestState, Wish
 from labvirt.engine.published import Published
 from labvirt.errors import LabVirtError
@@ -22,7 +23,7 @@ class Rows:
         self._published = published
 
     def change(self, name: str, generation: int, step: Callable[[Guest], Guest], what: str = "") -> Guest | None:
-        """The row after `step`, or None when its wish has moved on (nothing was written). `what` goes into the history if anything
+        """The row after `step`, or None when its wish has moved on (nothing was written). `what` goes into the audit if anything
         changed."""
         with self._database.write() as work:
             row = work.guests.get(name)
@@ -32,7 +33,8 @@ class Rows:
             if after != row:
                 work.guests.update(after)
                 if what:
-                    work.history.add(HistoryEntry(at=self._clock.now(), subject=name, what=what))
+                    outcome = Outcome.FAILED if what.startswith("failed:") else Outcome.DONE
+                    work.audit.add(of_guest(self._clock.now(), name, row.lab, what, outcome=outcome))
                 work.commit()
         self._published.put(after)
         return after

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address
 
 from labvirt.contracts.database import Heartbeat, UnitOfWork
 from labvirt.contracts.engine import DisplayTicket
-from labvirt.domain import placement
+from labvirt.domain import caller, placement
 from labvirt.domain.answer import Answer, for_stranger, for_terminal
 from labvirt.domain.first_guest import first_guest
 from labvirt.domain.guest import Guest, GuestState, Wish
@@ -84,7 +84,7 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         seen = look(work, terminal)
         doubt = _second_address(work, seen, found.by_mac, source)
         if doubt:
-            ports.note(work, terminal.name, doubt)
+            ports.note(work, terminal.name, doubt, noun="terminal", lab=terminal.lab)
         wanted = _must_write(work, seen, now)
         if wanted:
             seen = _want(ports, work, seen, now)
@@ -288,7 +288,15 @@ def _want(ports: Ports, work: UnitOfWork, seen: Seen, now: datetime) -> Seen:
             guest = replace(guest, cdrom="", boot_cdrom=False)  # an installation is for who put the disc in, not for the next one
         work.guests.update(guest)
     if seen.guest is None or guest.generation != seen.guest.generation:
-        ports.note(work, guest.name, f"wanted: its terminal {terminal.name} asked")
+        ports.note(
+            work,
+            guest.name,
+            f"wanted: its terminal {terminal.name} asked",
+            verb="start",
+            noun="guest",
+            lab=guest.lab,
+            by=caller.terminal(terminal.name),
+        )
     return Seen(terminal=terminal, lab=lab, guest=guest, profile=seen.profile, refusal="")
 
 
@@ -307,7 +315,7 @@ def _second_address(work: UnitOfWork, seen: Seen, by_mac: bool, source: IPv4Addr
     if source == own or first <= source <= last:
         return ""  # a terminal that was adopted a moment ago keeps its quarantine address until its lease ends
     what = f"its MAC was also used from {source}: is there a second machine with this MAC"
-    if any(entry.what == what for entry in work.history.last(HISTORY_LOOKED_AT, terminal.name)):
+    if any(entry.what == what for entry in work.audit.last(HISTORY_LOOKED_AT, terminal.name)):
         return ""
     return what
 

@@ -285,6 +285,6 @@ def _kept(ports: Ports, looked: _Trial) -> Canary:
         if found.green and row.stage is Stage.DRAFT:
             work.images.update_version(replace(row, stage=Stage.TESTED))
         colour = "green" if found.green else f"red: {one_line(found.why_red)}"
-        ports.note(work, version.image, f"canary of version {version.number}: {colour}")
+        ports.note(work, version.image, f"canary of version {version.number}: {colour}", verb="try", noun="version")
         work.commit()
     return found

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain import audit
 from labvirt.domain.answer import values_of
 from labvirt.domain.setting import Scope
 from labvirt.domain.terminal import Terminal
@@ -63,7 +64,14 @@ def add(ports: Ports, terminal_class: TerminalClass) -> ClassView:
     with ports.database.write() as work:
         terminal_class = replace(terminal_class, defaults=_sorted(dict(terminal_class.defaults)))
         work.classes.add(terminal_class)
-        ports.note(work, terminal_class.name, f"class added with the program {terminal_class.program}")
+        ports.note(
+            work,
+            terminal_class.name,
+            f"class added with the program {terminal_class.program}",
+            verb="add",
+            noun="class",
+            after=audit.told(terminal_class),
+        )
         view = _view(work, terminal_class)
         work.commit()
     ports.poke()
@@ -100,7 +108,8 @@ def change(
             _check_with(new, terminal)
         work.classes.update(new)
         changed = [field for field in ("defaults", "program", "template") if getattr(old, field) != getattr(new, field)]
-        ports.note(work, name, f"class changed: {', '.join(changed) or 'nothing'}")
+        before, after = audit.changed(old, new)
+        ports.note(work, name, f"class changed: {', '.join(changed) or 'nothing'}", verb="change", noun="class", before=before, after=after)
         view = _view(work, new)
         work.commit()
     ports.poke()
@@ -113,7 +122,7 @@ def remove(ports: Ports, name: str) -> TerminalClass:
         gone = work.classes.one(name)
         work.classes.remove(name)
         work.settings.remove(Scope.CLASS, name)
-        ports.note(work, name, "class removed")
+        ports.note(work, name, "class removed", verb="remove", noun="class", before=audit.told(gone))
         work.commit()
     ports.poke()
     return gone

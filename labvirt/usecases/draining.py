@@ -124,7 +124,7 @@ def call_off(ports: Ports, image: str) -> int:
         told = [guest for guest in work.guests.list() if notice_image(guest) == image]
         for guest in told:
             work.guests.update(guest.with_due(None, None))
-            ports.note(work, guest.name, f"stays on: the update of {image} was called off")
+            ports.note(work, guest.name, f"stays on: the update of {image} was called off", verb="call-off", noun="guest", lab=guest.lab)
         work.commit()
     if told:
         ports.poke()
@@ -148,7 +148,14 @@ def _tell(ports: Ports, image: str, wanted: datetime) -> datetime:
         for guest in clients(work, image):
             if guest.due is not Due.STOP and guest.alive:
                 work.guests.update(guest.with_due(Due.STOP, at, notice))
-                ports.note(work, guest.name, f"told to leave until {clock_time(at)}: {image} is being updated")
+                ports.note(
+                    work,
+                    guest.name,
+                    f"told to leave until {clock_time(at)}: {image} is being updated",
+                    verb="drain",
+                    noun="guest",
+                    lab=guest.lab,
+                )
         work.commit()
     ports.poke()
     return at

@@ -59,7 +59,7 @@ def _image(ports: Ports, name: str) -> bool:
             _forget(ports, work, version)
         work.images.remove(name)
         _mark(ports, work, (str(version.file) for version in versions))
-        ports.note(work, name, "gone from the recycle bin for good")
+        ports.note(work, name, "gone from the recycle bin for good", verb="delete", noun="image")
         work.commit()
     for version in _from_the_top(versions):
         _remove_file(ports, version)
@@ -77,7 +77,7 @@ def _version(ports: Ports, name: str, number: int) -> bool:
             work.images.update(replace(image, previous=None))
         _forget(ports, work, version)
         _mark(ports, work, (str(version.file),))
-        ports.note(work, name, f"version {number} gone from the recycle bin for good")
+        ports.note(work, name, f"version {number} gone from the recycle bin for good", verb="delete", noun="version")
         work.commit()
     _remove_file(ports, version)
     return True
@@ -92,7 +92,7 @@ def _draft(ports: Ports, name: str) -> bool:
             return False
         work.drafts.remove(name)
         _mark(ports, work, (DRAFT + name,))
-        ports.note(work, draft.image, f"the draft {name} gone from the recycle bin for good")
+        ports.note(work, draft.image, f"the draft {name} gone from the recycle bin for good", verb="delete", noun="draft", lab=draft.lab)
         work.commit()
     ports.drafts.remove(name)
     return True

@@ -8,7 +8,9 @@ from datetime import timedelta
 from ipaddress import IPv4Address
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain import caller
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.audit import told
 from labvirt.domain.terminal import CODE_LENGTH, CODE_LETTERS, Stranger, Terminal, check_code
 from labvirt.errors import InvalidInput, NotFound
 from labvirt.usecases import finding, terminals
@@ -45,7 +47,14 @@ def meet(ports: Ports, *, id: str, mac: MacAddress | None, address: IPv4Address 
         )
         work.strangers.put(stranger)
         if known is None:
-            ports.note(work, id, f"an unknown terminal asked from {address or 'an unknown address'}: code {stranger.code}")
+            ports.note(
+                work,
+                id,
+                f"an unknown terminal asked from {address or 'an unknown address'}: code {stranger.code}",
+                verb="meet",
+                noun="terminal",
+                by=caller.terminal(id, str(address or "")),
+            )
         work.commit()
     return stranger
 
@@ -98,7 +107,15 @@ def adopt(
         )
         terminals.insert(ports, work, terminal)
         work.strangers.remove(stranger.id)
-        ports.note(work, terminal.name, f"adopted as seat {seat} of {lab} (code {stranger.code})")
+        ports.note(
+            work,
+            terminal.name,
+            f"adopted as seat {seat} of {lab} (code {stranger.code})",
+            verb="adopt",
+            noun="terminal",
+            lab=lab,
+            after=told(terminal),
+        )
         work.commit()
     ports.poke()
     return terminal
@@ -109,7 +126,7 @@ def dismiss(ports: Ports, code_or_id: str) -> Stranger:
     with ports.database.write() as work:
         stranger = find_stranger(work, code_or_id)
         work.strangers.remove(stranger.id)
-        ports.note(work, stranger.id, "dismissed from the inbox")
+        ports.note(work, stranger.id, "dismissed from the inbox", verb="dismiss", noun="terminal")
         work.commit()
     return stranger
 

@@ -75,6 +75,6 @@ def do_flatten(ports: Ports, task: Task) -> Mapping[str, str]:
                     companions=stored.companions,
                 )
             )
-            ports.note(work, name, f"version {number} is complete by itself now")
+            ports.note(work, name, f"version {number} is complete by itself now", verb="flatten", noun="version")
             work.commit()
     return {**version_words(name, number), "sha256": stored.sha256, "changed": "yes" if swapped else "no"}

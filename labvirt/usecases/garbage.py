@@ -17,7 +17,7 @@ from labvirt.domain.dependencies import Dependent, dependents_of
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.rubbish import Rubbish, RubbishKind
 from labvirt.errors import DiskError, InUse, NotFound
-from labvirt.usecases import catalogue, emptying, flattening, jobs, scrubbing
+from labvirt.usecases import audit, catalogue, emptying, flattening, jobs, scrubbing
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rubbish import ORPHANS, Look, look, rubbish_of
 from labvirt.usecases.task import Task
@@ -87,6 +87,8 @@ def do_garbage(ports: Ports, task: Task) -> Mapping[str, str]:
             else:
                 refused.add((each.kind, each.name))
             task.progress(removed, 0)
+    if cut := audit.cut(ports, ports.limits.audit_days):
+        task.say(f"{cut} entries of the audit were cut off for their age")
     with task.shield():
         _mark(ports, look(ports))
         _follow_up(ports, task)

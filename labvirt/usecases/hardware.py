@@ -35,7 +35,9 @@ def tell(ports: Ports, id: str | None, source: IPv4Address | None, said: Hardwar
         since = before.since if before is not None and same else now
         work.hardware.put(HardwareReport(terminal=terminal.name, hardware=said, at=now, since=since))
         if before is not None and not same:
-            ports.note(work, terminal.name, f"says that its hardware is another now: {said.words or 'nothing'}")
+            ports.note(
+                work, terminal.name, f"says that its hardware is another now: {said.words or 'nothing'}", verb="report", noun="terminal"
+            )
         work.commit()
 
 

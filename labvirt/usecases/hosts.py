@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from labvirt.domain.audit import changed
 from labvirt.domain.host import Host
 from labvirt.domain.names import one_line
 from labvirt.errors import InvalidInput
@@ -42,9 +43,13 @@ def change(ports: Ports, name: str, **changes: Any) -> Host:
     with ports.database.write() as work:
         if "note" in changes:
             changes["note"] = one_line(changes["note"])
-        host = replace(work.hosts.one(name), **changes)
+        old = work.hosts.one(name)
+        host = replace(old, **changes)
         work.hosts.update(host)
-        ports.note(work, name, f"host changed: {', '.join(sorted(changes)) or 'nothing'}")
+        before, after = changed(old, host)
+        ports.note(
+            work, name, f"host changed: {', '.join(sorted(changes)) or 'nothing'}", verb="change", noun="host", before=before, after=after
+        )
         work.commit()
     ports.poke()
     return host

@@ -208,7 +208,14 @@ def _add(ports: Ports, task: Task, stored: StoredVersion, number: int) -> Versio
         if publish:
             work.images.publish(name, number, expected=image.published)
         why = f", although nobody has tried it: {reason}" if publish and reason else ""
-        ports.note(work, name, f"version {number} added{' and published' if publish else ''} by {task.job.asked_by}{why}")
+        ports.note(
+            work,
+            name,
+            f"version {number} added{' and published' if publish else ''} by {task.job.asked_by}{why}",
+            verb="import",
+            noun="version",
+            after={"version": number, "published": publish},
+        )
         result = {**_result(version), "published": _word(publish)}
         task.done_in(work, result)
         work.commit()

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
 
-from labvirt.contracts.database import Heartbeat, HistoryEntry, UnitOfWork
+from labvirt.contracts.database import Heartbeat, UnitOfWork
 from labvirt.contracts.engine import EngineStatus, Presence
 from labvirt.domain import placement
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.answer import Answer, for_terminal
+from labvirt.domain.audit import Entry
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, Purpose
 from labvirt.domain.hardware import judge
@@ -133,7 +134,7 @@ class Explanation:
     command_line: tuple[str, ...]
     command_problem: str
     answer: Answer | None
-    history: tuple[HistoryEntry, ...]
+    history: tuple[Entry, ...]
 
 
 def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> Overview:
@@ -183,7 +184,7 @@ def explain(ports: Ports, name: str) -> Explanation:
         profile = work.profiles.get(guest.profile) if guest and living and guest.profile else choice.profile
         hosts = work.hosts.list()
         host = work.hosts.get(guest.host) if guest and guest.host else hosts[0] if len(hosts) == 1 else None
-        history = work.history.last(10, identity.guest)
+        history = work.audit.last(10, identity.guest)
         answer = _answer(work, lab, terminal, guest)
     leases, lease_problem = _leases(ports, lab)
     command, command_problem = _command_line(ports, identity.guest, living)
@@ -208,12 +209,6 @@ def explain(ports: Ports, name: str) -> Explanation:
         answer=answer,
         history=history,
     )
-
-
-def history(ports: Ports, count: int = 50, subject: str | None = None) -> tuple[HistoryEntry, ...]:
-    """The last lines of what happened, newest first."""
-    with ports.database.read() as work:
-        return work.history.last(count, subject)
 
 
 def _seats(

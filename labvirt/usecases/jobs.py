@@ -13,6 +13,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain.audit import Outcome
+from labvirt.domain.caller import CallerKind
 from labvirt.domain.job import ATTEMPTS, Job, JobError, JobKind, JobState
 from labvirt.domain.names import one_line
 from labvirt.errors import Cancelled, Conflict, LabVirtError
@@ -90,6 +92,7 @@ def cancel(ports: Ports, number: int, *, by: str) -> Job:
         if job.ended:
             raise Conflict(f"The job {number} is {job.state}: there is nothing to cancel.", hint=f"Look at it: labvirt job show {number}")
         job = replace(job, cancel=True)
+        ports.note(work, job.subject, f"its job {number} ({job.kind}) was cancelled by {one_line(by)}", verb="cancel", noun="job")
         work.jobs.say(number, now, f"cancelled by {one_line(by)}")
         if job.state is JobState.QUEUED:
             job = job.over(JobState.CANCELLED, now, error=_as_said(cancelled(number)))
@@ -109,7 +112,12 @@ def run(ports: Ports, number: int, *, stopping: Callable[[], bool] = never) -> J
         return None
     with held:
         job = _begun(ports, number)
-        return job if job.ended else _done(ports, Task(ports, job, stopping))
+        if job.ended:
+            return job
+        # What it writes down is done for who asked for it.
+        asker = replace(ports.caller, name=job.asked_by) if ports.caller.kind is CallerKind.MACHINE else ports.caller
+        ports = ports.on_behalf_of(asker)
+        return _done(ports, Task(ports, job, stopping))
 
 
 def wait(ports: Ports, number: int, told: Callable[[Job], None], *, pause: float = 0.25) -> Job:
@@ -175,6 +183,9 @@ def _over(ports: Ports, task: Task, state: JobState, *, result: Mapping[str, str
         job = task.as_told(job).over(state, now, result=result, error=error)
         work.jobs.update(job)
         work.jobs.say(job.number, now, f"{state}: {error.sentence}" if error else str(state))
+        if state is JobState.FAILED:
+            what = f"the job {job.number} ({job.kind}) failed" + (f": {error.sentence}" if error else "")
+            ports.note(work, job.subject, what, verb=str(job.kind), noun="job", outcome=Outcome.FAILED)
         work.commit()
     return job
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.addresses import DEFAULT_MAC_PREFIX, AddressPlan
+from labvirt.domain.audit import changed, told
 from labvirt.domain.guest import Guest, GuestState
 from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 from labvirt.domain.names import check_name, one_line
@@ -75,7 +76,7 @@ def add(
         )
         _check(work, lab)
         work.labs.add(lab)
-        ports.note(work, name, f"added with the network {network.network}")
+        ports.note(work, name, f"added with the network {network.network}", verb="add", noun="lab", lab=name, after=told(lab))
         work.commit()
     ports.poke()
     return lab
@@ -97,7 +98,17 @@ def change(ports: Ports, name: str, **changes: Any) -> Lab:
         for terminal in work.terminals.of_lab(name):
             new.network.terminal(terminal.seat)  # Exhausted names the first seat without room
         work.labs.update(new)
-        ports.note(work, name, f"changed: {', '.join(sorted(changes)) or 'nothing'}")
+        before, after = changed(old, new)
+        ports.note(
+            work,
+            name,
+            f"changed: {', '.join(sorted(changes)) or 'nothing'}",
+            verb="change",
+            noun="lab",
+            lab=name,
+            before=before,
+            after=after,
+        )
         work.commit()
     ports.poke()
     return new
@@ -120,7 +131,7 @@ def remove(ports: Ports, name: str) -> Lab:
             work.guests.remove(guest.name)
         work.labs.remove(name)
         work.settings.remove(Scope.LAB, name)
-        ports.note(work, name, "removed")
+        ports.note(work, name, "removed", verb="remove", noun="lab", lab=name, before=told(lab))
         work.commit()
     ports.poke()
     return lab

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain import caller
 from labvirt.domain.guest import Purpose, StopHow, Wish
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.power_policy import DEFAULT, WHOLE_LAB, Departure, OnPowerOff, PowerPolicy, depart
@@ -29,7 +30,15 @@ def goodbye(ports: Ports, terminal: Terminal, word: PowerWord) -> None:
             departure = replace(departure, stop_at=before.stop_at)  # said twice: the first one counts
         else:
             then = f"; its guest is stopped in {grace} s unless it comes back" if departure.stop_at else "; its guest stays"
-            ports.note(work, terminal.name, ("is switched off" if word is PowerWord.SHUTDOWN else "restarts") + ", it says" + then)
+            ports.note(
+                work,
+                terminal.name,
+                ("is switched off" if word is PowerWord.SHUTDOWN else "restarts") + ", it says" + then,
+                verb="leave",
+                noun="terminal",
+                lab=terminal.lab,
+                by=caller.terminal(terminal.name),
+            )
         work.departures.put(departure)
         stopped = _stop(ports, work, departure, now)
         work.commit()
@@ -41,7 +50,7 @@ def back(ports: Ports, terminal: str) -> None:
     """The terminal was heard again: what its goodbye would have brought is called off."""
     with ports.database.write() as work:
         work.departures.remove(terminal)
-        ports.note(work, terminal, "is back")
+        ports.note(work, terminal, "is back", verb="return", noun="terminal", by=caller.terminal(terminal))
         work.commit()
 
 
@@ -98,7 +107,15 @@ def set_lab(ports: Ports, lab: str, policy: OnPowerOff) -> None:
     """Raises NotFound."""
     with ports.database.write() as work:
         work.power_policies.put(PowerPolicy(lab=work.labs.one(lab).name, seat=WHOLE_LAB, on_power_off=policy))
-        ports.note(work, lab, f"when a terminal is switched off its guest is to {policy}")
+        ports.note(
+            work,
+            lab,
+            f"when a terminal is switched off its guest is to {policy}",
+            verb="change",
+            noun="lab",
+            lab=lab,
+            after={"on_power_off": policy},
+        )
         work.commit()
 
 
@@ -111,7 +128,15 @@ def set_seat(ports: Ports, name: str, policy: OnPowerOff | None) -> OnPowerOff:
         else:
             work.power_policies.put(PowerPolicy(lab=terminal.lab, seat=terminal.seat, on_power_off=policy))
         counts = policy_of(work, terminal.lab, terminal.seat)
-        ports.note(work, name, f"when it is switched off its guest is to {counts}")
+        ports.note(
+            work,
+            name,
+            f"when it is switched off its guest is to {counts}",
+            verb="change",
+            noun="terminal",
+            lab=terminal.lab,
+            after={"on_power_off": counts},
+        )
         work.commit()
     return counts
 
@@ -125,5 +150,12 @@ def _stop(ports: Ports, work: UnitOfWork, departure: Departure, now: datetime) -
     if guest is None or guest.wish is not Wish.RUNNING or guest.purpose is not Purpose.SEAT:
         return False
     work.guests.update(guest.unwanted(StopHow.SHUTDOWN))
-    ports.note(work, guest.name, f"to be stopped ({StopHow.SHUTDOWN}): its terminal {terminal.name} was switched off")
+    ports.note(
+        work,
+        guest.name,
+        f"to be stopped ({StopHow.SHUTDOWN}): its terminal {terminal.name} was switched off",
+        verb="stop",
+        noun="guest",
+        lab=guest.lab,
+    )
     return True

@@ -52,7 +52,9 @@ def end_lesson(ports: Ports, lab: str, at: datetime, *, fresh: bool, by: str) ->
             raise Conflict(f"No guest of {lab} runs whose lesson could end.", hint=f"See: labvirt guest list --lab {lab}")
         for guest in ended:
             work.guests.update(guest)
-            ports.note(work, guest.name, f"told that the lesson ends at {clock_time(at)}, by {by}")
+            ports.note(
+                work, guest.name, f"told that the lesson ends at {clock_time(at)}, by {by}", verb="end-lesson", noun="guest", lab=guest.lab
+            )
         work.commit()
     ports.poke()
     return ended
@@ -64,7 +66,9 @@ def call_off_end(ports: Ports, lab: str, *, by: str) -> tuple[Guest, ...]:
         called = tuple(guest.with_due(None, None) for guest in _seats(work, lab) if is_end_of_lesson(guest))
         for guest in called:
             work.guests.update(guest)
-            ports.note(work, guest.name, f"stays on: the end of the lesson was called off by {by}")
+            ports.note(
+                work, guest.name, f"stays on: the end of the lesson was called off by {by}", verb="call-off", noun="guest", lab=guest.lab
+            )
         work.commit()
     ports.poke()
     return called
@@ -80,5 +84,5 @@ def _told(ports: Ports, work: UnitOfWork, guest: Guest, text: str, minutes: int,
         raise InvalidInput("minutes", f"must be 1 to {LONGEST_MINUTES}")
     message = Message(guest=guest.name, text=text.strip(), until=ports.clock.now() + timedelta(minutes=minutes))
     work.messages.put(message)
-    ports.note(work, guest.name, one_line(f"told by {by}: {message.text}", LONGEST_TEXT + 100))
+    ports.note(work, guest.name, one_line(f"told by {by}: {message.text}", LONGEST_TEXT + 100), verb="tell", noun="guest", lab=guest.lab)
     return message

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from labvirt.contracts.database import Heartbeat, UnitOfWork
+from labvirt.domain.audit import Outcome
 from labvirt.domain.guest import GuestState
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import one_line
@@ -103,7 +104,14 @@ def cancel(ports: Ports, name: str, *, by: str) -> PowerOrder:
         if order.state is OrderState.GIVEN:
             raise Conflict(f"{name} has heard its order already.")
         order = _end(ports, work, order, OrderState.CANCELLED, f"by {by}")
-        ports.note(work, terminal.name, f"the order to {order.word.verb} was called off by {by}")
+        ports.note(
+            work,
+            terminal.name,
+            f"the order to {order.word.verb} was called off by {by}",
+            verb="call-off",
+            noun="terminal",
+            lab=terminal.lab,
+        )
         work.commit()
     ports.poke()
     return order
@@ -137,7 +145,13 @@ def confirm(ports: Ports, terminal: str, number: int, state: OrderState) -> None
             return
         why = "its kiosk may not do that" if state is OrderState.REFUSED else ""
         _end(ports, work, order, state, why)
-        ports.note(work, terminal, f"was told by {order.asked_by} to {order.word.verb}" + (f": {why}" if why else ""))
+        ports.note(
+            work,
+            terminal,
+            f"was told by {order.asked_by} to {order.word.verb}" + (f": {why}" if why else ""),
+            verb=str(order.word),
+            noun="terminal",
+        )
         work.commit()
     ports.poke()
 
@@ -152,7 +166,14 @@ def expire(ports: Ports) -> None:
         for order in work.orders.open():
             if order.over(now):
                 _end(ports, work, order, OrderState.EXPIRED, "")
-                ports.note(work, order.terminal, f"did not come for its order to {order.word.verb} in time")
+                ports.note(
+                    work,
+                    order.terminal,
+                    f"did not come for its order to {order.word.verb} in time",
+                    verb=str(order.word),
+                    noun="terminal",
+                    outcome=Outcome.FAILED,
+                )
         work.commit()
     ports.poke()
 
@@ -189,7 +210,14 @@ def _put(ports: Ports, work: UnitOfWork, terminal: Terminal, word: PowerWord, by
     guest = work.guests.get(work.labs.one(terminal.lab).guest_name(terminal.seat))
     if notice and guest is not None and guest.due is None:
         work.guests.update(replace(guest, notice=notice))
-    ports.note(work, terminal.name, f"is to {word.verb}, by {by}" + (f", in {grace_seconds} s" if grace_seconds else ""))
+    ports.note(
+        work,
+        terminal.name,
+        f"is to {word.verb}, by {by}" + (f", in {grace_seconds} s" if grace_seconds else ""),
+        verb="order",
+        noun="terminal",
+        lab=terminal.lab,
+    )
     return order
 
 

@@ -97,7 +97,7 @@ def reset(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
         raise GuestNotReady(guest.name, str(guest.state))
     ports.engine.reset(guest.name)
     with ports.database.write() as work:
-        ports.note(work, guest.name, f"reset by {by}")
+        ports.note(work, guest.name, f"reset by {by}", verb="reset", noun="guest", lab=guest.lab)
         work.commit()
     return guest
 
@@ -229,7 +229,7 @@ def _wanted(
             return old
         work.guests.update(guest)
     what = f"a fresh run was wanted by {by}" if fresh else f"wanted by {by}"
-    ports.note(work, name, what + (f", with the disc {cdrom}" if cdrom else ""))
+    ports.note(work, name, what + (f", with the disc {cdrom}" if cdrom else ""), verb="start", noun="guest", lab=guest.lab)
     return guest
 
 
@@ -239,5 +239,5 @@ def _unwant(ports: Ports, work: UnitOfWork, guest: Guest, how: StopHow) -> Guest
     after = guest.unwanted(how)
     if after is not guest:
         work.guests.update(after)
-        ports.note(work, guest.name, f"to be stopped ({how}) by an administrator")
+        ports.note(work, guest.name, f"to be stopped ({how}) by an administrator", verb="stop", noun="guest", lab=guest.lab)
     return after

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
+from labvirt.domain.audit import changed
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.power_times import PowerTimes, Turn
 from labvirt.errors import Conflict, LabVirtError
@@ -33,7 +34,17 @@ def change(ports: Ports, lab: str, **changes: Any) -> PowerTimes:
         old = work.power_times.get(work.labs.one(lab).name) or PowerTimes(lab=lab)
         new = replace(old, **changes).from_now(wall(ports))
         work.power_times.put(new)
-        ports.note(work, lab, f"changed: {', '.join(sorted(changes)) or 'nothing'} of its power times")
+        before, after = changed(old, new)
+        ports.note(
+            work,
+            lab,
+            f"changed: {', '.join(sorted(changes)) or 'nothing'} of its power times",
+            verb="change",
+            noun="lab",
+            lab=lab,
+            before=before,
+            after=after,
+        )
         work.commit()
     return new
 

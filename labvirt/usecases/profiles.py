@@ -10,6 +10,7 @@ from typing import Any
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.advice import Advice, advise
+from labvirt.domain.audit import changed, told
 from labvirt.domain.dependencies import uses_disks
 from labvirt.domain.names import check_name, one_line
 from labvirt.domain.profile import Profile, Slot
@@ -70,7 +71,7 @@ def add(ports: Ports, profile: Profile) -> Profile:
         profile = replace(profile, note=one_line(profile.note))
         _check(ports, work, profile)
         work.profiles.add(profile)
-        ports.note(work, profile.name, "profile added")
+        ports.note(work, profile.name, "profile added", verb="add", noun="profile", after=told(profile))
         work.commit()
     ports.poke()
     return profile
@@ -83,10 +84,20 @@ def change(ports: Ports, name: str, **changes: Any) -> Profile:
     with ports.database.write() as work:
         if "note" in changes:
             changes["note"] = one_line(changes["note"])
-        profile = replace(work.profiles.one(name), **changes)
+        old = work.profiles.one(name)
+        profile = replace(old, **changes)
         _check(ports, work, profile)
         work.profiles.update(profile)
-        ports.note(work, name, f"profile changed: {', '.join(sorted(changes)) or 'nothing'}")
+        before, after = changed(old, profile)
+        ports.note(
+            work,
+            name,
+            f"profile changed: {', '.join(sorted(changes)) or 'nothing'}",
+            verb="change",
+            noun="profile",
+            before=before,
+            after=after,
+        )
         work.commit()
     ports.poke()
     return profile
@@ -105,7 +116,7 @@ def clone(ports: Ports, name: str, new_name: str) -> Profile:
     with ports.database.write() as work:
         profile = replace(work.profiles.one(name), name=new_name, active=False)
         work.profiles.add(profile)
-        ports.note(work, new_name, f"profile cloned from {name}")
+        ports.note(work, new_name, f"profile cloned from {name}", verb="clone", noun="profile", after={"from": name})
         work.commit()
     return profile
 
@@ -125,7 +136,7 @@ def remove(ports: Ports, name: str) -> Profile:
                     raise InUse("profile", name, f"the guest {guest.name}, which is {guest.state}")
                 work.guests.update(replace(guest, profile=None, disks=()))
         work.profiles.remove(name)
-        ports.note(work, name, "profile removed")
+        ports.note(work, name, "profile removed", verb="remove", noun="profile", before=told(profile))
         work.commit()
     for check in profile.checks:
         ports.trials.remove_check(name, check)
@@ -143,7 +154,7 @@ def put_check(ports: Ports, name: str, check: str, text: str) -> Profile:
         if check not in profile.checks:
             profile = replace(profile, checks=tuple(sorted((*profile.checks, check))))
             work.profiles.update(profile)
-        ports.note(work, name, f"check {check} written")
+        ports.note(work, name, f"check {check} written", verb="write-check", noun="profile", after={"check": check})
         work.commit()
     return profile
 
@@ -162,7 +173,7 @@ def remove_check(ports: Ports, name: str, check: str) -> Profile:
             raise NotFound("check", check)
         profile = replace(profile, checks=tuple(each for each in profile.checks if each != check))
         work.profiles.update(profile)
-        ports.note(work, name, f"check {check} removed")
+        ports.note(work, name, f"check {check} removed", verb="remove-check", noun="profile", before={"check": check})
         work.commit()
     ports.trials.remove_check(name, check)
     return profile

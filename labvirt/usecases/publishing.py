@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.contracts.images import SealMethod, StoredVersion
+from labvirt.domain.audit import Outcome
 from labvirt.domain.canary import Canary
 from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.guest import Guest, Purpose, StopHow, Wish
@@ -57,7 +58,7 @@ def check_pointer(work: UnitOfWork, draft: Draft) -> None:
     image = work.images.one(draft.image)
     if image.published == draft.pointer:
         return
-    news = next((each for each in work.history.last(50, image.name) if each.what.startswith(f"version {image.published} ")), None)
+    news = next((each for each in work.audit.last(50, image.name) if each.what.startswith(f"version {image.published} ")), None)
     told = f": {news.what}, at {clock_time(news.at)}" if news else ""
     began = f"v{draft.pointer}" if draft.pointer is not None else "nothing"
     raise Conflict(
@@ -75,7 +76,9 @@ def _begin(ports: Ports, task: Task, name: str, *, force: bool) -> Draft:
         after = draft.moved(DraftState.PUBLISHING, ports.clock.now())
         if after is not draft:
             work.drafts.update(after)
-            ports.note(work, draft.image, f"draft {name} is being published by {task.job.asked_by}")
+            ports.note(
+                work, draft.image, f"draft {name} is being published by {task.job.asked_by}", verb="publish", noun="draft", lab=draft.lab
+            )
             work.commit()
     return after
 
@@ -164,7 +167,15 @@ def _sealed(ports: Ports, task: Task, name: str) -> Version:
     )
     with ports.database.write() as work:
         work.images.add_version(version)
-        ports.note(work, draft.image, f"version {number} sealed from {name} by {task.job.asked_by}")
+        ports.note(
+            work,
+            draft.image,
+            f"version {number} sealed from {name} by {task.job.asked_by}",
+            verb="seal",
+            noun="version",
+            lab=draft.lab,
+            after={"version": number},
+        )
         work.commit()
     return version
 
@@ -217,7 +228,15 @@ def _published(
         why = f", without a canary: {override}" if green is None else ""
         replaced = " in place of what was published meanwhile" if force and image.published != draft.pointer else ""
         before = image.published or "none"
-        ports.note(work, image.name, f"version {version.number} published by {task.job.asked_by}{why}{replaced} (before: {before})")
+        ports.note(
+            work,
+            image.name,
+            f"version {version.number} published by {task.job.asked_by}{why}{replaced} (before: {before})",
+            verb="publish",
+            noun="image",
+            before={"published": image.published},
+            after={"published": version.number},
+        )
         if len(chain_of(version, work.images.versions(image.name))) > ports.limits.layers:
             flattening.wanted(ports, work, version, by=task.job.asked_by)
         work.commit()
@@ -247,5 +266,13 @@ def _keep(ports: Ports, name: str) -> None:
         if guest is not None and guest.source == name and guest.wish is Wish.RUNNING:
             specials.release(ports, work, guest.name, StopHow.SHUTDOWN, purpose=Purpose.ADMIN, source=name)
         work.drafts.update(after)
-        ports.note(work, draft.image, f"draft {name} was not published: it is kept")
+        ports.note(
+            work,
+            draft.image,
+            f"draft {name} was not published: it is kept",
+            verb="publish",
+            noun="draft",
+            lab=draft.lab,
+            outcome=Outcome.FAILED,
+        )
         work.commit()

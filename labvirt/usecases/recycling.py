@@ -23,7 +23,7 @@ def bin_image(ports: Ports, name: str, *, by: str) -> Image:
         _refuse_needed(dependents_of(catalogue.everybody(work, image), None), "image", name)
         image = replace(image, binned_at=ports.clock.now())
         work.images.update(image)
-        ports.note(work, name, f"put into the recycle bin by {by}")
+        ports.note(work, name, f"put into the recycle bin by {by}", verb="bin", noun="image")
         work.commit()
     return image
 
@@ -36,7 +36,7 @@ def restore_image(ports: Ports, name: str, *, by: str) -> Image:
             return image
         image = replace(image, binned_at=None)
         work.images.update(image)
-        ports.note(work, name, f"taken out of the recycle bin by {by}")
+        ports.note(work, name, f"taken out of the recycle bin by {by}", verb="restore", noun="image")
         work.commit()
     return image
 
@@ -50,7 +50,7 @@ def bin_version(ports: Ports, name: str, number: int, *, by: str) -> Version:
         _refuse_needed(dependents_of(catalogue.everybody(work, work.images.one(name)), number), "version", version.label)
         version = replace(version, binned_at=ports.clock.now())
         work.images.update_version(version)
-        ports.note(work, name, f"version {number} put into the recycle bin by {by}")
+        ports.note(work, name, f"version {number} put into the recycle bin by {by}", verb="bin", noun="version")
         work.commit()
     return version
 
@@ -66,7 +66,7 @@ def restore_version(ports: Ports, name: str, number: int, *, by: str) -> Version
         while below is not None:
             if below.binned_at is not None:
                 work.images.update_version(replace(below, binned_at=None))
-                ports.note(work, name, f"version {below.number} taken out of the recycle bin by {by}")
+                ports.note(work, name, f"version {below.number} taken out of the recycle bin by {by}", verb="restore", noun="version")
             below = work.images.version(name, below.backing) if below.backing is not None else None
         work.commit()
     return replace(version, binned_at=None)

@@ -77,7 +77,14 @@ def start(ports: Ports, run: str, *, by: str) -> Guest:
             if work.images.version(disk.image, disk.version) is None:
                 raise Conflict(f"{disk.image} v{disk.version}, from which {kept.run} ran, is gone.", hint="labvirt rescue list")
         guest = specials.take(ports, work, lab, purpose=Purpose.RESCUE, profile=kept.profile, disks=kept.disks, source=str(kept.run))
-        ports.note(work, kept.run.guest, f"what {kept.run} had written was started once more by {by}, as {guest.name}")
+        ports.note(
+            work,
+            kept.run.guest,
+            f"what {kept.run} had written was started once more by {by}, as {guest.name}",
+            verb="rescue",
+            noun="guest",
+            lab=guest.lab,
+        )
         work.commit()
     ports.poke()
     return guest
@@ -113,7 +120,7 @@ def forget(ports: Ports, run: str, *, by: str) -> Kept:
         if user := user_of_kept(work, str(kept.run)):
             raise InUse("run", str(kept.run), user)
         ports.kept.remove(kept.run)
-        ports.note(work, kept.run.guest, f"what {kept.run} had written was thrown away by {by}")
+        ports.note(work, kept.run.guest, f"what {kept.run} had written was thrown away by {by}", verb="discard", noun="guest")
         work.commit()
     return kept
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain.audit import Outcome
 from labvirt.domain.image import Version
 from labvirt.domain.job import Job, JobKind
 from labvirt.errors import ImageDamaged
@@ -95,7 +96,14 @@ def _remember(ports: Ports, version: Version, damage: str) -> bool:
         known = work.facts.get(fact)
         if damage and known != damage:
             work.facts.put(fact, damage)
-            ports.note(work, version.image, f"version {version.number} was found damaged: {damage}")
+            ports.note(
+                work,
+                version.image,
+                f"version {version.number} was found damaged: {damage}",
+                verb="scrub",
+                noun="version",
+                outcome=Outcome.FAILED,
+            )
             work.commit()
         elif not damage and known is not None:
             work.facts.remove(fact)

@@ -95,13 +95,20 @@ def restart_old(
                 continue
             if restart.at <= now:
                 work.guests.update(replace(guest.wanted(now, fresh=True), cdrom="", boot_cdrom=False))
-                ports.note(work, guest.name, f"a fresh run was wanted by {by}: {seen.words}")
+                ports.note(work, guest.name, f"a fresh run was wanted by {by}: {seen.words}", verb="restart", noun="guest", lab=guest.lab)
             else:
                 notice = one_line(
                     f"This computer is started afresh at {clock_time(restart.at)} with a newer system. Please save your work."
                 )
                 work.guests.update(guest.with_due(Due.FRESH, restart.at, notice))
-                ports.note(work, guest.name, f"told that it is started afresh at {clock_time(restart.at)}, by {by}: {seen.words}")
+                ports.note(
+                    work,
+                    guest.name,
+                    f"told that it is started afresh at {clock_time(restart.at)}, by {by}: {seen.words}",
+                    verb="restart",
+                    noun="guest",
+                    lab=guest.lab,
+                )
         if not dry_run:
             work.commit()
     if not dry_run:

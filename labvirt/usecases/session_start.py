@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain.audit import Outcome
 from labvirt.domain.draft import Draft, DraftState, check_draft_name, draft_name
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow
 from labvirt.domain.image import DiskChoice, Image, Version, chain_of
@@ -218,7 +219,15 @@ def _write(ports: Ports, work: UnitOfWork, asked: _Opening, row: Draft | None, i
         )
         work.drafts.update(draft)
     again = "opened again" if row else f"opened on v{base.number}"
-    ports.note(work, asked.image, f"admin session {asked.draft} {again} by {asked.by} ({guest.name})")
+    ports.note(
+        work,
+        asked.image,
+        f"admin session {asked.draft} {again} by {asked.by} ({guest.name})",
+        verb="open",
+        noun="draft",
+        lab=guest.lab,
+        after={"draft": asked.draft, "guest": guest.name},
+    )
 
 
 def _until_it_runs(ports: Ports, task: Task, asked: _Opening, name: str) -> None:
@@ -264,7 +273,14 @@ def _give_up(ports: Ports, asked: _Opening, name: str) -> None:
             empty = not asked.resumed and used.get(asked.draft, 0) <= UNWRITTEN_BYTES and not (guest and guest.running_at)
             after = draft.moved(DraftState.DISCARDED if empty else DraftState.KEPT, ports.clock.now())
             work.drafts.update(after)
-            ports.note(work, asked.image, f"admin session {asked.draft} did not come up: {after.state}")
+            ports.note(
+                work,
+                asked.image,
+                f"admin session {asked.draft} did not come up: {after.state}",
+                verb="open",
+                noun="draft",
+                outcome=Outcome.FAILED,
+            )
         work.commit()
     ports.poke()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.contracts.images import SealMethod
+from labvirt.domain.audit import Outcome
 from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
@@ -45,6 +46,7 @@ __all__ = [
 PATIENCE_SECONDS = 60
 """So long a session's guest has to follow its power button; then it is switched off."""
 
+_VERBS = {DraftState.KEPT: "keep", DraftState.DISCARDED: "discard"}
 VNC_SOCKET = "vnc.sock"
 """In the run's folder (labvirt/hypervisors/qemu/layout.py)."""
 
@@ -158,7 +160,7 @@ def restore(ports: Ports, name: str, *, by: str) -> Draft:
         if not there or work.images.version(draft.image, draft.parent) is None:
             raise Conflict(f"The draft {name} cannot come back: garbage collection has taken its file.", hint="Begin a new session.")
         work.drafts.update(after)
-        ports.note(work, draft.image, f"draft {name} restored by {by}")
+        ports.note(work, draft.image, f"draft {name} restored by {by}", verb="restore", noun="draft", lab=draft.lab)
         work.commit()
     return after
 
@@ -189,7 +191,15 @@ def mend(ports: Ports) -> None:
             if kind == "publishing":
                 draft = work.drafts.one(subject)
                 work.drafts.update(draft.moved(DraftState.KEPT, now))
-                ports.note(work, draft.image, f"the publishing of {draft.name} ended half way: it is kept")
+                ports.note(
+                    work,
+                    draft.image,
+                    f"the publishing of {draft.name} ended half way: it is kept",
+                    verb="publish",
+                    noun="draft",
+                    lab=draft.lab,
+                    outcome=Outcome.FAILED,
+                )
             elif kind == "left":
                 draft = work.drafts.one(subject)
                 work.drafts.update(dataclasses.replace(draft, guest=None))
@@ -249,7 +259,7 @@ def remind(ports: Ports, now: datetime) -> tuple[Finding, ...]:
                     work.drafts.update(dataclasses.replace(draft, touched_at=now, reminded_at=None))
                 else:
                     work.drafts.update(dataclasses.replace(draft, reminded_at=now))
-                    ports.note(work, draft.image, f"{_idle(draft)}: publish, keep or discard it")
+                    ports.note(work, draft.image, f"{_idle(draft)}: publish, keep or discard it", noun="draft", lab=draft.lab)
             work.commit()
     return tuple(
         Finding(
@@ -287,7 +297,15 @@ def _end(ports: Ports, name: str, state: DraftState, by: str) -> Draft:
         else:
             specials.release(ports, work, guest.name, StopHow.SHUTDOWN, purpose=Purpose.ADMIN, source=draft.name)
         work.drafts.update(after)
-        ports.note(work, draft.image, f"draft {draft.name} {state} by {by}")
+        ports.note(
+            work,
+            draft.image,
+            f"draft {draft.name} {state} by {by}",
+            verb=_VERBS[state],
+            noun="draft",
+            lab=draft.lab,
+            after={"draft": draft.name, "state": state},
+        )
         work.commit()
     ports.poke()
     return after

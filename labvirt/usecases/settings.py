@@ -63,10 +63,20 @@ def show(ports: Ports, level: Level) -> SettingsView:
 def change(ports: Ports, level: Level, key: str, value: str) -> SettingsView:
     """The key is set at this level. Raises NotFound, InvalidInput (names the key, the reason, what is allowed)."""
     with ports.database.write() as work:
-        _there(work, level)
+        there = _there(work, level)
         checked = setting.check(key, value)
+        before = _own(work, level, key)
         work.settings.put(SettingValue(scope=level.scope, subject=level.subject, key=key, value=checked))
-        ports.note(work, level.subject or "site", f"setting {key} = {checked} ({level.scope})")
+        ports.note(
+            work,
+            level.subject or "site",
+            f"setting {key} = {checked} ({level.scope})",
+            verb="set",
+            noun=str(level.scope),
+            lab=_lab(level, there),
+            before=before,
+            after={key: checked},
+        )
         view = _view(work, level)
         work.commit()
     return view
@@ -76,12 +86,21 @@ def unset(ports: Ports, level: Level, key: str) -> SettingsView:
     """The key is not set at this level: what counts comes from a weaker one. Raises NotFound, InvalidInput (no such setting, or not set
     there)."""
     with ports.database.write() as work:
-        _there(work, level)
+        there = _there(work, level)
+        before = _own(work, level, key)
         if key not in setting.SETTINGS:
             setting.check(key, "")
         if not work.settings.remove(level.scope, level.subject, key):
             raise InvalidInput("key", f"{key} is not set for {level}", hint="See where it comes from: labvirt settings show")
-        ports.note(work, level.subject or "site", f"setting {key} unset ({level.scope})")
+        ports.note(
+            work,
+            level.subject or "site",
+            f"setting {key} unset ({level.scope})",
+            verb="unset",
+            noun=str(level.scope),
+            lab=_lab(level, there),
+            before=before,
+        )
         view = _view(work, level)
         work.commit()
     return view
@@ -109,6 +128,18 @@ def _view(work: UnitOfWork, level: Level) -> SettingsView:
     own = work.settings.of(level.scope, level.subject)
     effective = of_terminal(work, terminal) if terminal is not None else setting.cascade((*work.settings.of(Scope.SITE), *own))
     return SettingsView(level=level, effective=effective, own=frozenset(each.key for each in own))
+
+
+def _own(work: UnitOfWork, level: Level, key: str) -> dict[str, str]:
+    """The key as it is set at this very level."""
+    return {each.key: each.value for each in work.settings.of(level.scope, level.subject) if each.key == key}
+
+
+def _lab(level: Level, there: Terminal | None) -> str | None:
+    """The lab whose settings they are, for the audit."""
+    if there is not None:
+        return there.lab
+    return level.subject if level.scope is Scope.LAB else None
 
 
 def _there(work: UnitOfWork, level: Level) -> Terminal | None:

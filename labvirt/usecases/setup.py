@@ -16,6 +16,7 @@ from labvirt.domain.host import Host
 from labvirt.domain.terminal import CODE_LETTERS
 from labvirt.domain.terminal_class import BUILT_IN
 from labvirt.errors import Conflict, NotAllowed
+from labvirt.usecases import audit
 from labvirt.usecases.ports import Ports
 
 CODE_FACT = "setup-code"
@@ -55,11 +56,11 @@ def init(ports: Ports, *, host: str, again: bool = False) -> str:
                 work.hosts.add(Host(name=host))
             work.facts.put(MADE_FACT, ports.clock.now().isoformat())
             work.facts.put(SITE_FACT, secrets.token_hex(8))
-            ports.note(work, "site", "set up")
+            ports.note(work, "site", "set up", verb="set-up", noun="site")
         code = _new_code()
         work.facts.put(CODE_FACT, _hash(code, secrets.token_bytes(16)))
         if made is not None:
-            ports.note(work, "site", "a new set-up code was made; the old one is void")
+            ports.note(work, "site", "a new set-up code was made; the old one is void", verb="mint-code", noun="site")
         work.commit()
     return code
 
@@ -72,7 +73,7 @@ def sign_in_code(ports: Ports) -> str:
     with ports.database.write() as work:
         until = ports.clock.now() + timedelta(minutes=SIGN_IN_MINUTES)
         work.facts.put(SIGN_IN_FACT, f"{until.isoformat()} {_hash(code, secrets.token_bytes(16))}")
-        ports.note(work, "site", "a sign-in code was made on the command line")
+        ports.note(work, "site", "a sign-in code was made on the command line", verb="mint-code", noun="site")
         work.commit()
     return code
 
@@ -92,9 +93,10 @@ def redeem(ports: Ports, code: str) -> None:
         with ports.database.write() as work:
             if work.facts.get(fact) == value:  # two at once: only one gets in
                 work.facts.remove(fact)
-                ports.note(work, "site", "somebody signed in with a code")
+                ports.note(work, "site", "somebody signed in with a code", verb="sign-in", noun="site")
                 work.commit()
                 return
+    audit.denied(ports, "sign-in", "site", "was shown a code that is not valid", noun="site")
     raise NotAllowed("This code is not valid (any more).", hint="Get a new one on the controller: labvirt code")
 
 

@@ -61,7 +61,7 @@ def take(
         work.guests.add(guest)
     else:
         work.guests.update(guest)
-    ports.note(work, name, f"wanted: {purpose}{f' of {source}' if source else ''} ({profile})")
+    ports.note(work, name, f"wanted: {purpose}{f' of {source}' if source else ''} ({profile})", verb="start", noun="guest", lab=guest.lab)
     return guest
 
 
@@ -80,7 +80,7 @@ def release(
     after = guest.unwanted(how)
     if after is not guest:
         work.guests.update(after)
-        ports.note(work, name, f"no longer wanted ({how})")
+        ports.note(work, name, f"no longer wanted ({how})", verb="stop", noun="guest", lab=guest.lab)
     return after
 
 

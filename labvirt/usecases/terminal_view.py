@@ -6,7 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from labvirt.contracts.database import Heartbeat, HistoryEntry, UnitOfWork
+from labvirt.contracts.database import Heartbeat, UnitOfWork
+from labvirt.domain.audit import Entry
 from labvirt.domain.lab import Lab
 from labvirt.domain.power_order import PowerOrder
 from labvirt.domain.power_policy import WHOLE_LAB, Departure, OnPowerOff
@@ -32,7 +33,7 @@ class TerminalView:
     order: PowerOrder | None
     hardware: HardwareView
     on_power_off: OnPowerOff
-    history: tuple[HistoryEntry, ...]
+    history: tuple[Entry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,5 +82,5 @@ def _view(ports: Ports, work: UnitOfWork, terminal: Terminal, lab: Lab, beats: d
         order=next(iter(work.orders.last(1, terminal.name)), None),
         hardware=hardware.view(work, terminal),
         on_power_off=leaving.policy_of(work, terminal.lab, terminal.seat),
-        history=work.history.last(history, terminal.name) if history else (),
+        history=work.audit.last(history, terminal.name) if history else (),
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.audit import changed, told
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import NAME_LENGTH, one_line
 from labvirt.domain.setting import Scope
@@ -66,7 +67,7 @@ def add(
             note=one_line(note),
         )
         insert(ports, work, terminal)
-        ports.note(work, terminal.name, f"added as seat {seat} of {lab}")
+        ports.note(work, terminal.name, f"added as seat {seat} of {lab}", verb="add", noun="terminal", lab=lab, after=told(terminal))
         work.commit()
     ports.poke()
     return terminal
@@ -86,7 +87,17 @@ def change(ports: Ports, name: str, **changes: Any) -> Terminal:
             _seat_is_free_of_guests(work, old)
         _check(work, new)
         work.terminals.update(new)
-        ports.note(work, name, f"changed: {', '.join(sorted(changes)) or 'nothing'}")
+        before, after = changed(old, new)
+        ports.note(
+            work,
+            name,
+            f"changed: {', '.join(sorted(changes)) or 'nothing'}",
+            verb="change",
+            noun="terminal",
+            lab=new.lab,
+            before=before,
+            after=after,
+        )
         work.commit()
     ports.poke()
     return new
@@ -99,7 +110,15 @@ def remove(ports: Ports, name: str) -> Terminal:
         _seat_is_free_of_guests(work, terminal)
         work.terminals.remove(name)
         work.settings.remove(Scope.TERMINAL, name)
-        ports.note(work, name, f"removed from seat {terminal.seat} of {terminal.lab}")
+        ports.note(
+            work,
+            name,
+            f"removed from seat {terminal.seat} of {terminal.lab}",
+            verb="remove",
+            noun="terminal",
+            lab=terminal.lab,
+            before=told(terminal),
+        )
         work.commit()
     ports.poke()
     return terminal

@@ -148,7 +148,15 @@ def _move(ports: Ports, work: UnitOfWork, image: Image, number: int, what: str) 
     if work.images.version(image.name, number) is None:
         raise NotFound("version", f"{image.name}:{number}")
     work.images.publish(image.name, number, expected=image.published)
-    ports.note(work, image.name, f"version {number} {what} (before: {image.published or 'none'})")
+    ports.note(
+        work,
+        image.name,
+        f"version {number} {what} (before: {image.published or 'none'})",
+        verb="publish",
+        noun="image",
+        before={"published": image.published},
+        after={"published": number},
+    )
     changed = work.images.one(image.name)
     work.commit()
     return changed

@@ -50,5 +50,5 @@ def _wake(ports: Ports, lab: str, terminals: tuple[Terminal, ...], by: str) -> N
     ports.engine.wake(lab, macs)
     with ports.database.write() as work:
         for each in terminals:
-            ports.note(work, each.name, f"a magic packet was sent to wake it, by {by}")
+            ports.note(work, each.name, f"a magic packet was sent to wake it, by {by}", verb="wake", noun="terminal", lab=each.lab)
         work.commit()

@@ -15,16 +15,18 @@ from werkzeug.exceptions import HTTPException
 
 from labvirt.errors import InvalidInput, LabVirtError
 from labvirt.usecases import asking
+from labvirt.usecases.figures import figures
 from labvirt.usecases.ports import Ports
 from labvirt.web import uploads
 from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
 from labvirt.web.boot import BootRoute
 from labvirt.web.errors import retry_after, status_of
+from labvirt.web.figures import Exposition
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
 from labvirt.web.terminal.render import Format, render_error
-from labvirt.web.ui import pages, tell
+from labvirt.web.ui import audit, monitoring, pages, tell
 from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
 from labvirt.web.ui.refusal import refusal
@@ -60,17 +62,19 @@ class Application:
         self.published = Published(ports.engine)
         self._pool = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="question")
         self.sign_ins = SignIns(secret_key, ports.clock)
+        self.exposition = Exposition(lambda: figures(ports))
         self.question = QuestionRoute(
             ask=lambda id, source: asking.ask(ports, id, source),
             published=self.published,
             clock=ports.clock,
             pool=self._pool,
             ca_pem=ca_pem,
+            questions=self.exposition.questions,
         )
         self.events = EventsRoute(self.published, self.sign_ins)
         self.boot = BootRoute(ports.kiosk)
         self.pieces = uploads.PieceRoute(ports, self.sign_ins)
-        self.flask = create_flask(ports, self.published, self.sign_ins)
+        self.flask = create_flask(ports, self.published, self.sign_ins, self.exposition)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
@@ -122,7 +126,7 @@ class Application:
                 return
 
 
-def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask:
+def create_flask(ports: Ports, published: Published, sign_ins: SignIns, exposition: Exposition) -> Flask:
     """The synchronous part. Every LabVirtError becomes its sentence and status; a mistake of ours a 500 with a number for the log."""
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY, MAX_FORM_PARTS=50)
@@ -132,6 +136,8 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
     app.register_blueprint(pages.blueprint(ports, published, sign_ins))
     app.register_blueprint(settings_page.blueprint(ports))
     app.register_blueprint(tell.blueprint(ports, sign_ins))
+    app.register_blueprint(audit.blueprint())
+    app.register_blueprint(monitoring.blueprint(ports, exposition))
 
     @app.errorhandler(LabVirtError)
     def refused(error: LabVirtError) -> Response:

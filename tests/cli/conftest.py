@@ -55,7 +55,7 @@ class Line:
 
     def history(self) -> int:
         """How many lines of history there are: every write adds one."""
-        return len(self.json("history", "--count", "10000"))
+        return len(self.json("audit", "list", "--count", "10000"))
 
     @contextmanager
     def ports(self) -> Iterator[Ports]:
@@ -95,6 +95,7 @@ class Line:
             build_kiosk=bootstrap.build_kiosk,
             kiosk=bootstrap.current_kiosk,
             make_stick=bootstrap.make_stick,
+            restore=bootstrap.restore,
         )
 
     @contextmanager

@@ -50,7 +50,7 @@ def test_classes_are_made_shown_changed_and_removed(line: Line) -> None:
     assert line.json("class", "remove", "room") == {"removed": "room"}
     error = line.json("class", "show", "room", code=1)["error"]
     assert error["hint"] == "List them: labvirt class list"
-    assert [each["what"] for each in line.json("history", "--subject", "room")] == [
+    assert [each["what"] for each in line.json("audit", "list", "--subject", "room")] == [
         "class removed",
         "class changed: program, template",
         "class changed: defaults",

@@ -41,7 +41,7 @@ def test_init_leaves_a_folder_of_somebody_else_alone(bare: Line) -> None:
 
 
 def test_without_a_site_every_command_says_how_to_set_one_up(bare: Line) -> None:
-    for words in (["lab", "list"], ["verify"], ["guest", "start", "x-01"], ["image", "build", "tiny"], ["history"]):
+    for words in (["lab", "list"], ["verify"], ["guest", "start", "x-01"], ["image", "build", "tiny"], ["audit", "list"]):
         error = bare.json(*words, code=3)["error"]
         assert (error["code"], error["exit_code"]) == ("host-not-ready", 3)
         assert "labvirt init" in error["hint"]
@@ -165,7 +165,7 @@ def test_explain_tells_everything_and_a_command_line_to_copy(line: Line) -> None
         "guest",
         "terminal",
         "lab",
-        "history",
+        "audit",
     } <= set(told)
     assert (told["identity"]["mac"], told["identity"]["address"], told["domain"]) == (
         "02:4c:56:00:00:01",
@@ -209,7 +209,7 @@ def test_verify_and_doctor_answer_by_exit_code(line: Line) -> None:
     assert "ip link del lvt000fff" in line.run("doctor").stdout
 
 
-def test_overview_and_history(line: Line) -> None:
+def test_overview_and_audit(line: Line) -> None:
     line.json("guest", "start", "pc-01")
     told = line.json("overview")
     assert told["labs"][0]["seats"][0]["guest"]["name"] == "lab-a-01"
@@ -217,7 +217,7 @@ def test_overview_and_history(line: Line) -> None:
     result = line.run("--json", "overview")
     assert json.loads(result.stdout)["engine"] is None
     assert "does not answer" in result.stderr
-    assert line.json("history", "--subject", "pc-01")[0]["what"] == "added as seat 1 of lab-a"
+    assert line.json("audit", "list", "--subject", "pc-01")[0]["what"] == "added as seat 1 of lab-a"
 
 
 def test_serve_and_demo_hand_on_what_was_asked(line: Line) -> None:

@@ -215,7 +215,7 @@ def test_free_text_takes_shell_and_paths_as_text_but_neither_length_nor_control(
         ["version", "publish", "tiny"],
         ["version", "frobnicate"],
         ["profile", "checks"],
-        ["history", "--count", "0"],
+        ["audit", "list", "--count", "0"],
         ["terminal", "set", "pc-01", "--mac", "ff:ff:ff:ff:ff:ff"],
         ["terminal", "set", "pc-01", "--mac", "02:4c:56:00:00:01"],
         ["lab", "add", "lab-b"],

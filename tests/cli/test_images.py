@@ -86,7 +86,7 @@ def test_only_what_was_tried_is_published_and_undo_goes_back(second: Line, tmp_p
     tried(second, 2, ok=False)
     assert "red" in second.json("version", "publish", "tiny", "2", code=1)["error"]["sentence"]
     assert second.json("version", "publish", "tiny", "2", "--override", "exam in ten minutes")["published"] == 2
-    assert "exam in ten minutes" in second.json("history", "--subject", "tiny")[0]["what"]
+    assert "exam in ten minutes" in second.json("audit", "list", "--subject", "tiny")[0]["what"]
     assert second.json("version", "rollback", "tiny")["published"] == 1
     tried(second, 2, ok=True)
     assert "labvirt version rollback tiny" in second.run("version", "publish", "tiny", "2").stdout

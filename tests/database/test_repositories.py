@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from labvirt.contracts.database import Heartbeat, HistoryEntry
+from labvirt.contracts.database import Heartbeat
 from labvirt.database.unit_of_work import SqliteDatabase, SqliteUnitOfWork
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.draft import DraftState
@@ -437,18 +437,6 @@ def test_the_inbox_keeps_a_thousand_and_forgets_the_longest_unseen(database: Sql
         assert work.strangers.by_code(stranger(5000).code) == stranger(5000, NOW)
         work.strangers.remove("thin-5000")
         work.strangers.remove("thin-5000")
-
-
-def test_history_is_bounded_and_newest_first(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    from labvirt.database.repositories import records
-
-    monkeypatch.setattr(records, "HISTORY_KEPT", 100)
-    with database.write() as work:
-        for number in range(1024):
-            work.history.add(HistoryEntry(at=NOW, subject="a" if number % 2 else "b", what=str(number)))
-        assert [entry.what for entry in work.history.last(2)] == ["1023", "1022"]
-        assert [entry.what for entry in work.history.last(2, "b")] == ["1022", "1020"]
-        assert len(work.history.last(10_000)) == 100
 
 
 def test_facts(database: SqliteDatabase) -> None:

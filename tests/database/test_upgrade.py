@@ -109,7 +109,7 @@ def test_everything_is_kept(old: Path) -> None:
         assert guest.disks == (DiskChoice(place=0, image="tiny", version=1), DiskChoice(place=1, image="tiny", version=2))
         assert work.terminals.one("pc-01").profile == "desk"
         assert work.heartbeats.list() == (Heartbeat(terminal="pc-01", at=NOW, viewer="none"),)
-        assert [entry.what for entry in work.history.last(9)] == ["version 1 added"]
+        assert [entry.what for entry in work.audit.last(9)] == ["version 1 added"]
     with database.write() as work:
         assert work.images.next_number("tiny") == 10
         work.profiles.update(profile)
@@ -118,7 +118,7 @@ def test_everything_is_kept(old: Path) -> None:
         work.commit()
     database.close()
     after = rows(old)
-    changed = {"images", "versions", "profiles", "guests", "alembic_version", "facts"}
+    changed = {"history", "images", "versions", "profiles", "guests", "alembic_version", "facts"}
     assert {table: after[table] for table in before if table not in changed} == {
         table: before[table] for table in before if table not in changed
     }

@@ -41,7 +41,7 @@ def all_in(sim: SimLab, *states: GuestState, count: int) -> bool:
 
 def history(sim: SimLab) -> list[str]:
     with sim.database.read() as work:
-        return [f"{entry.subject}: {entry.what}" for entry in work.history.last(50)]
+        return [f"{entry.subject}: {entry.what}" for entry in work.audit.last(50)]
 
 
 def clean(engine: Engine) -> None:

@@ -84,7 +84,7 @@ def _asked(terminal: Any) -> dict[str, Any] | None:
 @pytest.mark.timeout(600)
 def test_kill_of_the_engine(house: House) -> None:
     before, engine, web = witness(house), house.part("engine"), house.part("web")
-    history = len(house.call("history", "--count", "1000"))
+    history = len(house.call("audit", "list", "--count", "1000"))
     house.kill(engine)
     wait_for(lambda: house.gone(engine), "the engine is gone")
     assert house.run("verify").code in (0, 3)  # 3: it is away, and says so; 0: the next one is there already
@@ -95,7 +95,7 @@ def test_kill_of_the_engine(house: House) -> None:
     before.all_the_same(house)
     answered_again(house)
     assert all(each.ticket().status == 200 for each in house.terminals)
-    assert len(house.call("history", "--count", "1000")) == history  # nothing was started, stopped or adopted anew
+    assert len(house.call("audit", "list", "--count", "1000")) == history  # nothing was started, stopped or adopted anew
 
 
 def test_kill_of_the_web_process(house: House) -> None:
@@ -146,7 +146,7 @@ def test_kill_of_one_guest(house: House) -> None:
     assert fresh["run"] != old["run"]
     assert house.facts(2)["boot_id"] != before.facts[guest(2)]["boot_id"]
     assert house.facts(2)["mac"] == before.facts[guest(2)]["mac"]
-    assert any("ended" in entry["what"] for entry in house.call("history", "--subject", guest(2)))
+    assert any("ended" in entry["what"] for entry in house.call("audit", "list", "--subject", guest(2)))
     before.all_the_same(house, but=(2,))
     house.verify_clean()
 

@@ -215,7 +215,7 @@ def test_a_second_machine_with_the_same_mac_gets_no_ticket(house: House, answers
     netns.command("ip", "-n", thief.namespace, "link", "set", "eth0", "down")
     wait_for(lambda: _asked(owner), "the bridge finds the owner again")
     assert owner.ticket().status == 200
-    noted = house.call("history", "--subject", "pc-4")
+    noted = house.call("audit", "list", "--subject", "pc-4")
     assert any("10.78.0.99" in entry["what"] for entry in noted)
 
 

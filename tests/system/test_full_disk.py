@@ -59,7 +59,7 @@ def test_a_guest_pauses_on_a_full_disk_and_goes_on_when_there_is_room(house: Hou
     assert f"{FILL_MIB}+0 records out" in "\n".join(output)
     after = house.facts(1)
     assert (after["boot_id"], house.machines()) == (facts[guest(1)]["boot_id"], pids)
-    assert any("pause" in entry["what"] for entry in house.call("history", "--subject", guest(1)))
+    assert any("pause" in entry["what"] for entry in house.call("audit", "list", "--subject", guest(1)))
     assert house.terminals[0].ask()["status"] == "ready"
     house.verify_clean()
 

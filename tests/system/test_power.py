@@ -69,7 +69,7 @@ def test_a_magic_packet_comes_out_of_the_cable(house: House) -> None:
         wanted = b"\xff" * 6 + bytes.fromhex(mac(1).replace(":", "")) * 16
         while not card.recv(2048).endswith(wanted):
             pass  # somebody else's frame
-    assert "a magic packet was sent" in str(house.call("history", "--subject", "pc-1"))
+    assert "a magic packet was sent" in str(house.call("audit", "list", "--subject", "pc-1"))
 
 
 def test_a_kiosk_tells_its_machine_and_obeys_one_order_once(house: House, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_kiosk_tells_its_machine_and_obeys_one_order_once(house: House, tmp_pa
         assert told() == ["reboot"]
         (last,) = house.call("terminal", "orders", "pc-1")
         assert (last["number"], last["state"]) == (order["number"], "done")
-        assert "restarts, it says; its guest stays" in str(house.call("history", "--subject", "pc-1"))
+        assert "restarts, it says; its guest stays" in str(house.call("audit", "list", "--subject", "pc-1"))
         house.verify_clean()
 
 

@@ -99,7 +99,7 @@ def test_update_publish_undo_beside_a_class_that_works(
     wait_for(lambda: _versions(house.guest(1)["disks"]) == [1], "it has v1 again", 60)
     house.all_ready()
     assert house.records(guest_address(1)) == {}
-    said = [entry["what"] for entry in house.call("history", "--subject", "tiny")]
+    said = [entry["what"] for entry in house.call("audit", "list", "--subject", "tiny")]
     assert any("version 2 published by" in what for what in said), said
     house.verify_clean()
 

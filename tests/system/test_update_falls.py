@@ -102,7 +102,7 @@ def test_the_engine_dies_while_it_seals(house: House) -> None:
     assert (done.json["state"], done.json["attempts"]) == ("done", 2)
     assert _pointer(house) == 3
     assert _record_of(house, 3)["three"] == "sealed twice"
-    assert "the canary is tried elsewhere" in " ".join(entry["what"] for entry in house.call("history", "--subject", "tiny"))
+    assert "the canary is tried elsewhere" in " ".join(entry["what"] for entry in house.call("audit", "list", "--subject", "tiny"))
     house.wait_engine()
     house.verify_clean()
 
@@ -124,7 +124,7 @@ def test_a_red_canary_publishes_nothing_but_with_a_reason(house: House, tmp_path
     done = house.call("admin", "publish", draft, "--override", "the projector is being repaired")
     assert done["result"]["number"] == "4"  # what was sealed is not sealed again
     assert _pointer(house) == 4
-    said = [entry["what"] for entry in house.call("history", "--subject", "tiny")]
+    said = [entry["what"] for entry in house.call("audit", "list", "--subject", "tiny")]
     assert any("version 4 published by" in what and "the projector is being repaired" in what for what in said), said
     house.call("profile", "set", "tiny", "--no-checks")
 

@@ -55,7 +55,7 @@ def test_only_from_the_leased_address_and_only_what_is_allowed(site: Site, reset
     assert now(site).generation == before.generation + 1
     assert now(site).state is GuestState.WANTED
     with site.ports.database.read() as work:
-        noted = [entry.what for entry in work.history.last(9, "lab-a-01")]
+        noted = [entry.what for entry in work.audit.last(9, "lab-a-01")]
     assert "reset by the person at lab-a-t01" in noted
     assert "a fresh run was wanted by the person at lab-a-t01" in noted
     assert client.post(DEED, data=RESTART | {"id": "nobody"}).status_code == 404

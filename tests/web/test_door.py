@@ -22,6 +22,8 @@ DECLARED_OPEN = {
     "pages.door",
     "pages.enter",
     "pages.health",
+    "monitoring.metrics",
+    "monitoring.ready",
     "static",
     "terminals.ticket",
     "terminals.heartbeat",
@@ -57,7 +59,7 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
         assert "secret" not in answer.text
     sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
     switching = {"pages.terminal", "pages.lab_boots", "pages.terminal_power", "pages.lab_power", "pages.lab_power_deed"}
-    setting = {"settings.page", "settings.change", "tell.page", "tell.tell"}
+    setting = {"audit.page", "audit.export", "settings.page", "settings.change", "tell.page", "tell.tell"}
     assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending | switching | setting
     assert browser.get("/forgotten/x").text == "secret"
     assert browser.get("/labs").status_code == 200

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What is only noted: heartbeats and history."""
+"""What is only noted: heartbeats."""
 
 from __future__ import annotations
 
-from labvirt.contracts.database import Heartbeat, HistoryEntry
+from labvirt.contracts.database import Heartbeat
 from labvirt.database.mapping.row import Row, time_of, time_text
 
 
@@ -29,11 +29,3 @@ def heartbeat_of(row: Row) -> Heartbeat:
         kiosk=row["kiosk"],
         error=row["error"],
     )
-
-
-def entry_row(entry: HistoryEntry) -> Row:
-    return {"at": time_text(entry.at), "subject": entry.subject, "what": entry.what}
-
-
-def entry_of(row: Row) -> HistoryEntry:
-    return HistoryEntry(at=time_of(row["at"]), subject=row["subject"], what=row["what"])

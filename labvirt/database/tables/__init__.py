@@ -7,16 +7,19 @@ lists and small maps are JSON.
 
 from __future__ import annotations
 
+from labvirt.database.tables.audit import audit, audit_stumps
 from labvirt.database.tables.columns import metadata
 from labvirt.database.tables.guests import guest_disks, guests, hosts, messages
 from labvirt.database.tables.images import canaries, drafts, images, versions
 from labvirt.database.tables.places import boots, classes, hardware, heartbeats, lab_dhcp, labs, settings, strangers, terminals
 from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
 from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
-from labvirt.database.tables.records import facts, history, job_lines, jobs
+from labvirt.database.tables.records import facts, job_lines, jobs
 
 __all__ = [
     "NOUNS",
+    "audit",
+    "audit_stumps",
     "boots",
     "canaries",
     "classes",
@@ -27,7 +30,6 @@ __all__ = [
     "guests",
     "hardware",
     "heartbeats",
-    "history",
     "hosts",
     "images",
     "job_lines",

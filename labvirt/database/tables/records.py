@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Jobs, history, and small facts of the site."""
+"""Jobs, and small facts of the site."""
 
 from __future__ import annotations
 
@@ -48,16 +48,6 @@ job_lines = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     filled("at"),
     filled("line"),
-)
-
-history = Table(
-    "history",
-    metadata,
-    Column("number", Integer, primary_key=True),
-    filled("at"),
-    filled("subject"),
-    filled("what"),
-    Index("history_of_subject", "subject", "number"),
 )
 
 facts = Table("facts", metadata, name(), filled("value"))

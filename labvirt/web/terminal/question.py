@@ -23,6 +23,7 @@ from labvirt.errors import Exhausted, InvalidInput, LabVirtError
 from labvirt.usecases.asking import Asked
 from labvirt.web.asgi import Receive, Scope, Send, header, respond, while_connected
 from labvirt.web.errors import retry_after, status_of
+from labvirt.web.figures import Questions
 from labvirt.web.published import Published
 from labvirt.web.terminal.render import Body, Format, parse_format, render, render_error
 
@@ -76,7 +77,10 @@ class QuestionRoute:
         clock: Clock,
         pool: Executor,
         ca_pem: Callable[[], str],
+        questions: Questions | None = None,
     ) -> None:
+        """`questions` counts them."""
+        self._questions = questions
         self._ask = ask
         self._published = published
         self._clock = clock
@@ -96,7 +100,7 @@ class QuestionRoute:
         try:
             if scope["method"] not in ("GET", "HEAD"):
                 refusal = render_error(InvalidInput("method", "must be GET", hint="Ask with GET /terminals/config."), form)
-                await _tell(send, 405, refusal, {"allow": "GET, HEAD"})
+                await self._told(send, 405, refusal, {"allow": "GET, HEAD"})
                 return
             question = parse(scope)
             form = question.form
@@ -105,11 +109,16 @@ class QuestionRoute:
             wait = retry_after(error)
             if status_of(error) >= 500:
                 log.warning("a terminal could not be answered: %s", error)
-            await _tell(send, status_of(error), render_error(error, form), {"retry-after": str(wait)} if wait else {}, head=head)
+            await self._told(send, status_of(error), render_error(error, form), {"retry-after": str(wait)} if wait else {}, head=head)
             return
         if body is None:
             return
-        await _tell(send, 304 if question.knows(body.etag) else 200, body, {"etag": body.etag}, head=head)
+        await self._told(send, 304 if question.knows(body.etag) else 200, body, {"etag": body.etag}, head=head)
+
+    async def _told(self, send: Send, status: int, body: Body, headers: dict[str, str], *, head: bool = False) -> None:
+        if self._questions is not None:
+            self._questions.answered(status)
+        await _tell(send, status, body, headers, head=head)
 
     async def _answer(self, question: Question) -> Body:
         """The answer, held as the protocol page says."""
@@ -146,7 +155,10 @@ class QuestionRoute:
 
     async def _ask_now(self, key: tuple[str | None, IPv4Address | None]) -> _Kept:
         revision = self._published.revision("")
+        began = self._clock.monotonic()
         asked = await asyncio.get_running_loop().run_in_executor(self._pool, self._ask, *key)
+        if self._questions is not None:
+            self._questions.looked_up(self._clock.monotonic() - began)
         age = KEPT_SECONDS if asked.answer.status is Status.READY else KEPT_WHILE_WAITING
         kept = _Kept(asked, revision, self._clock.monotonic() + age)
         if len(self._kept) >= KEPT_AT_MOST:

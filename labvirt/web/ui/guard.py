@@ -15,10 +15,11 @@ from labvirt.web.ui.sign_in import COOKIE, SignIns
 OPEN = frozenset(
     {
         *("pages.door", "pages.enter", "pages.health", "static"),
+        *("monitoring.metrics", "monitoring.ready"),
         *("terminals.ticket", "terminals.heartbeat", "terminals.deed", "terminals.boot", "terminals.tell_hardware"),
     }
 )
-"""Endpoints for everybody. The terminals' look at the lease of the address that asks."""
+"""Endpoints for everybody. The terminals' look at the lease of the address that asks; the metrics look at who asks, too."""
 
 NOT_SIGNED_IN = NotAllowed("You are not signed in.", hint="Open the first page and enter a one-time code: labvirt code")
 

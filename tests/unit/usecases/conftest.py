@@ -61,7 +61,7 @@ class Site:
 
     def history(self, subject: str) -> list[str]:
         with self.ports.database.read() as work:
-            return [entry.what for entry in work.history.last(100, subject)]
+            return [entry.what for entry in work.audit.last(100, subject)]
 
     def done(self, job: Job) -> Job:
         """The job after it was done here."""
