@@ -43,6 +43,9 @@ MODULES = {
     "host": "host",
     "kiosk": "kiosk",
     "settings": "settings",
+    "person": "person",
+    "group": "group",
+    "token": "token",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from labvirt.contracts.people import Groups, People, SignIns, Tokens
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.boot import Boot
 from labvirt.domain.canary import Canary
@@ -295,6 +296,14 @@ class UnitOfWork(Protocol):
     def settings(self) -> Settings: ...
     @property
     def messages(self) -> Messages: ...
+    @property
+    def people(self) -> People: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def sign_ins(self) -> SignIns: ...
+    @property
+    def tokens(self) -> Tokens: ...
 
     def commit(self) -> None:
         """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.

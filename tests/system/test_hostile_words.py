@@ -48,6 +48,8 @@ GOOD = {
     "said": "thing",
     "url": "http://10.9.0.1:8080/",
     "out": "stick.img",
+    "person": "anna",
+    "id": "0123456789abcdef",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build", "kiosk build"}
 """They start processes; their words are choices, numbers and addresses, and are tested where they are started."""
