@@ -53,6 +53,15 @@ class Settings(BaseSettings):
     largest_disk_gib: int = Field(2048, ge=1, description="Virtual disks beyond this are not accepted.")
     start_attempts: int = Field(4, ge=1, description="Starts that may fail in a row before the seat is left alone until asked again.")
 
+    trusted_proxy: tuple[str, ...] = Field(
+        (),
+        description="Addresses, networks or 'unix': peers that may say who somebody is (docs/howto/single-sign-on.md).",
+    )
+    remote_user_header: str = Field(
+        "X-Remote-User", pattern=r"^[A-Za-z][A-Za-z0-9-]{1,60}$", description="The header in which they say it."
+    )
+    campus_group: str = Field("", description="Group of a person who comes through them for the first time; empty: no rights yet.")
+
     @field_validator("metrics_from")
     @classmethod
     def _networks(cls, told: tuple[str, ...]) -> tuple[str, ...]:

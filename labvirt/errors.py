@@ -11,6 +11,8 @@ LabVirtError                    code, sentence, hint, retryable
  |    +-- GuestNotReady         guest, state
  |    +-- AgentSilent           guest: its system answers, the agent inside does not (yet)
  +-- NotAllowed                 what, why
+ |    +-- NotSignedIn           who asks is nobody (yet)
+ |    +-- MustConfirm           the password is asked for once more
  +-- TooManyRequests            retry_seconds
  +-- Cancelled                  a job was ended by a person
  +-- Unsupported                capability, driver
@@ -72,6 +74,8 @@ LISTED = {
     "check": "List them: labvirt profile checks list PROFILE",
     "order": "List them: labvirt terminal orders",
     "stranger": "List them: labvirt terminal inbox",
+    "sign-in": "List them: labvirt person show NAME",
+    "setting": "List them: labvirt settings keys",
     "upload": "Who is signed in lists them: GET /uploads",
 }
 """Where to look for what has no command of its own."""
@@ -162,6 +166,24 @@ class NotAllowed(LabVirtError):
     """The asker may not do this."""
 
     code = "not-allowed"
+
+
+class NotSignedIn(NotAllowed):
+    """Who asks is nobody, or what they showed is not good (any more). One sentence for every reason."""
+
+    code = "not-signed-in"
+
+    def __init__(self, sentence: str = "You are not signed in.", *, hint: str = "Open the first page and sign in.") -> None:
+        super().__init__(sentence, hint=hint)
+
+
+class MustConfirm(NotAllowed):
+    """This is only done within ten minutes after the password was given."""
+
+    code = "must-confirm"
+
+    def __init__(self) -> None:
+        super().__init__("Please give your password once more for this.", hint="Then do it again; it is asked for every ten minutes.")
 
 
 class TooManyRequests(LabVirtError):

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from labvirt import __version__
 from labvirt.bootstrap.drivers import LocalMachine, drivers_of
 from labvirt.bootstrap.opening import open_database, paths_of, ports, ports_over, settings_of
-from labvirt.bootstrap.site import web_key
 from labvirt.bootstrap.storage import guest_uid_base, make_folders, storage_of
 from labvirt.cli.app import ServeOptions
 from labvirt.errors import Conflict, HostNotReady
@@ -52,7 +51,6 @@ def serve(state: Path, options: ServeOptions) -> int:
     with _lock(paths.locks / "serve.lock", state):
         listen = options.listen or (() if handed else (f"0.0.0.0:{settings.controller_port}",))
         sockets = (*handed, *(supervisor.bind(each) for each in listen))
-        web_key(paths)
         logging.basicConfig(format="labvirt serve: %(message)s", level=logging.INFO)
         log.info("answering on %s, state in %s", ", ".join(map(_shown, sockets)), state)
         return supervisor.supervise(_programs(state, paths, options, sockets))
@@ -181,6 +179,7 @@ def web(state: Path) -> int:
     from labvirt.network.authority import FileAuthority
     from labvirt.system.sockets import handed_sockets
     from labvirt.web.main import serve as answer
+    from labvirt.web.ui.knock import Proxy
 
     logging.basicConfig(format=LOG_FORMAT, level=logging.INFO)
     paths = paths_of(state)
@@ -188,8 +187,10 @@ def web(state: Path) -> int:
     if not sockets:
         raise HostNotReady("The web process was started without sockets.", hint="Use: labvirt serve")
     authority = FileAuthority(paths.secrets)
+    settings = settings_of(state)
+    proxy = Proxy.parse(settings.trusted_proxy, settings.remote_user_header, settings.campus_group)
     with ports(state) as doors:
-        answer(ports=doors, sockets=sockets, ca_pem=authority.ca_pem, secret_key=web_key(paths))
+        answer(ports=doors, sockets=sockets, ca_pem=authority.ca_pem, proxy=proxy)
     return 0
 
 

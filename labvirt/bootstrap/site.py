@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Making a state folder, once, and the key that it keeps for the pages."""
+"""Making a state folder, once."""
 
 from __future__ import annotations
 
-import secrets
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +42,6 @@ def init(state: Path, again: bool, hypervisor: str | None) -> str:
     open_database(state, create=True).close()
     with ports(state) as doors:
         code = setup.init(doors, host=socket.gethostname(), again=again)
-    web_key(paths)
     return code
 
 
@@ -57,16 +55,3 @@ def _refuse_foreign(state: Path, paths: StatePaths) -> None:
         raise HostNotReady(f"{state} is not a folder we can use: {error.strerror}.", hint="Choose another one: --state DIR") from error
     if found and not paths.database.exists():
         raise Conflict(f"{state} holds something else already ({found[0][:60]}).", hint="Choose an empty folder: --state DIR")
-
-
-def web_key(paths: StatePaths) -> bytes:
-    """The key that signs the pages' cookies, made on first use."""
-    from labvirt.system import files
-
-    path = paths.secrets / "web.key"
-    try:
-        return files.read_bounded(path, 64)
-    except FileNotFoundError:
-        key = secrets.token_bytes(32)
-        files.write_atomic(path, key)
-        return key

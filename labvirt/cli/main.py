@@ -45,6 +45,9 @@ MODULES = {
     "audit": "audit",
     "backup": "backup",
     "restore": "backup",
+    "person": "person",
+    "group": "group",
+    "token": "token",
 }
 """Command -> the module that holds it, as an attribute of the same name (with _ behind a word of Python's own)."""
 

@@ -18,6 +18,7 @@ from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
+from labvirt.domain.person import ApiToken, Group, Person, grant_text
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
 from labvirt.usecases.catalogue import ImageView, VersionView
@@ -175,4 +176,35 @@ def explanation(each: Explanation) -> dict[str, Any]:
         "guest": guest(each.guest) if each.guest else None,
         "profile": each.profile.name if each.profile else None,
         "host": each.host.name if each.host else None,
+    }
+
+
+def person(each: Person) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "full_name": each.full_name,
+        "active": each.active,
+        "grants": [grant_text(grant) for grant in each.own],
+        "groups": list(each.groups),
+        "from_groups": [grant_text(grant) for grant in each.given],
+        "password": each.has_password,
+        "phone": each.totp,
+        "made_at": each.made_at,
+    }
+
+
+def group(each: Group, members: tuple[str, ...]) -> dict[str, Any]:
+    return {"name": each.name, "note": each.note, "grants": [grant_text(grant) for grant in each.grants], "members": list(members)}
+
+
+def token(each: ApiToken) -> dict[str, Any]:
+    """`rights` null: everything that the person may do."""
+    return {
+        "id": each.id,
+        "person": each.person,
+        "name": each.name,
+        "rights": None if each.rights is None else sorted(str(right) for right in each.rights),
+        "made_at": each.made_at,
+        "expires_at": each.expires_at,
+        "used_at": each.used_at,
     }

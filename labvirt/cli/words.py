@@ -18,6 +18,7 @@ from labvirt.domain.draft import check_draft_name
 from labvirt.domain.extra_arguments import check_extra
 from labvirt.domain.guest import RunId
 from labvirt.domain.names import TEXT_LENGTH, check_name, check_terminal_id
+from labvirt.domain.person import check_person_name, parse_grant
 from labvirt.domain.power_times import parse_days, parse_time
 from labvirt.domain.profile import Bus, Slot, SlotKind
 from labvirt.domain.setting import SETTINGS
@@ -204,6 +205,8 @@ def _network(value: str, field: str) -> AddressPlan:
 
 
 NAME = Word("NAME", check_name)
+PERSON = Word("NAME", check_person_name)
+GRANT = Word("ROLE[:LAB]", parse_grant)
 GUEST = Word("GUEST", _guest)
 STRANGER = Word("CODE", check_terminal_id)
 INVENTORY = Word("ID", check_terminal_id)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from labvirt.contracts.people import Groups, People, SignIns, Tokens
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.audit import Entry, Stump, Wanted
 from labvirt.domain.boot import Boot
@@ -315,6 +316,14 @@ class UnitOfWork(Protocol):
     def settings(self) -> Settings: ...
     @property
     def messages(self) -> Messages: ...
+    @property
+    def people(self) -> People: ...
+    @property
+    def groups(self) -> Groups: ...
+    @property
+    def sign_ins(self) -> SignIns: ...
+    @property
+    def tokens(self) -> Tokens: ...
 
     def commit(self) -> None:
         """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.

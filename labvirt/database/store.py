@@ -44,6 +44,7 @@ _WORDS = {
     ("run",): "{noun} with the run",
     ("image",): "open {noun} of the image",
     ("terminal",): "open {noun} of the terminal",
+    ("person", "name"): "{noun} of the person",
 }
 
 _AMONG: dict[tuple[str, tuple[str, ...]], ColumnElement[bool]] = {
@@ -56,9 +57,10 @@ SETTLED = frozenset(
     {
         *(tables.labs, tables.lab_dhcp, tables.classes, tables.images, tables.drafts, tables.settings),
         *(tables.profiles, tables.profile_slots, tables.profile_labs, tables.profile_positions),
+        *(tables.groups, tables.members, tables.grants),
     }
 )
-"""What every question of a terminal reads and people seldom change."""
+"""What every question of a terminal, or every request of a browser, reads and people seldom change."""
 USERS_NAMED = 5
 
 SETTLED_KEPT = 1000

@@ -25,6 +25,7 @@ from labvirt.database.repositories.images import ImageRepository
 from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
 from labvirt.database.repositories.messages import MessageRepository
+from labvirt.database.repositories.people import GroupRepository, PersonRepository
 from labvirt.database.repositories.power import (
     DepartureRepository,
     HardwareRepository,
@@ -35,6 +36,7 @@ from labvirt.database.repositories.power import (
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository
 from labvirt.database.repositories.settings import SettingRepository
+from labvirt.database.repositories.sign_ins import SignInRepository, TokenRepository
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
 from labvirt.database.store import Store
@@ -71,6 +73,10 @@ class SqliteUnitOfWork:
         self.facts = FactRepository(store)
         self.settings = SettingRepository(store)
         self.messages = MessageRepository(store)
+        self.people = PersonRepository(store)
+        self.groups = GroupRepository(store)
+        self.sign_ins = SignInRepository(store)
+        self.tokens = TokenRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

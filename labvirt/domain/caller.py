@@ -45,6 +45,8 @@ class Caller:
     address: str = ""
     sign_in: str = ""
     """Which sign-in or token this is: tickets are bound to it. No secret."""
+    person: str = ""
+    """Whose rights these are: a person's name (`name` of a token says the token too); '' when it is nobody's."""
 
     def may(self, right: Right, lab: str | None) -> bool:
         """In that lab (`lab` None: for the whole site)."""
@@ -61,6 +63,10 @@ class Caller:
     def may_in_any(self, right: Right, labs: Collection[str]) -> bool:
         """In at least one of these, or in the whole site."""
         return self.may(right, None) or any(self.may(right, lab) for lab in labs)
+
+    def may_somewhere(self, right: Right) -> bool:
+        """In any lab at all, or in the whole site."""
+        return self.may(right, None) or any(self.may(right, grant.lab) for grant in self.grants)
 
 
 def terminal(name: str, address: str = "") -> Caller:

@@ -9,8 +9,10 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.image import Image
 from labvirt.domain.profile import Profile, SessionPolicy, SlotKind
-from labvirt.usecases import draining
+from labvirt.domain.right import Right
+from labvirt.usecases import draining, whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +45,19 @@ class AdministrativeView:
     """The command that opens one."""
 
 
+@needs(Right.LOOK, profile="profile")
 def administrative(ports: Ports, profile: str) -> AdministrativeView:
     """Raises NotFound."""
     with ports.database.read() as work:
         return _view(work, work.profiles.one(profile))
 
 
+@needs(Right.LOOK, each=True)
 def all_administrative(ports: Ports) -> tuple[AdministrativeView, ...]:
     """For every profile, in the order in which they are tried."""
     with ports.database.read() as work:
-        return tuple(_view(work, each) for each in sorted(work.profiles.list(), key=lambda p: (p.position, p.name)))
+        found = visible(ports, work.profiles.list(), whose.of_profile)
+        return tuple(_view(work, each) for each in sorted(found, key=lambda p: (p.position, p.name)))
 
 
 def _view(work: UnitOfWork, profile: Profile) -> AdministrativeView:

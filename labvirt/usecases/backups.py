@@ -10,15 +10,18 @@ from pathlib import Path
 from labvirt.contracts.archive import Archives, BackupFacts, ImageFile
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.job import Job, JobKind
+from labvirt.domain.right import Right
 from labvirt.errors import InvalidInput, Unsupported
 from labvirt.usecases import jobs
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 from labvirt.usecases.setup import SITE_FACT
 from labvirt.usecases.task import Task
 
 SUBJECT = "controller"
 
 
+@needs(Right.SITE, site=True)
 def backup(ports: Ports, target: Path, *, with_images: bool = False, by: str) -> Job:
     """A job after which `target` is a backup (0600). Raises InvalidInput (a target that exists, or a folder that does not),
     DatabaseError."""

@@ -10,9 +10,11 @@ from ipaddress import IPv4Address
 
 from labvirt.domain.boot import LONGEST_MS, OWN, PHASES, Boot, PartSummary, TimeLine, summary, time_line
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 CLOCKS_DIFFER = timedelta(milliseconds=500)
 """How much later a word arrives than it was said, at most, for the first question to be counted to this boot."""
@@ -96,6 +98,7 @@ def tell(
     return boot
 
 
+@needs(Right.LOOK, terminal="name")
 def of_terminal(ports: Ports, name: str) -> tuple[BootView, ...]:
     """The kept boots of this terminal, the newest first. Raises NotFound."""
     with ports.database.read() as work:
@@ -103,6 +106,7 @@ def of_terminal(ports: Ports, name: str) -> tuple[BootView, ...]:
         return tuple(_view(boot) for boot in work.boots.of_terminal(terminal.name))
 
 
+@needs(Right.LOOK, lab="name")
 def of_lab(ports: Ports, name: str) -> LabBoots:
     """Raises NotFound."""
     with ports.database.read() as work:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from labvirt.contracts.dhcp import DhcpForm
 from labvirt.contracts.kiosk import BootFolder
 from labvirt.domain.lab import DhcpMode, Lab
+from labvirt.domain.right import Right
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 from labvirt.usecases.served_lab import served_lab
 
 
@@ -21,6 +23,7 @@ class CampusSettings:
     remarks: tuple[str, ...] = ()
 
 
+@needs(Right.LOOK, lab="name")
 def settings(ports: Ports, name: str, form: DhcpForm) -> CampusSettings:
     """What the server needs to know now. How to boot is not in it where our own server tells that (mode PROXY), but in the form
     DNSMASQ_PROXY, which tells nothing else. Changes nothing. Raises NotFound, InvalidInput (nothing to boot),

@@ -15,8 +15,11 @@ from labvirt.domain.draft import Draft
 from labvirt.domain.findings import Severity
 from labvirt.domain.image import Image, Version, chain_of
 from labvirt.domain.kept import Kept
+from labvirt.domain.right import Right
 from labvirt.errors import DiskError, ImageDamaged, NotFound
+from labvirt.usecases import whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +53,16 @@ class ImageView:
     orphans: tuple[StoreEntry, ...]
 
 
+@needs(Right.LOOK, each=True)
 def everything(ports: Ports) -> tuple[ImageView, ...]:
     """By name, with those in the recycle bin. Raises DatabaseError."""
     entries, kept = _entries(ports), _kept(ports)
     with ports.database.read() as work:
-        return tuple(_view(work, image, entries, kept) for image in work.images.list())
+        found = visible(ports, work.images.list(), lambda image: whose.image(work, image.name))
+        return tuple(_view(work, image, entries, kept) for image in found)
 
 
+@needs(Right.LOOK, image="name")
 def one(ports: Ports, name: str) -> ImageView:
     """Raises NotFound, DatabaseError."""
     entries, kept = _entries(ports), _kept(ports)
@@ -64,6 +70,7 @@ def one(ports: Ports, name: str) -> ImageView:
         return _view(work, work.images.one(name), entries, kept)
 
 
+@needs(Right.LOOK, image="image")
 def version(ports: Ports, image: str, number: int) -> VersionView:
     """Raises NotFound, DatabaseError."""
     found = next((each for each in one(ports, image).details if each.version.number == number), None)
@@ -72,6 +79,7 @@ def version(ports: Ports, image: str, number: int) -> VersionView:
     return found
 
 
+@needs(Right.STORE, site=True)
 def orphans(ports: Ports) -> tuple[StoreEntry, ...]:
     """Version folders that no row knows: left by an interrupted work, or by flattening. Garbage collection takes them after a while.
     Raises DiskError, DatabaseError."""

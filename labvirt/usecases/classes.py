@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain import audit
 from labvirt.domain.answer import values_of
+from labvirt.domain.right import Right
 from labvirt.domain.setting import Scope
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import KNOWN, LOCAL, TerminalClass
 from labvirt.errors import InvalidInput
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,17 +50,20 @@ class ClassView:
         return tuple(name for name in self.terminal_class.variables if name in LOCAL)
 
 
+@needs(Right.LOOK, anywhere=True)
 def everything(ports: Ports) -> tuple[TerminalClass, ...]:
     with ports.database.read() as work:
         return work.classes.list()
 
 
+@needs(Right.LOOK, anywhere=True)
 def one(ports: Ports, name: str) -> ClassView:
     """Raises NotFound."""
     with ports.database.read() as work:
         return _view(work, work.classes.one(name))
 
 
+@needs(Right.SITE, site=True)
 def add(ports: Ports, terminal_class: TerminalClass) -> ClassView:
     """A new class, which no terminal has yet. Raises AlreadyExists."""
     with ports.database.write() as work:
@@ -78,6 +83,7 @@ def add(ports: Ports, terminal_class: TerminalClass) -> ClassView:
     return view
 
 
+@needs(Right.SITE, site=True)
 def change(
     ports: Ports,
     name: str,
@@ -116,6 +122,7 @@ def change(
     return view
 
 
+@needs(Right.SITE, site=True)
 def remove(ports: Ports, name: str) -> TerminalClass:
     """The class is gone. Raises NotFound, InUse (the terminal that has it)."""
     with ports.database.write() as work:

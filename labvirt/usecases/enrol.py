@@ -11,19 +11,23 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain import caller
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.audit import told
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import CODE_LENGTH, CODE_LETTERS, Stranger, Terminal, check_code
 from labvirt.errors import InvalidInput, NotFound
-from labvirt.usecases import finding, terminals
+from labvirt.usecases import finding, terminals, whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import must_see, needs, visible
 
 SEEN_AGAIN = timedelta(seconds=30)
 """A stranger that asks more often is not written again: strangers must not be able to wear the disk out."""
 
 
+@needs(Right.LOOK, each=True)
 def strangers(ports: Ports) -> tuple[Stranger, ...]:
     """Everybody in the inbox, who asked last first."""
     with ports.database.read() as work:
-        return tuple(sorted(work.strangers.list(), key=lambda s: s.last_seen, reverse=True))
+        found = visible(ports, work.strangers.list(), lambda stranger: whose.of_stranger(work, stranger))
+    return tuple(sorted(found, key=lambda s: s.last_seen, reverse=True))
 
 
 def meet(ports: Ports, *, id: str, mac: MacAddress | None, address: IPv4Address | None) -> Stranger:
@@ -74,6 +78,7 @@ def find_stranger(work: UnitOfWork, code_or_id: str) -> Stranger:
     return stranger
 
 
+@needs(Right.SEATS, lab="lab")
 def adopt(
     ports: Ports,
     code_or_id: str,
@@ -92,6 +97,7 @@ def adopt(
     InvalidInput.
     """
     with ports.database.write() as work:
+        must_see(ports, work, "stranger", code_or_id)
         stranger = find_stranger(work, code_or_id)
         place = work.labs.one(lab)
         seat = seat if seat is not None else terminals.lowest_free_seat(work, place)
@@ -121,6 +127,7 @@ def adopt(
     return terminal
 
 
+@needs(Right.SEATS, stranger="code_or_id")
 def dismiss(ports: Ports, code_or_id: str) -> Stranger:
     """The stranger is not in the inbox afterwards (until it asks again, with a new code)."""
     with ports.database.write() as work:

@@ -9,14 +9,17 @@ from pathlib import Path
 
 from labvirt.domain.image import chain_of, version_words
 from labvirt.domain.job import Job, JobKind
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, DiskError, InvalidInput, NotFound
 from labvirt.usecases import jobs
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 from labvirt.usecases.task import Task
 
 _SAID = "its sha256 is "
 
 
+@needs(Right.SITE, site=True)
 def export(ports: Ports, name: str, number: int | None, target: Path, *, format: str = "qcow2", compress: bool = False, by: str) -> Job:
     """A job after which `target` is a complete file with what guests see of that version (None: the published one).
 

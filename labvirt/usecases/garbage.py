@@ -15,16 +15,19 @@ from datetime import UTC, datetime
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.dependencies import Dependent, dependents_of
 from labvirt.domain.job import Job, JobKind
+from labvirt.domain.right import Right
 from labvirt.domain.rubbish import Rubbish, RubbishKind
 from labvirt.errors import DiskError, InUse, NotFound
 from labvirt.usecases import audit, catalogue, emptying, flattening, jobs, scrubbing
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 from labvirt.usecases.rubbish import ORPHANS, Look, look, rubbish_of
 from labvirt.usecases.task import Task
 
 SUBJECT = "recycle bin"
 
 
+@needs(Right.LOOK, image="image")
 def dependents(ports: Ports, image: str, number: int | None = None) -> tuple[Dependent, ...]:
     """Who needs this version (None: any version of the image), from rows and from the real headers of all files. Raises NotFound, DiskError
     (a header cannot be read)."""
@@ -36,6 +39,7 @@ def dependents(ports: Ports, image: str, number: int | None = None) -> tuple[Dep
         return dependents_of(catalogue.everybody(work, found, kept, references), number)
 
 
+@needs(Right.SITE, site=True)
 def plan(ports: Ports) -> tuple[Rubbish, ...]:
     """Everything that nobody needs, when each goes, and what it waits for; the soonest first. Changes nothing. Raises DatabaseError,
     DiskError."""
@@ -44,6 +48,7 @@ def plan(ports: Ports) -> tuple[Rubbish, ...]:
         return rubbish_of(ports, work, seen, _orphans(work))
 
 
+@needs(Right.SITE, site=True)
 def collect(ports: Ports, *, by: str, dry_run: bool = False) -> Job:
     """A job that takes what is due (`dry_run`: only says it). One that waits or runs already is given back."""
     with ports.database.write() as work:

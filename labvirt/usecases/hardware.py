@@ -9,9 +9,11 @@ from ipaddress import IPv4Address
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.findings import Finding
 from labvirt.domain.hardware import Hardware, HardwareReport, judge
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.usecases import asking
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +43,14 @@ def tell(ports: Ports, id: str | None, source: IPv4Address | None, said: Hardwar
         work.commit()
 
 
+@needs(Right.LOOK, terminal="name")
 def one(ports: Ports, name: str) -> HardwareView:
     """Raises NotFound."""
     with ports.database.read() as work:
         return view(work, work.terminals.one(name))
 
 
+@needs(Right.LOOK, lab="lab")
 def of_lab(ports: Ports, lab: str) -> tuple[HardwareView, ...]:
     """Every terminal of the lab, by seat. Raises NotFound."""
     with ports.database.read() as work:

@@ -9,8 +9,10 @@ from typing import Any
 from labvirt.domain.audit import changed
 from labvirt.domain.host import Host
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import InvalidInput
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 CHANGEABLE = frozenset({"memory_reserve_mib", "disk_reserve_mib", "starts_at_once", "max_guests", "in_service", "note"})
 
@@ -22,17 +24,20 @@ _BOUNDS = {
 }
 
 
+@needs(Right.LOOK, anywhere=True)
 def everything(ports: Ports) -> tuple[Host, ...]:
     with ports.database.read() as work:
         return work.hosts.list()
 
 
+@needs(Right.LOOK, anywhere=True)
 def one(ports: Ports, name: str) -> Host:
     """Raises NotFound."""
     with ports.database.read() as work:
         return work.hosts.one(name)
 
 
+@needs(Right.SITE, site=True)
 def change(ports: Ports, name: str, **changes: Any) -> Host:
     """The host with these fields of `CHANGEABLE` replaced. Running guests stay, whatever the new bounds are."""
     assert changes.keys() <= CHANGEABLE, changes

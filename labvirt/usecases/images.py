@@ -10,6 +10,7 @@ from dataclasses import replace
 from labvirt.domain.findings import Finding
 from labvirt.domain.image import Image
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import NotFound
 from labvirt.usecases.catalogue import ImageView as ImageView
 from labvirt.usecases.catalogue import everything as everything
@@ -24,6 +25,7 @@ from labvirt.usecases.imports import import_image as import_image
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.recycling import bin_image as bin
 from labvirt.usecases.recycling import restore_image as restore
+from labvirt.usecases.rights import needs
 
 __all__ = [
     "ImageView",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 
+@needs(Right.STORE, image="name")
 def set_note(ports: Ports, name: str, note: str, *, number: int | None = None) -> Image:
     """The note of the image, or of one of its versions. Raises NotFound."""
     with ports.database.write() as work:
@@ -59,6 +62,7 @@ def set_note(ports: Ports, name: str, note: str, *, number: int | None = None) -
     return image
 
 
+@needs(Right.STORE, image="name")
 def check(ports: Ports, name: str | None = None) -> tuple[Finding, ...]:
     """What is wrong with the files of all versions, or of one image's, without reading all data (that is scrubbing). Raises NotFound."""
     with ports.database.read() as work:

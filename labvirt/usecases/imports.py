@@ -19,9 +19,11 @@ from labvirt.contracts.images import StoredVersion
 from labvirt.domain.image import Image, Stage, Version, version_words
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import check_name, one_line
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, DiskError, InvalidInput, LabVirtError, NotFound
 from labvirt.usecases import jobs
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 from labvirt.usecases.task import Task
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z", re.ASCII)
@@ -29,6 +31,7 @@ _CHUNK = 4 << 20
 _GIB = 1 << 30
 
 
+@needs(Right.SITE, site=True)
 def import_image(
     ports: Ports,
     name: str,
@@ -76,6 +79,7 @@ def import_upload(
     return _enqueue_import(ports, work, name, format=format, by=by, note=note, publish=publish, sha256=sha256, upload=upload)
 
 
+@needs(Right.STORE, site=True)
 def blank(
     ports: Ports, name: str, *, gib: float | None = None, bytes: int | None = None, by: str, note: str = "", publish: bool = False
 ) -> Job:

@@ -26,10 +26,12 @@ from labvirt.domain.lease import Lease
 from labvirt.domain.placement import Verdict
 from labvirt.domain.power_policy import Departure
 from labvirt.domain.profile import Profile
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, LabVirtError
-from labvirt.usecases import asking, power, seats, specials
+from labvirt.usecases import asking, power, seats, specials, whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,7 @@ class Explanation:
     history: tuple[Entry, ...]
 
 
+@needs(Right.LOOK, each=True)
 def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> Overview:
     """All labs and seats as they are now. `presences` is what the caller last heard from the engine (`watch`), by
     guest.
@@ -145,15 +148,18 @@ def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> O
     """
     now = ports.clock.now()
     engine, problem = _status(ports)
+    if engine is not None and not ports.caller.may(Right.LOOK, None):
+        engine = replace(engine, findings=())  # they name what belongs to others
     queue = {name: place for place, name in enumerate(engine.queue if engine else (), 1)}
     with ports.database.read() as work:
         beats = {beat.terminal: beat for beat in work.heartbeats.list()}
         choose = seats.chooser(work)
         read = [
             (lab, _seats(work, lab, now, presences or {}, beats, queue, choose), _specials(work, lab, now, presences or {}))
-            for lab in work.labs.list()
+            for lab in visible(ports, work.labs.list(), lambda lab: whose.lab(work, lab.name))
         ]
-        strangers = tuple(sorted(work.strangers.list(), key=lambda s: s.last_seen, reverse=True))
+        there = visible(ports, work.strangers.list(), lambda stranger: whose.of_stranger(work, stranger))
+        strangers = tuple(sorted(there, key=lambda s: s.last_seen, reverse=True))
     labs = []
     for lab, taken, apart in read:
         leases, why = _leases(ports, lab) if engine else ((), problem)
@@ -169,6 +175,7 @@ def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> O
     return Overview(at=now, engine=engine, engine_problem=problem, labs=tuple(labs), strangers=strangers)
 
 
+@needs(Right.LOOK, guest="name")
 def explain(ports: Ports, name: str) -> Explanation:
     """Why the seat of this guest or terminal has this guest, down to the command line. Raises NotFound,
     DatabaseError.

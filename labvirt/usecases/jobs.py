@@ -17,9 +17,12 @@ from labvirt.domain.audit import Outcome
 from labvirt.domain.caller import CallerKind
 from labvirt.domain.job import ATTEMPTS, Job, JobError, JobKind, JobState
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import Cancelled, Conflict, LabVirtError
+from labvirt.usecases import whose
 from labvirt.usecases.deeds import deed_of
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 from labvirt.usecases.task import Interrupted, Task, cancelled
 
 log = logging.getLogger(__name__)
@@ -56,18 +59,21 @@ def enqueue_in(
     return job
 
 
+@needs(Right.LOOK, each=True)
 def everything(ports: Ports, *, unended: bool = False, last: int = 50) -> tuple[Job, ...]:
     """The newest first."""
     with ports.database.read() as work:
-        return work.jobs.list(unended=unended, last=last)
+        return visible(ports, work.jobs.list(unended=unended, last=last), lambda job: whose.of_job(work, job))
 
 
+@needs(Right.LOOK, job="number")
 def one(ports: Ports, number: int) -> Job:
     """Raises NotFound."""
     with ports.database.read() as work:
         return work.jobs.one(number)
 
 
+@needs(Right.LOOK, job="number")
 def lines(ports: Ports, number: int) -> tuple[tuple[datetime, str], ...]:
     """Its log, the oldest first. Raises NotFound."""
     with ports.database.read() as work:
@@ -80,6 +86,7 @@ def unfinished(ports: Ports) -> tuple[int, ...]:
     return tuple(sorted(job.number for job in everything(ports, unended=True, last=ALL)))
 
 
+@needs(Right.UPDATE, job="number")
 def cancel(ports: Ports, number: int, *, by: str) -> Job:
     """A job that nobody has begun is CANCELLED now; one that is being done ends soon (its flag is set), unless it is in its last steps.
     Raises NotFound, Conflict (it has ended otherwise).
@@ -120,6 +127,7 @@ def run(ports: Ports, number: int, *, stopping: Callable[[], bool] = never) -> J
         return _done(ports, Task(ports, job, stopping))
 
 
+@needs(Right.LOOK, job="number")
 def wait(ports: Ports, number: int, told: Callable[[Job], None], *, pause: float = 0.25) -> Job:
     """The job when it has ended, whoever does it; `told` hears of it at once and after each change. Raises NotFound, DatabaseError."""
     never_set = threading.Event()

@@ -13,9 +13,12 @@ from labvirt.domain.audit import changed, told
 from labvirt.domain.guest import Guest, GuestState
 from labvirt.domain.lab import DhcpMode, Lab, OnLeave
 from labvirt.domain.names import check_name, one_line
+from labvirt.domain.right import Right
 from labvirt.domain.setting import Scope
 from labvirt.errors import AlreadyExists, InUse, InvalidInput
+from labvirt.usecases import whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 CHANGEABLE = frozenset({"network", "max_instances", "start_instances", "on_leave", "leave_grace_seconds", "domain", "note", "dhcp"})
 
@@ -30,17 +33,20 @@ def parse_network(text: str) -> AddressPlan:
         raise InvalidInput("network", "is not an IPv4 network", hint="Write it like 10.77.0.0/24.") from error
 
 
+@needs(Right.LOOK, each=True)
 def everything(ports: Ports) -> tuple[Lab, ...]:
     with ports.database.read() as work:
-        return work.labs.list()
+        return visible(ports, work.labs.list(), lambda lab: whose.lab(work, lab.name))
 
 
+@needs(Right.LOOK, lab="name")
 def one(ports: Ports, name: str) -> Lab:
     """Raises NotFound."""
     with ports.database.read() as work:
         return work.labs.one(name)
 
 
+@needs(Right.SITE, site=True)
 def add(
     ports: Ports,
     *,
@@ -82,6 +88,7 @@ def add(
     return lab
 
 
+@needs(Right.DESIGN, lab="name")
 def change(ports: Ports, name: str, **changes: Any) -> Lab:
     """The lab with these fields of `CHANGEABLE` replaced. Its network only changes while none of its guests lives
     (InUse).
@@ -114,6 +121,7 @@ def change(ports: Ports, name: str, **changes: Any) -> Lab:
     return new
 
 
+@needs(Right.SITE, site=True)
 def remove(ports: Ports, name: str) -> Lab:
     """The lab and the records of its stopped guests are gone. Raises NotFound, InUse (a terminal,
     a profile, a draft that is not over, or a living guest).

@@ -11,8 +11,10 @@ from labvirt.domain import caller
 from labvirt.domain.guest import Purpose, StopHow, Wish
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.power_policy import DEFAULT, WHOLE_LAB, Departure, OnPowerOff, PowerPolicy, depart
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 LAST_WORDS_SECONDS = 60
 """The longest that a question is held (docs/reference/terminal-protocol.md): one that comes later is a new one."""
@@ -88,6 +90,7 @@ def policy_of(work: UnitOfWork, lab: str, seat: int) -> OnPowerOff:
     return found.on_power_off if found else DEFAULT
 
 
+@needs(Right.LOOK, lab="lab")
 def policies(ports: Ports, lab: str) -> tuple[OnPowerOff, dict[int, OnPowerOff]]:
     """Of the lab, and of the seats that have their own. Raises NotFound."""
     with ports.database.read() as work:
@@ -95,6 +98,7 @@ def policies(ports: Ports, lab: str) -> tuple[OnPowerOff, dict[int, OnPowerOff]]
     return found.pop(WHOLE_LAB, DEFAULT), found
 
 
+@needs(Right.LOOK, terminal="name")
 def of_terminal(ports: Ports, name: str) -> tuple[OnPowerOff, OnPowerOff | None]:
     """What counts for the seat of this terminal, and its own policy if it has one. Raises NotFound."""
     with ports.database.read() as work:
@@ -103,6 +107,7 @@ def of_terminal(ports: Ports, name: str) -> tuple[OnPowerOff, OnPowerOff | None]
         return policy_of(work, terminal.lab, terminal.seat), own.on_power_off if own else None
 
 
+@needs(Right.DESIGN, lab="lab")
 def set_lab(ports: Ports, lab: str, policy: OnPowerOff) -> None:
     """Raises NotFound."""
     with ports.database.write() as work:
@@ -119,6 +124,7 @@ def set_lab(ports: Ports, lab: str, policy: OnPowerOff) -> None:
         work.commit()
 
 
+@needs(Right.SEATS, terminal="name")
 def set_seat(ports: Ports, name: str, policy: OnPowerOff | None) -> OnPowerOff:
     """The seat of this terminal has its own policy (None: its lab's again); what counts now. Raises NotFound."""
     with ports.database.write() as work:

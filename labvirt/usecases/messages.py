@@ -9,15 +9,18 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.guest import Due, Guest, Purpose
 from labvirt.domain.message import LONGEST_MINUTES, LONGEST_TEXT, Message, end_of_lesson, is_end_of_lesson
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, InvalidInput
 from labvirt.usecases import power
 from labvirt.usecases.draining import clock_time
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 MINUTES = 5
 LONGEST_LESSON = timedelta(days=1)
 
 
+@needs(Right.OPERATE, guest="name")
 def tell_guest(ports: Ports, name: str, text: str, *, minutes: int = MINUTES, by: str) -> Message:
     """Whoever sits at this guest (or comes to it within the minutes) reads the sentence; one from before is replaced. Raises NotFound
     (no such guest or terminal, or it never had a guest), InvalidInput, DatabaseError."""
@@ -28,6 +31,7 @@ def tell_guest(ports: Ports, name: str, text: str, *, minutes: int = MINUTES, by
     return message
 
 
+@needs(Right.OPERATE, lab="lab")
 def tell_lab(ports: Ports, lab: str, text: str, *, minutes: int = MINUTES, by: str) -> tuple[Message, ...]:
     """The same for every seat of the lab that has a guest. Raises NotFound, InvalidInput, Conflict (nobody is there), DatabaseError."""
     with ports.database.write() as work:
@@ -38,6 +42,7 @@ def tell_lab(ports: Ports, lab: str, text: str, *, minutes: int = MINUTES, by: s
     return told
 
 
+@needs(Right.OPERATE, lab="lab")
 def end_lesson(ports: Ports, lab: str, at: datetime, *, fresh: bool, by: str) -> tuple[Guest, ...]:
     """Everybody in the lab hears now, and again 5 minutes and 1 minute before, that the lesson ends at `at`; then the engine starts their
     guests afresh or stops them. A guest that was told something else already (an update of its image) keeps that. Doing it again moves
@@ -60,6 +65,7 @@ def end_lesson(ports: Ports, lab: str, at: datetime, *, fresh: bool, by: str) ->
     return ended
 
 
+@needs(Right.OPERATE, lab="lab")
 def call_off_end(ports: Ports, lab: str, *, by: str) -> tuple[Guest, ...]:
     """The lesson goes on: nobody is told that it ends any more. Gives those who had been. Raises NotFound, DatabaseError."""
     with ports.database.write() as work:

@@ -13,10 +13,13 @@ from labvirt.domain.guest import GuestState
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import one_line
 from labvirt.domain.power_order import Occupied, OrderState, PowerOrder, PowerWord, check_grace, new_order
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict
+from labvirt.usecases import whose
 from labvirt.usecases.draining import clock_time
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 LAST = 50
 VIEWER_SECONDS = 30
@@ -39,6 +42,7 @@ class Placed:
     why: str
 
 
+@needs(Right.OPERATE, terminal="name")
 def place(ports: Ports, name: str, word: PowerWord, *, by: str, grace_seconds: int = 0) -> PowerOrder:
     """The terminal hears this at its next heartbeat, after the grace, of which its seat is told; an order that waited is replaced.
     Raises NotFound, Conflict (it can never take one), InvalidInput (grace), DatabaseError.
@@ -57,6 +61,7 @@ def place(ports: Ports, name: str, word: PowerWord, *, by: str, grace_seconds: i
     return order
 
 
+@needs(Right.OPERATE, lab="lab")
 def place_lab(
     ports: Ports, lab: str, word: PowerWord, *, by: str, occupied: Occupied = Occupied.WARN, grace_seconds: int = 600
 ) -> tuple[Placed, ...]:
@@ -94,6 +99,7 @@ def in_lab(
     return tuple(placed)
 
 
+@needs(Right.OPERATE, terminal="name")
 def cancel(ports: Ports, name: str, *, by: str) -> PowerOrder:
     """The order that waited is not given any more. Raises NotFound, Conflict (there is none, or the terminal has it already)."""
     with ports.database.write() as work:
@@ -117,10 +123,12 @@ def cancel(ports: Ports, name: str, *, by: str) -> PowerOrder:
     return order
 
 
+@needs(Right.LOOK, each=True, terminal="name")
 def last(ports: Ports, name: str | None = None) -> tuple[PowerOrder, ...]:
     """The newest orders first, of all terminals or of one. Raises NotFound."""
     with ports.database.read() as work:
-        return work.orders.last(LAST, None if name is None else work.terminals.one(name).name)
+        found = work.orders.last(LAST, None if name is None else work.terminals.one(name).name)
+        return visible(ports, found, lambda order: whose.terminal(work, order.terminal))
 
 
 def give(ports: Ports, found: PowerOrder) -> PowerOrder | None:

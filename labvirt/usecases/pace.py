@@ -33,6 +33,16 @@ class Pace:
                 raise TooManyRequests(what, max(1, math.ceil(times[0] + self._seconds - now)))
             times.append(now)
 
+    def has_room(self, key: str, now: float) -> bool:
+        """Would one more be counted?"""
+        with self._lock:
+            return sum(time > now - self._seconds for time in self._times.get(key, ())) < self._limit
+
+    def forget(self, key: str) -> None:
+        """Nothing was counted for this key."""
+        with self._lock:
+            self._times.pop(key, None)
+
     def _forget(self, now: float) -> None:
         old = now - self._seconds
         self._times = {key: times for key, times in self._times.items() if times and times[-1] > old}

@@ -22,6 +22,7 @@ from labvirt.contracts.uploads import Uploads
 from labvirt.domain.audit import Entry, Fields, Outcome
 from labvirt.domain.caller import MACHINE, Caller
 from labvirt.errors import LabVirtError
+from labvirt.usecases.attempts import Attempts
 from labvirt.usecases.beats import Beats
 from labvirt.usecases.floods import Floods
 from labvirt.usecases.leased import Leased
@@ -61,7 +62,7 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """One per process, and one per request on behalf of its `caller`. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`,
-    `floods`: this process's memory of what was asked of it and told to it: a restart forgets, which harms nobody.
+    `attempts`, `floods`: this process's memory of what was asked of it and told to it: a restart forgets, which harms nobody.
     """
 
     database: Database
@@ -90,6 +91,7 @@ class Ports:
     deeds: Pace = field(default_factory=lambda: Pace(DEEDS, DEEDS_SECONDS))
     witness: Witness = field(default_factory=Witness)
     floods: Floods = field(default_factory=Floods)
+    attempts: Attempts = field(default_factory=Attempts)
     caller: Caller = MACHINE
     """On whose behalf: what may be done is decided by it (usecases/rights.py), what was done is written with it."""
 

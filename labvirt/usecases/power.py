@@ -17,10 +17,12 @@ from labvirt.domain.addresses import LAST_SEAT
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotFound
-from labvirt.usecases import asking
+from labvirt.usecases import asking, whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 PATH_LENGTH = 4096
 ADMINISTRATOR = "an administrator"
@@ -28,20 +30,23 @@ ADMINISTRATOR = "an administrator"
 _SEAT = re.compile(r"(.+)-([0-9]{2,4})\Z", re.ASCII)
 
 
+@needs(Right.LOOK, each=True, lab="lab")
 def guests(ports: Ports, lab: str | None = None) -> tuple[Guest, ...]:
     """All guests that were ever wanted, or those of one lab (NotFound when there is no such lab)."""
     with ports.database.read() as work:
         if lab is None:
-            return work.guests.list()
+            return visible(ports, work.guests.list(), lambda guest: whose.of_guest(work, guest))
         return work.guests.of_lab(work.labs.one(lab).name)
 
 
+@needs(Right.LOOK, guest="name")
 def one(ports: Ports, name: str) -> Guest:
     """By the name of the guest or of its terminal. Raises NotFound, also for a seat that never had a guest."""
     with ports.database.read() as work:
         return _existing(work, name)
 
 
+@needs(Right.OPERATE, guest="name")
 def start(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     """The guest (by its own name or its terminal's) is wanted afterwards; nothing happens to one that lives.
 
@@ -50,6 +55,7 @@ def start(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     return _want(ports, name, fresh=False, by=by)
 
 
+@needs(Right.OPERATE, guest="name")
 def fresh(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     """The guest is wanted with a new run: a living one is replaced, what was written to its disks is forgotten.
     Raises as `start`.
@@ -57,6 +63,7 @@ def fresh(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     return _want(ports, name, fresh=True, by=by)
 
 
+@needs(Right.SITE, site=True)
 def run_with_cdrom(ports: Ports, name: str, cdrom: Path | str, *, boot: bool = False) -> Guest:
     """The guest of a seat is wanted with a new run that has this disc image in its first CD-ROM drive (one is added if need be) and, with
     `boot`, begins with it. The disc is there until the next fresh run. Raises as `start`, and InvalidInput (no such file; a special guest).
@@ -78,6 +85,7 @@ def check_cdrom(cdrom: Path | str) -> str:
     return path
 
 
+@needs(Right.OPERATE, guest="name")
 def stop(ports: Ports, name: str, how: StopHow = StopHow.SHUTDOWN) -> Guest:
     """The guest is no longer wanted; the engine stops it as `how` says. Stopping a stopped guest changes nothing.
     Raises NotFound.
@@ -89,6 +97,7 @@ def stop(ports: Ports, name: str, how: StopHow = StopHow.SHUTDOWN) -> Guest:
     return guest
 
 
+@needs(Right.OPERATE, guest="name")
 def reset(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     """The reset button was pressed: same run, same disks. Raises NotFound, GuestNotReady, EngineAway, DriverError."""
     with ports.database.read() as work:
@@ -102,6 +111,7 @@ def reset(ports: Ports, name: str, *, by: str = ADMINISTRATOR) -> Guest:
     return guest
 
 
+@needs(Right.OPERATE, lab="lab")
 def start_lab(ports: Ports, lab: str) -> tuple[Guest, ...]:
     """The guest of every seat with an active terminal is wanted. Raises NotFound, and Conflict when not one could be
     started.
@@ -127,6 +137,7 @@ def start_lab(ports: Ports, lab: str) -> tuple[Guest, ...]:
     return tuple(wanted)
 
 
+@needs(Right.OPERATE, lab="lab")
 def stop_lab(ports: Ports, lab: str, how: StopHow = StopHow.SHUTDOWN) -> tuple[Guest, ...]:
     """No guest of the lab's seats is wanted; its special guests stay. Gives those whose wish was changed. Raises NotFound."""
     with ports.database.write() as work:

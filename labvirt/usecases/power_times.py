@@ -11,9 +11,11 @@ from typing import Any
 from labvirt.domain.audit import changed
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.power_times import PowerTimes, Turn
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, LabVirtError
 from labvirt.usecases import orders, waking
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +23,14 @@ CHANGEABLE = frozenset({"on", "off", "days", "occupied", "grace_seconds"})
 BY = "the clock"
 
 
+@needs(Right.LOOK, lab="lab")
 def one(ports: Ports, lab: str) -> PowerTimes:
     """Of a lab without times: none. Raises NotFound."""
     with ports.database.read() as work:
         return work.power_times.get(work.labs.one(lab).name) or PowerTimes(lab=lab)
 
 
+@needs(Right.DESIGN, lab="lab")
 def change(ports: Ports, lab: str, **changes: Any) -> PowerTimes:
     """The lab's times with these fields of `CHANGEABLE` replaced; they count from now on. Raises NotFound, InvalidInput."""
     assert changes.keys() <= CHANGEABLE, changes

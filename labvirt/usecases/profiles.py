@@ -14,11 +14,14 @@ from labvirt.domain.audit import changed, told
 from labvirt.domain.dependencies import uses_disks
 from labvirt.domain.names import check_name, one_line
 from labvirt.domain.profile import Profile, Slot
+from labvirt.domain.right import Right
 from labvirt.errors import AlreadyExists, Conflict, InUse, InvalidInput, LabVirtError, NotFound
+from labvirt.usecases import whose
 from labvirt.usecases.administration import AdministrativeView as AdministrativeView
 from labvirt.usecases.administration import administrative as administrative
 from labvirt.usecases.administration import all_administrative as all_administrative
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import must_see, needs, visible
 
 __all__ = [
     "CHANGEABLE",
@@ -52,18 +55,22 @@ class Difference:
     other: str
 
 
+@needs(Right.LOOK, each=True)
 def everything(ports: Ports) -> tuple[Profile, ...]:
     """By position, then name: the order in which they are tried."""
     with ports.database.read() as work:
-        return tuple(sorted(work.profiles.list(), key=lambda p: (p.position, p.name)))
+        found = visible(ports, work.profiles.list(), whose.of_profile)
+    return tuple(sorted(found, key=lambda p: (p.position, p.name)))
 
 
+@needs(Right.LOOK, profile="name")
 def one(ports: Ports, name: str) -> Profile:
     """Raises NotFound."""
     with ports.database.read() as work:
         return work.profiles.one(name)
 
 
+@needs(Right.DESIGN, made_profile="profile")
 def add(ports: Ports, profile: Profile) -> Profile:
     """A new profile. Raises AlreadyExists, NotFound (an image, version or lab it names), Conflict (one in the recycle bin), InvalidInput
     (checks that do not exist)."""
@@ -77,6 +84,7 @@ def add(ports: Ports, profile: Profile) -> Profile:
     return profile
 
 
+@needs(Right.DESIGN, profile="name", affinity="labs")
 def change(ports: Ports, name: str, **changes: Any) -> Profile:
     """The profile with these fields replaced (not its name). Running guests keep what they were started with. Raises NotFound, InvalidInput
     (names the field), Conflict; then nothing was changed."""
@@ -103,6 +111,7 @@ def change(ports: Ports, name: str, **changes: Any) -> Profile:
     return profile
 
 
+@needs(Right.DESIGN, profile="name")
 def clone(ports: Ports, name: str, new_name: str) -> Profile:
     """A copy of everything, its checks too, under a new name; inactive, so that it can be changed before anybody gets it.
     Raises NotFound, AlreadyExists."""
@@ -121,6 +130,7 @@ def clone(ports: Ports, name: str, new_name: str) -> Profile:
     return profile
 
 
+@needs(Right.DESIGN, profile="name")
 def remove(ports: Ports, name: str) -> Profile:
     """The profile is gone. Raises NotFound, InUse (a terminal asks for it, a draft needs it, or a guest that is not stopped was made
     from it).
@@ -144,6 +154,7 @@ def remove(ports: Ports, name: str) -> Profile:
     return profile
 
 
+@needs(Right.DESIGN, profile="name")
 def put_check(ports: Ports, name: str, check: str, text: str) -> Profile:
     """The profile has this check file (an existing one is replaced); canaries run it from now on. Raises NotFound, InvalidInput (its name,
     or a text that is not Python)."""
@@ -159,12 +170,14 @@ def put_check(ports: Ports, name: str, check: str, text: str) -> Profile:
     return profile
 
 
+@needs(Right.LOOK, profile="name")
 def get_check(ports: Ports, name: str, check: str) -> str:
     """Its text. Raises NotFound."""
     one(ports, name)
     return ports.trials.get_check(name, check)
 
 
+@needs(Right.DESIGN, profile="name")
 def remove_check(ports: Ports, name: str, check: str) -> Profile:
     """The profile has it no longer. Raises NotFound."""
     with ports.database.write() as work:
@@ -179,6 +192,7 @@ def remove_check(ports: Ports, name: str, check: str) -> Profile:
     return profile
 
 
+@needs(Right.LOOK, profile="profile", lab="lab")
 def preview(ports: Ports, profile: str, lab: str, seat: int = 1) -> tuple[str, ...]:
     """The argv with which a guest of this profile would be started on that seat now. Raises NotFound, InvalidInput (seat), Conflict (an
     image has no version), EngineAway."""
@@ -190,9 +204,11 @@ def preview(ports: Ports, profile: str, lab: str, seat: int = 1) -> tuple[str, .
     return ports.engine.preview(profile, lab, seat)
 
 
+@needs(Right.LOOK, profile="name")
 def difference(ports: Ports, name: str, other: str) -> tuple[Difference, ...]:
     """In which fields the two differ, in the order in which a profile has them. Raises NotFound."""
     with ports.database.read() as work:
+        must_see(ports, work, "profile", other)
         first, second = work.profiles.one(name), work.profiles.one(other)
     return tuple(
         Difference(field=each.name, one=_words(getattr(first, each.name)), other=_words(getattr(second, each.name)))
@@ -201,6 +217,7 @@ def difference(ports: Ports, name: str, other: str) -> tuple[Difference, ...]:
     )
 
 
+@needs(Right.LOOK, profile="name")
 def advice(ports: Ports, name: str) -> tuple[Advice, ...]:
     """What would run better and why. The host is asked for its accelerator if the engine answers. Raises NotFound."""
     profile = one(ports, name)
@@ -217,6 +234,7 @@ def _check(ports: Ports, work: UnitOfWork, profile: Profile) -> None:
     for slot in profile.slots:
         if slot.image is None:
             continue
+        must_see(ports, work, "image", slot.image)
         image = work.images.one(slot.image)
         if image.binned_at is not None:
             raise Conflict(f"The image {image.name} is in the recycle bin.", hint=f"labvirt image restore {image.name}")

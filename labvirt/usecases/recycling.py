@@ -8,11 +8,14 @@ from dataclasses import replace
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.dependencies import Dependent, dependents_of, said
 from labvirt.domain.image import Image, Version
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, InUse, NotFound
 from labvirt.usecases import catalogue
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 
+@needs(Right.STORE, image="name")
 def bin_image(ports: Ports, name: str, *, by: str) -> Image:
     """The image with all its versions is in the recycle bin: nothing new starts from it. Twice is fine. Raises NotFound, InUse (all who
     need it are named)."""
@@ -28,6 +31,7 @@ def bin_image(ports: Ports, name: str, *, by: str) -> Image:
     return image
 
 
+@needs(Right.STORE, image="name")
 def restore_image(ports: Ports, name: str, *, by: str) -> Image:
     """The image is out of the recycle bin, as it was. Twice is fine. Raises NotFound."""
     with ports.database.write() as work:
@@ -41,6 +45,7 @@ def restore_image(ports: Ports, name: str, *, by: str) -> Image:
     return image
 
 
+@needs(Right.STORE, image="name")
 def bin_version(ports: Ports, name: str, number: int, *, by: str) -> Version:
     """The version is in the recycle bin. Twice is fine. Raises NotFound, InUse (all who need it are named)."""
     with ports.database.write() as work:
@@ -55,6 +60,7 @@ def bin_version(ports: Ports, name: str, number: int, *, by: str) -> Version:
     return version
 
 
+@needs(Right.STORE, image="name")
 def restore_version(ports: Ports, name: str, number: int, *, by: str) -> Version:
     """The version is out of the recycle bin, with those on whose files it stands. Twice is fine. Raises NotFound, Conflict (the image
     itself is in the bin)."""

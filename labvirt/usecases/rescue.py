@@ -14,9 +14,11 @@ from labvirt.contracts.offline import OfflineEntry
 from labvirt.domain.guest import Guest, Purpose, RunId
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.kept import Kept
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, InUse, InvalidInput, NotFound
-from labvirt.usecases import jobs, specials
+from labvirt.usecases import jobs, specials, whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 from labvirt.usecases.rubbish import is_rescuing, user_of_kept
 from labvirt.usecases.task import Task
 
@@ -35,11 +37,13 @@ class KeptView:
         return self.kept.run
 
 
+@needs(Right.LOOK, each=True, guest="guest")
 def everything(ports: Ports, *, guest: str | None = None) -> tuple[KeptView, ...]:
     """The newest first; `guest`: only of this guest or terminal. Raises DiskError, DatabaseError."""
     found = ports.kept.list()
     with ports.database.read() as work:
         rescuing = {each.source: each.name for each in work.guests.list() if is_rescuing(each)}
+        found = visible(ports, found, lambda kept: whose.kept(work, str(kept.run)))
     hours = timedelta(hours=ports.limits.rescue_hours)
     return tuple(
         KeptView(kept=each, goes_at=each.ended_at + hours, guest=rescuing.get(str(each.run)))
@@ -48,6 +52,7 @@ def everything(ports: Ports, *, guest: str | None = None) -> tuple[KeptView, ...
     )
 
 
+@needs(Right.LOOK, kept="run")
 def one(ports: Ports, run: str) -> KeptView:
     """By the run ('lab-a-07.g3'), or by the guest or terminal whose last one is meant. Raises NotFound."""
     for each in everything(ports):
@@ -56,6 +61,7 @@ def one(ports: Ports, run: str) -> KeptView:
     raise NotFound("run in the rescue", run)
 
 
+@needs(Right.UPDATE, kept="run")
 def start(ports: Ports, run: str, *, by: str) -> Guest:
     """A special guest is wanted that continues from what that run had written, on an overlay of its own: what is kept stays as it is.
     One that was started from it already and is not over is given back.
@@ -90,6 +96,7 @@ def start(ports: Ports, run: str, *, by: str) -> Guest:
     return guest
 
 
+@needs(Right.UPDATE, kept="run")
 def files(ports: Ports, run: str, folder: str = "", *, place: int | None = None) -> tuple[OfflineEntry, ...]:
     """What lies in that folder of the disk as the run left it ('' : its partitions). `place`: which disk (None: the first). Nothing is
     written. Raises NotFound, InvalidInput, Unsupported, HostNotReady, DiskError."""
@@ -97,6 +104,7 @@ def files(ports: Ports, run: str, folder: str = "", *, place: int | None = None)
     return ports.offline.list(_layers(ports, kept.run, place), folder)
 
 
+@needs(Right.SITE, site=True)
 def fetch(ports: Ports, run: str, path: str, target: Path, *, by: str, place: int | None = None) -> Job:
     """A job that copies the file or folder out of the disk into the folder `target`, which must be empty or absent.
     Raises NotFound, InvalidInput, DatabaseError."""
@@ -113,6 +121,7 @@ def fetch(ports: Ports, run: str, path: str, target: Path, *, by: str, place: in
     return job
 
 
+@needs(Right.UPDATE, kept="run")
 def forget(ports: Ports, run: str, *, by: str) -> Kept:
     """What the run had written is gone for good. Raises NotFound, InUse (a guest was started from it, or a job reads it)."""
     kept = one(ports, run).kept

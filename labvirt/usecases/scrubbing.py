@@ -10,16 +10,19 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.audit import Outcome
 from labvirt.domain.image import Version
 from labvirt.domain.job import Job, JobKind
+from labvirt.domain.right import Right
 from labvirt.errors import ImageDamaged
 from labvirt.usecases import jobs
 from labvirt.usecases.catalogue import damage_fact
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 from labvirt.usecases.task import Task
 
 EVERYTHING = "all images"
 _LAST = "scrubbed-at"
 
 
+@needs(Right.STORE, image="image")
 def scrub(ports: Ports, image: str | None = None, *, by: str) -> Job:
     """A job that reads all versions of the image (None: of all images) and fails with the names of those that are damaged; such a version
     is not started from any more (contracts.images: `proven`) and not published. Raises NotFound."""

@@ -14,11 +14,13 @@ from labvirt.domain.guest import Due, Guest, GuestState, Purpose, Wish
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import InvalidInput
-from labvirt.usecases import draining
+from labvirt.usecases import draining, whose
 from labvirt.usecases.draining import clock_time
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 LONGEST_GRACE = 86400
 
@@ -65,12 +67,14 @@ class SeatRestart:
     why: str
 
 
+@needs(Right.LOOK, each=True, lab="lab")
 def versions(ports: Ports, *, lab: str | None = None) -> tuple[SeatVersions, ...]:
     """All living guests of seats, by name. Raises NotFound (lab)."""
     with ports.database.read() as work:
-        return _versions(work, lab)
+        return visible(ports, _versions(work, lab), lambda seat: whose.guest(work, seat.guest))
 
 
+@needs(Right.OPERATE, lab="lab", image="image")
 def restart_old(
     ports: Ports, *, lab: str | None = None, image: str | None = None, grace_seconds: int = 300, by: str, dry_run: bool = False
 ) -> tuple[SeatRestart, ...]:

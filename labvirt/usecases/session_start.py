@@ -21,10 +21,13 @@ from labvirt.domain.job import Job, JobKind
 from labvirt.domain.lab import Lab
 from labvirt.domain.placement import disks_of
 from labvirt.domain.profile import Profile, SessionPolicy, SlotKind
+from labvirt.domain.reach import SITE
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, HypervisorError, InvalidInput, LabVirtError
-from labvirt.usecases import catalogue, draining, jobs, power, specials
+from labvirt.usecases import catalogue, draining, jobs, power, specials, whose
 from labvirt.usecases.draining import MANY_JOBS
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import must, needs
 from labvirt.usecases.task import Task
 
 UNWRITTEN_BYTES = 1 << 20
@@ -32,6 +35,7 @@ UNWRITTEN_BYTES = 1 << 20
 LOOK_SECONDS = 0.5
 
 
+@needs(Right.LOOK, profile="profile", lab="lab", image="image", draft="draft")
 def start(
     ports: Ports,
     profile: str,
@@ -48,6 +52,8 @@ def start(
     `draft`: go on with one that was kept. Everything that can be known now is looked at now. Raises NotFound, InvalidInput (cdrom, image,
     lab), Conflict (image is being updated; clients run and the profile's policy is `refuse`; nothing to start from), DatabaseError.
     """
+    if cdrom:
+        must(ports, Right.SITE, SITE, "name a file of the server")
     cdrom = _checked_cdrom(cdrom, boot_cdrom)
     with ports.database.write() as work:
         found = work.profiles.one(profile)
@@ -58,6 +64,8 @@ def start(
                 raise InvalidInput("image", f"the draft {old.name} is one of {old.image}")
         place = _lab(work, found, lab)
         number, choice = _disk(work, found, image)
+        for reach in (whose.lab(work, place.name), whose.image(work, choice.name)):
+            must(ports, Right.UPDATE, reach, "update this image there")
         _nobody_updates(work, choice, besides=old)
         if old is None:
             _base(work, choice)

@@ -21,10 +21,12 @@ from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import one_line
 from labvirt.domain.profile import Protocol
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, NotFound
-from labvirt.usecases import draining, jobs, publishing, specials
+from labvirt.usecases import draining, jobs, publishing, specials, whose
 from labvirt.usecases.draining import MANY_JOBS, clock_time, held
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 from labvirt.usecases.session_start import do_session, start
 
 __all__ = [
@@ -72,14 +74,17 @@ class SessionView:
         return self.draft.alive and self.published != self.draft.pointer
 
 
+@needs(Right.LOOK, each=True)
 def everything(ports: Ports, *, binned: bool = False) -> tuple[SessionView, ...]:
     """All drafts that are of use to somebody, by name; with `binned` also those that were discarded and can be restored."""
     used = {each.name: each.used_bytes for each in ports.drafts.list()}
     with ports.database.read() as work:
         wanted = [each for each in work.drafts.list() if each.alive or (binned and each.state is DraftState.DISCARDED)]
-        return tuple(_view(ports, work, each, used.get(each.name, 0)) for each in wanted)
+        seen = visible(ports, wanted, lambda draft: whose.of_draft(work, draft))
+        return tuple(_view(ports, work, each, used.get(each.name, 0)) for each in seen)
 
 
+@needs(Right.LOOK, draft="name")
 def one(ports: Ports, name: str) -> SessionView:
     """By the name of the draft, or of the image whose only living draft it is. Raises NotFound, Conflict (several: names them)."""
     used = {each.name: each.used_bytes for each in ports.drafts.list()}
@@ -88,6 +93,7 @@ def one(ports: Ports, name: str) -> SessionView:
         return _view(ports, work, draft, used.get(draft.name, 0))
 
 
+@needs(Right.UPDATE, draft="name")
 def publish(
     ports: Ports,
     name: str,
@@ -136,17 +142,20 @@ def publish(
     return job
 
 
+@needs(Right.UPDATE, draft="name")
 def keep(ports: Ports, name: str, *, by: str) -> Draft:
     """The session is over, the draft stays; its guest is being shut down (`draft.guest` names it until it is off). Raises NotFound,
     Conflict."""
     return _end(ports, name, DraftState.KEPT, by)
 
 
+@needs(Right.UPDATE, draft="name")
 def discard(ports: Ports, name: str, *, by: str) -> Draft:
     """The session is over, the draft lies in the recycle bin; its guest is being shut down. Raises NotFound, Conflict."""
     return _end(ports, name, DraftState.DISCARDED, by)
 
 
+@needs(Right.UPDATE, draft="name")
 def restore(ports: Ports, name: str, *, by: str) -> Draft:
     """A discarded draft is kept again. Raises NotFound, Conflict (its file or its parent is gone; it was published)."""
     there = any(each.name == name for each in ports.drafts.list())
@@ -165,6 +174,7 @@ def restore(ports: Ports, name: str, *, by: str) -> Draft:
     return after
 
 
+@needs(Right.UPDATE, draft="name")
 def touch(ports: Ports, name: str) -> Draft:
     """Somebody did something with it just now: its idle time begins anew. Raises NotFound, Conflict."""
     with ports.database.write() as work:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain import setting
+from labvirt.domain.right import Right
 from labvirt.domain.setting import Effective, Scope, SettingValue
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import InvalidInput
+from labvirt.usecases import whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,23 +46,27 @@ def level_of(*, lab: str | None = None, terminal_class: str | None = None, termi
     return Level(scope=named[0][0], subject=named[0][1]) if named else Level()
 
 
+@needs(Right.LOOK, each=True)
 def levels(ports: Ports) -> tuple[Level, ...]:
     """Every level there is: the site, labs, classes, terminals, each by name."""
     with ports.database.read() as work:
-        return (
+        found = (
             Level(),
             *(Level(scope=Scope.LAB, subject=each.name) for each in work.labs.list()),
             *(Level(scope=Scope.CLASS, subject=each.name) for each in work.classes.list()),
             *(Level(scope=Scope.TERMINAL, subject=each.name) for each in work.terminals.list()),
         )
+        return visible(ports, found, lambda level: whose.level(work, level))
 
 
+@needs(Right.LOOK, level="level")
 def show(ports: Ports, level: Level) -> SettingsView:
     """What counts there: for a lab the site's and its own, for a class likewise, for a terminal all four levels. Raises NotFound."""
     with ports.database.read() as work:
         return _view(work, level)
 
 
+@needs(Right.SEATS, level="level")
 def change(ports: Ports, level: Level, key: str, value: str) -> SettingsView:
     """The key is set at this level. Raises NotFound, InvalidInput (names the key, the reason, what is allowed)."""
     with ports.database.write() as work:
@@ -82,6 +89,7 @@ def change(ports: Ports, level: Level, key: str, value: str) -> SettingsView:
     return view
 
 
+@needs(Right.SEATS, level="level")
 def unset(ports: Ports, level: Level, key: str) -> SettingsView:
     """The key is not set at this level: what counts comes from a weaker one. Raises NotFound, InvalidInput (no such setting, or not set
     there)."""

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from labvirt.contracts.database import UnitOfWork
@@ -78,8 +79,20 @@ def sign_in_code(ports: Ports) -> str:
     return code
 
 
-def redeem(ports: Ports, code: str) -> None:
-    """Whoever knows the set-up code or a sign-in code may come in, once: the code is void when this returns.
+@dataclass(frozen=True, slots=True)
+class KnownCode:
+    """A code that is good now. `first`: it is the set-up code, which makes the first administrator; else one of the command line."""
+
+    fact: str
+    value: str
+
+    @property
+    def first(self) -> bool:
+        return self.fact == CODE_FACT
+
+
+def known(ports: Ports, code: str) -> KnownCode:
+    """What this code is good for; it is not used up by being looked at.
 
     Raises NotAllowed for any other word, after some 50 ms of work; how often one may try is the caller's to bound.
     """
@@ -87,23 +100,34 @@ def redeem(ports: Ports, code: str) -> None:
     with ports.database.read() as work:
         codes = tuple(_codes(work, ports.clock.now()))
     # The slow part holds no lock: who guesses at the door must not keep the others from writing.
-    found = next(((fact, value) for fact, value, kept in codes if _matches(given, kept)), None)
-    if found is not None:
-        fact, value = found
-        with ports.database.write() as work:
-            if work.facts.get(fact) == value:  # two at once: only one gets in
-                work.facts.remove(fact)
-                ports.note(work, "site", "somebody signed in with a code", verb="sign-in", noun="site")
-                work.commit()
-                return
-    audit.denied(ports, "sign-in", "site", "was shown a code that is not valid", noun="site")
-    raise NotAllowed("This code is not valid (any more).", hint="Get a new one on the controller: labvirt code")
+    found = next((KnownCode(fact, value) for fact, value, kept in codes if _matches(given, kept)), None)
+    if found is None:
+        audit.denied(ports, "sign-in", "site", "was shown a code that is not valid", noun="site")
+        raise _not_valid()
+    return found
+
+
+def spend(work: UnitOfWork, code: KnownCode) -> None:
+    """The code is void from this unit of work on. Raises NotAllowed when somebody was faster."""
+    if work.facts.get(code.fact) != code.value:
+        raise _not_valid()
+    work.facts.remove(code.fact)
+
+
+def has_people(ports: Ports) -> bool:
+    """Was the first administrator made?"""
+    with ports.database.read() as work:
+        return work.facts.get(USERS_FACT) is not None
 
 
 def is_done(ports: Ports) -> bool:
     """Was `init` run here?"""
     with ports.database.read() as work:
         return work.facts.get(MADE_FACT) is not None
+
+
+def _not_valid() -> NotAllowed:
+    return NotAllowed("This code is not valid (any more).", hint="Get a new one on the controller: labvirt code")
 
 
 def _codes(work: UnitOfWork, now: datetime) -> Iterator[tuple[str, str, str]]:

@@ -12,10 +12,12 @@ from labvirt.domain.lab import Lab
 from labvirt.domain.power_order import PowerOrder
 from labvirt.domain.power_policy import WHOLE_LAB, Departure, OnPowerOff
 from labvirt.domain.power_times import PowerTimes
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.usecases import hardware, leaving, orders
 from labvirt.usecases.hardware import HardwareView
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 HISTORY = 8
 
@@ -47,6 +49,7 @@ class LabPowerView:
     terminals: tuple[TerminalView, ...]
 
 
+@needs(Right.LOOK, terminal="name")
 def one(ports: Ports, name: str) -> TerminalView:
     """Raises NotFound."""
     with ports.database.read() as work:
@@ -55,6 +58,7 @@ def one(ports: Ports, name: str) -> TerminalView:
         return _view(ports, work, terminal, work.labs.one(terminal.lab), beats, HISTORY)
 
 
+@needs(Right.LOOK, lab="name")
 def of_lab(ports: Ports, name: str) -> LabPowerView:
     """Raises NotFound."""
     with ports.database.read() as work:

@@ -11,29 +11,35 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.audit import changed, told
 from labvirt.domain.lab import Lab
 from labvirt.domain.names import NAME_LENGTH, one_line
+from labvirt.domain.right import Right
 from labvirt.domain.setting import Scope
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import check_parameter
 from labvirt.errors import Exhausted, InUse, InvalidInput
+from labvirt.usecases import whose
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs, visible
 
 CHANGEABLE = frozenset({"lab", "seat", "mac", "inventory_id", "terminal_class", "profile", "parameters", "active", "note"})
 
 
+@needs(Right.LOOK, each=True, lab="lab")
 def everything(ports: Ports, lab: str | None = None) -> tuple[Terminal, ...]:
     """All terminals, or those of one lab (NotFound when there is no such lab)."""
     with ports.database.read() as work:
         if lab is None:
-            return work.terminals.list()
+            return visible(ports, work.terminals.list(), lambda terminal: whose.lab(work, terminal.lab))
         return work.terminals.of_lab(work.labs.one(lab).name)
 
 
+@needs(Right.LOOK, terminal="name")
 def one(ports: Ports, name: str) -> Terminal:
     """Raises NotFound."""
     with ports.database.read() as work:
         return work.terminals.one(name)
 
 
+@needs(Right.SEATS, lab="lab")
 def add(
     ports: Ports,
     *,
@@ -73,6 +79,7 @@ def add(
     return terminal
 
 
+@needs(Right.SEATS, terminal="name", lab="lab")
 def change(ports: Ports, name: str, **changes: Any) -> Terminal:
     """The terminal with these fields of `CHANGEABLE` replaced. Raises as `add`; InUse when it would leave the seat
     of a living guest.
@@ -103,6 +110,7 @@ def change(ports: Ports, name: str, **changes: Any) -> Terminal:
     return new
 
 
+@needs(Right.SEATS, terminal="name")
 def remove(ports: Ports, name: str) -> Terminal:
     """The terminal is unknown afterwards. Raises NotFound, and InUse while its guest lives."""
     with ports.database.write() as work:

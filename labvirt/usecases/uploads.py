@@ -11,9 +11,11 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.contracts.uploads import Upload, Uploads, Writing
 from labvirt.domain.job import Job, JobKind, JobState
 from labvirt.domain.names import check_name, one_line
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, Exhausted, HostNotReady, InUse, InvalidInput, NotFound
 from labvirt.usecases import imports, jobs
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 MOST_OPEN = 4
 """Uploads that one person may have begun and not ended."""
@@ -32,6 +34,7 @@ class UploadView:
         return self.upload.offset == self.upload.size_bytes
 
 
+@needs(Right.STORE, site=True)
 def begin(
     ports: Ports, *, name: str, format: str, size_bytes: int, sha256: str = "", note: str = "", publish: bool = True, by: str
 ) -> Upload:
@@ -73,6 +76,7 @@ def begin(
     return door.create(upload)
 
 
+@needs(Right.STORE, site=True)
 def everything(ports: Ports) -> tuple[UploadView, ...]:
     """The oldest first."""
     found = _door(ports).list()
@@ -80,6 +84,7 @@ def everything(ports: Ports) -> tuple[UploadView, ...]:
         return tuple(UploadView(upload=each, job=_import_of(work, each.id)) for each in found)
 
 
+@needs(Right.STORE, site=True)
 def one(ports: Ports, id: str) -> UploadView:
     """Raises NotFound."""
     found = _door(ports).get(id)
@@ -89,6 +94,7 @@ def one(ports: Ports, id: str) -> UploadView:
         return UploadView(upload=found, job=_import_of(work, id))
 
 
+@needs(Right.STORE, site=True)
 def write(ports: Ports, id: str, offset: int) -> AbstractContextManager[Writing]:
     """Its next piece begins at `offset`. Raises NotFound, Conflict (that is not where it ends; somebody else writes it; it is being
     imported), DiskError."""
@@ -97,6 +103,7 @@ def write(ports: Ports, id: str, offset: int) -> AbstractContextManager[Writing]
     return _door(ports).write(id, offset)
 
 
+@needs(Right.STORE, site=True)
 def finish(ports: Ports, id: str, *, sha256: str = "", by: str) -> Job:
     """The whole file has this checksum, and a job imports it. Asked again it is the same job, unless that has failed. Raises NotFound,
     Conflict (it is not complete), InvalidInput (no checksum, or another one: nothing is imported, the upload stays to be given up)."""
@@ -134,6 +141,7 @@ def finish(ports: Ports, id: str, *, sha256: str = "", by: str) -> Job:
     return job
 
 
+@needs(Right.STORE, site=True)
 def give_up(ports: Ports, id: str) -> None:
     """It is gone. Absent is fine. Raises InUse (it is being sent or imported)."""
     door = _door(ports)

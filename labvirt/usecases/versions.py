@@ -8,6 +8,7 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.image import Image, Stage, Version
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import Conflict, InvalidInput, NotFound
 from labvirt.usecases import catalogue, flattening, jobs
 from labvirt.usecases.catalogue import VersionView as VersionView
@@ -15,20 +16,24 @@ from labvirt.usecases.ports import Ports
 from labvirt.usecases.recycling import bin_version as bin
 from labvirt.usecases.recycling import one_version
 from labvirt.usecases.recycling import restore_version as restore
+from labvirt.usecases.rights import needs
 
 __all__ = ["VersionView", "bin", "flatten", "of", "one", "publish", "restore", "rollback", "test"]
 
 
+@needs(Right.LOOK, image="image")
 def of(ports: Ports, image: str) -> tuple[VersionView, ...]:
     """All versions of the image, by number, with what is known of each. Raises NotFound."""
     return catalogue.one(ports, image).details
 
 
+@needs(Right.LOOK, image="image")
 def one(ports: Ports, image: str, number: int) -> VersionView:
     """Raises NotFound."""
     return catalogue.version(ports, image, number)
 
 
+@needs(Right.UPDATE, image="image")
 def publish(ports: Ports, image: str, number: int, *, by: str, override: str = "") -> Image:
     """Guests that start from now on use this version; running ones stay on theirs. Durable when it returns. Publishing what is published
     changes nothing.
@@ -60,6 +65,7 @@ def publish(ports: Ports, image: str, number: int, *, by: str, override: str = "
     return changed
 
 
+@needs(Right.UPDATE, image="image")
 def rollback(ports: Ports, image: str, *, by: str) -> Image:
     """What was published before is published again; the way back is the same. Raises NotFound, Conflict (nothing was published before,
     or it is in the recycle bin), ImageDamaged."""
@@ -77,6 +83,7 @@ def rollback(ports: Ports, image: str, *, by: str) -> Image:
     return changed
 
 
+@needs(Right.STORE, image="image")
 def flatten(ports: Ports, image: str, number: int, *, by: str) -> Job:
     """A job after which the version's file is complete by itself. One that waits or runs already is given back. Raises NotFound."""
     with ports.database.write() as work:
@@ -87,6 +94,7 @@ def flatten(ports: Ports, image: str, number: int, *, by: str) -> Job:
     return job
 
 
+@needs(Right.UPDATE, image="image", lab="lab")
 def test(ports: Ports, image: str, number: int, *, profile: str | None = None, lab: str | None = None, by: str) -> Job:
     """A job that tries the version (canaries.py). `profile` None: the first that uses the image; `lab` None: the first where it fits.
     Raises NotFound, Conflict (no profile uses the image; in the recycle bin), InvalidInput (the profile does not use it)."""

@@ -6,9 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.right import Right
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +21,7 @@ class Woken:
     unknown: tuple[Terminal, ...]
 
 
+@needs(Right.OPERATE, terminal="name")
 def wake(ports: Ports, name: str, *, by: str) -> Terminal:
     """Magic packets for this terminal went out. Raises NotFound, Conflict (no MAC), EngineAway, NetworkError, HostNotReady."""
     with ports.database.read() as work:
@@ -32,6 +35,7 @@ def wake(ports: Ports, name: str, *, by: str) -> Terminal:
     return terminal
 
 
+@needs(Right.OPERATE, lab="lab")
 def wake_lab(ports: Ports, lab: str, *, by: str) -> Woken:
     """Magic packets for every active terminal of the lab went out. Raises as `wake`, and Conflict when there is none to wake."""
     with ports.database.read() as work:

@@ -26,11 +26,12 @@ from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
 from labvirt.web.terminal.render import Format, render_error
-from labvirt.web.ui import audit, monitoring, pages, tell
+from labvirt.web.ui import account, audit, monitoring, pages, people, routes, tell
 from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
+from labvirt.web.ui.guard import Guard
+from labvirt.web.ui.knock import NOBODY_TRUSTED, Proxy
 from labvirt.web.ui.refusal import refusal
-from labvirt.web.ui.sign_in import SignIns
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +59,10 @@ SECURITY_HEADERS = {
 class Application:
     """Routes by path; starts and stops the listener for the engine's words with the server (ASGI lifespan)."""
 
-    def __init__(self, *, ports: Ports, ca_pem: Callable[[], str], secret_key: bytes) -> None:
+    def __init__(self, *, ports: Ports, ca_pem: Callable[[], str], proxy: Proxy = NOBODY_TRUSTED) -> None:
         self.published = Published(ports.engine)
         self._pool = ThreadPoolExecutor(QUESTION_THREADS, thread_name_prefix="question")
-        self.sign_ins = SignIns(secret_key, ports.clock)
+        self.guard = Guard(ports, proxy)
         self.exposition = Exposition(lambda: figures(ports))
         self.question = QuestionRoute(
             ask=lambda id, source: asking.ask(ports, id, source),
@@ -71,10 +72,10 @@ class Application:
             ca_pem=ca_pem,
             questions=self.exposition.questions,
         )
-        self.events = EventsRoute(self.published, self.sign_ins)
+        self.events = EventsRoute(self.published, self.guard)
         self.boot = BootRoute(ports.kiosk)
-        self.pieces = uploads.PieceRoute(ports, self.sign_ins)
-        self.flask = create_flask(ports, self.published, self.sign_ins, self.exposition)
+        self.pieces = uploads.PieceRoute(ports, self.guard)
+        self.flask = create_flask(ports, self.published, self.guard, self.exposition)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
@@ -120,24 +121,34 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.published.close()
-                for pool in (self._pool, self.boot.pool, self.pieces.pool, self._terminals.executor, self._pages.executor):
+                for pool in (
+                    self._pool,
+                    self.boot.pool,
+                    self.pieces.pool,
+                    self.events.pool,
+                    self._terminals.executor,
+                    self._pages.executor,
+                ):
                     pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
 
-def create_flask(ports: Ports, published: Published, sign_ins: SignIns, exposition: Exposition) -> Flask:
+def create_flask(ports: Ports, published: Published, at_door: Guard, exposition: Exposition) -> Flask:
     """The synchronous part. Every LabVirtError becomes its sentence and status; a mistake of ours a 500 with a number for the log."""
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY, MAX_FORM_PARTS=50)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(terminal_routes.blueprint(ports, published.flow_since))
-    app.register_blueprint(uploads.blueprint(ports, sign_ins))
-    app.register_blueprint(pages.blueprint(ports, published, sign_ins))
-    app.register_blueprint(settings_page.blueprint(ports))
-    app.register_blueprint(tell.blueprint(ports, sign_ins))
+    app.register_blueprint(uploads.blueprint())
+    app.register_blueprint(pages.blueprint(ports, published, at_door))
+    app.register_blueprint(settings_page.blueprint())
+    app.register_blueprint(tell.blueprint())
+    app.register_blueprint(account.blueprint())
+    app.register_blueprint(people.blueprint())
     app.register_blueprint(audit.blueprint())
     app.register_blueprint(monitoring.blueprint(ports, exposition))
+    routes.check_declared(app)
 
     @app.errorhandler(LabVirtError)
     def refused(error: LabVirtError) -> Response:

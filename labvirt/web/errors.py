@@ -15,6 +15,7 @@ STATUS: dict[type[e.LabVirtError], int] = {
     e.NotFound: 404,
     e.Conflict: 409,
     e.NotAllowed: 403,
+    e.NotSignedIn: 401,
     e.TooManyRequests: 429,
     e.Cancelled: 409,
     e.Unsupported: 501,

@@ -11,6 +11,7 @@ import uvicorn
 
 from labvirt.usecases.ports import Ports
 from labvirt.web.app import Application
+from labvirt.web.ui.knock import NOBODY_TRUSTED, Proxy
 
 BACKLOG = 4096
 """A storm of terminals connects at once; the kernel clips to net.core.somaxconn (4096 by default)."""
@@ -21,7 +22,7 @@ GONE_MS = 20_000
 each start: while the connection of a PC that was switched off in the middle lives on here (15 minutes without this), the PC cannot boot."""
 
 
-def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[], str], secret_key: bytes) -> None:
+def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[], str], proxy: Proxy = NOBODY_TRUSTED) -> None:
     """Answers until SIGTERM or SIGINT; open long polls are cut after two seconds. Logging is the caller's.
 
     The soft limit of open files is raised to the hard one: each held question and each open page is one.
@@ -30,7 +31,7 @@ def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[]
     for each in sockets:
         if each.family in (socket.AF_INET, socket.AF_INET6):  # what is accepted inherits it
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MS)
-    server(Application(ports=ports, ca_pem=ca_pem, secret_key=secret_key)).run(sockets=list(sockets))
+    server(Application(ports=ports, ca_pem=ca_pem, proxy=proxy)).run(sockets=list(sockets))
 
 
 class Server(uvicorn.Server):

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 
 from labvirt.contracts.uploads import Writing
 from labvirt.errors import Conflict, Exhausted, InvalidInput, LabVirtError, NotAllowed
@@ -26,7 +26,7 @@ from labvirt.web.asgi import Receive, Scope, Send, header, respond
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.terminal.render import as_json
 from labvirt.web.ui import guard
-from labvirt.web.ui.sign_in import COOKIE, SignIns
+from labvirt.web.ui.guard import Guard
 
 OFFSET = "Upload-Offset"
 PIECE_BYTES = 1 << 20
@@ -35,12 +35,14 @@ SYNC_BYTES = 64 << 20
 """A long piece is made durable so often."""
 SILENCE_SECONDS = 30.0
 """A sender that is silent for so long is let go; what came is kept."""
+ASKED_AGAIN_SECONDS = 20.0
+"""So often it is looked up whether the sender may still send."""
 MOST_AT_ONCE = 16
 FINISHING_AT_ONCE = 2
 """Reading a whole file for its checksum takes a thread of the pages for a while."""
 
 
-def blueprint(ports: Ports, sign_ins: SignIns) -> Blueprint:
+def blueprint() -> Blueprint:
     """All but the pieces themselves. Answers are JSON."""
     routes = Blueprint("uploads", __name__, url_prefix="/uploads")
     finishing = threading.BoundedSemaphore(FINISHING_AT_ONCE)
@@ -49,25 +51,25 @@ def blueprint(ports: Ports, sign_ins: SignIns) -> Blueprint:
     def begin() -> Response:
         told = _told()
         made = uploads.begin(
-            ports,
+            g.ports,
             name=_text(told, "name"),
             format=_text(told, "format"),
             size_bytes=_whole(told, "size"),
             sha256=_text(told, "sha256", ""),
             note=_text(told, "note", ""),
             publish=_text(told, "publish", "true").lower() in ("true", "yes", "1"),
-            by=_who(sign_ins),
+            by=g.ports.caller.name,
         )
         view = UploadView(upload=made, job=None)
         return _answer(as_told(view), 201, {"Location": f"/uploads/{made.id}", OFFSET: "0"})
 
     @routes.get("")
     def everything() -> Response:
-        return _answer({"uploads": [as_told(each) for each in uploads.everything(ports)]})
+        return _answer({"uploads": [as_told(each) for each in uploads.everything(g.ports)]})
 
     @routes.get("/<id>")
     def one(id: str) -> Response:
-        view = uploads.one(ports, id)
+        view = uploads.one(g.ports, id)
         return _answer(as_told(view), 200, {OFFSET: str(view.upload.offset), "Upload-Length": str(view.upload.size_bytes)})
 
     @routes.post("/<id>/finish")
@@ -75,14 +77,14 @@ def blueprint(ports: Ports, sign_ins: SignIns) -> Blueprint:
         if not finishing.acquire(blocking=False):
             raise Exhausted("threads", "Other uploads are just being checked.", hint="Try again in a moment.")
         try:
-            job = uploads.finish(ports, id, sha256=_text(_told(), "sha256", ""), by=_who(sign_ins))
+            job = uploads.finish(g.ports, id, sha256=_text(_told(), "sha256", ""), by=g.ports.caller.name)
         finally:
             finishing.release()
         return _answer({"id": id, "job": job.number, "state": str(job.state)}, 202)
 
     @routes.delete("/<id>")
     def give_up(id: str) -> Response:
-        uploads.give_up(ports, id)
+        uploads.give_up(g.ports, id)
         return Response(status=204)
 
     return routes
@@ -115,9 +117,9 @@ class PieceRoute:
     409 (with the real offset) when the upload does not end at N or somebody else writes it. A body that is cut off is kept up to there.
     """
 
-    def __init__(self, ports: Ports, sign_ins: SignIns) -> None:
+    def __init__(self, ports: Ports, at_door: Guard) -> None:
         self._ports = ports
-        self._sign_ins = sign_ins
+        self._guard = at_door
         self.pool = ThreadPoolExecutor(4, thread_name_prefix="upload")
         self._open = 0
 
@@ -129,6 +131,7 @@ class PieceRoute:
         id = scope["path"].removeprefix("/uploads/")
         try:
             offset = self._may(scope)
+            ports = await self._on_behalf(scope)
         except LabVirtError as error:
             # A small piece is heard first: a connection that is closed over unread bytes is reset, and the answer is lost with it.
             with contextlib.suppress(TimeoutError):
@@ -138,7 +141,7 @@ class PieceRoute:
         try:
             self._open += 1
             try:
-                reached = await self._take(id, offset, receive)
+                reached = await self._take(ports, id, offset, scope, receive)
             finally:
                 self._open -= 1
         except LabVirtError as error:
@@ -148,11 +151,9 @@ class PieceRoute:
             await respond(send, 204, b"", {OFFSET.lower(): str(reached), "cache-control": "no-store"})
 
     def _may(self, scope: Scope) -> int:
-        """Who asks may send pieces; gives the offset. Raises NotAllowed, InvalidInput, Exhausted."""
-        told = {name: header(scope, name.encode()) or None for name in ("sec-fetch-site", "origin", "host", "cookie")}
+        """This is a piece; gives the offset. Raises NotAllowed, InvalidInput, Exhausted."""
+        told = {name: header(scope, name.encode()) or None for name in ("sec-fetch-site", "origin", "host")}
         guard.check_sender("PATCH", told["sec-fetch-site"], told["origin"], told["host"] or "")
-        if self._sign_ins.who_header(told["cookie"] or "") is None:
-            raise guard.NOT_SIGNED_IN
         text = header(scope, OFFSET.lower().encode())
         if not text.isascii() or not text.isdigit() or len(text) > 18:
             raise InvalidInput(OFFSET, "must be a header with the number of bytes that are there", hint="Ask first: HEAD /uploads/ID")
@@ -160,10 +161,18 @@ class PieceRoute:
             raise Exhausted("connections", "Too many pieces are being sent at once.", hint="Try again in a moment.")
         return int(text)
 
-    async def _take(self, id: str, offset: int, receive: Receive) -> int | None:
-        """The offset afterwards; None when the sender has gone (what came is kept)."""
+    async def _on_behalf(self, scope: Scope) -> Ports:
+        """The doors for whoever sends, who is somebody. Raises NotSignedIn."""
+        caller = await asyncio.get_running_loop().run_in_executor(self.pool, lambda: self._guard.caller_of_scope(scope, touch=True))
+        if not guard.is_somebody(caller):
+            raise guard.NOT_SIGNED_IN
+        return self._ports.on_behalf_of(caller)
+
+    async def _take(self, ports: Ports, id: str, offset: int, scope: Scope, receive: Receive) -> int | None:
+        """The offset afterwards; None when the sender has gone, or is nobody any more (what came is kept)."""
         loop = asyncio.get_running_loop()
-        writing = _Piece(lambda: uploads.write(self._ports, id, offset))
+        asked = loop.time()
+        writing = _Piece(lambda: uploads.write(ports, id, offset))
         await loop.run_in_executor(self.pool, writing.open)
         whole = False
         try:
@@ -176,6 +185,9 @@ class PieceRoute:
                     break
                 writing.add(message.get("body", b""))
                 whole = not message.get("more_body", False)
+                if loop.time() - asked >= ASKED_AGAIN_SECONDS:
+                    asked = loop.time()
+                    await self._on_behalf(scope)
                 if whole or writing.is_full:
                     await loop.run_in_executor(self.pool, writing.write)
                 if whole:
@@ -252,10 +264,6 @@ class _Piece:
         finally:
             self._writing = None
             self._held.__exit__(None, None, None)
-
-
-def _who(sign_ins: SignIns) -> str:
-    return sign_ins.who(request.cookies.get(COOKIE)) or "somebody"
 
 
 def _told() -> Mapping[str, Any]:

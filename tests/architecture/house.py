@@ -59,10 +59,12 @@ DOORS: dict[str, frozenset[str]] = {
         "alembic": "database",
         # what checks profiles' guests
         "pytest": "checks",
+        # who people are
+        "argon2": "usecases",
         # what people see
+        "segno": "web",
         "a2wsgi": "web",
         "flask": "web",
-        "itsdangerous": "web",
         "jinja2": "web",
         "markupsafe": "web",
         "prometheus_client": "web",

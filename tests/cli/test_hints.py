@@ -47,7 +47,25 @@ def wrong(root: click.Group, words: list[str]) -> str:
     return f"it has no {missing[0]}" if missing else ""
 
 
-NOUNS = {"image", "version", "profile", "admin", "rescue", "job", "guest", "host", "lab", "terminal", "class", "kiosk", "settings", "audit"}
+NOUNS = {
+    "image",
+    "version",
+    "profile",
+    "admin",
+    "rescue",
+    "job",
+    "guest",
+    "host",
+    "lab",
+    "terminal",
+    "class",
+    "kiosk",
+    "settings",
+    "person",
+    "group",
+    "token",
+    "audit",
+}
 
 
 @pytest.mark.parametrize("folder", ["labvirt", "docs"])

@@ -48,6 +48,8 @@ GOOD = {
     "said": "thing",
     "url": "http://10.9.0.1:8080/",
     "out": "stick.img",
+    "person": "anna",
+    "id": "0123456789abcdef",
 }
 SKIPPED = {"serve", "engine", "web", "demo", "doctor", "image build", "kiosk build", "audit export", "backup", "restore"}
 """They start processes, or write a file of any name; their words are tested where they are started or written."""

@@ -16,12 +16,14 @@ from typing import Any
 import httpx
 import pytest
 
+from labvirt.usecases import setup, sign_in
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.sign_in import From, Opened
 from labvirt.web.app import Application
 from labvirt.web.main import server
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
-from .lab import CA, KEY, FakeEngine, enter, make
+from .lab import CA, FakeEngine, enter, make
 
 PATIENCE_SECONDS = 60.0
 
@@ -54,8 +56,12 @@ class Site:
         return made
 
     def browser(self) -> httpx.Client:
-        """Somebody who is signed in."""
-        return self.client(cookies={COOKIE: self.app.sign_ins.issue()})
+        """Somebody who is signed in and may everything: the administrator of the shell."""
+        return self.client(cookies={COOKIE: self.shell().token})
+
+    def shell(self) -> Opened:
+        """A sign-in of that administrator."""
+        return sign_in.by_code(self.ports, setup.sign_in_code(self.ports), who=From(address="127.0.0.1"))
 
     def raw(self, request: bytes) -> socket.socket:
         """A connection that has said this much."""
@@ -83,7 +89,7 @@ def serve(tmp_path: Path, made: Callable[..., tuple[Path, str]]) -> Iterator[Cal
         template, code = made(**more)
         folder = Path(shutil.copytree(template, tmp_path / f"site-{len(ends)}"))
         ports, engine = enter(folder, clock)
-        app = Application(ports=ports, ca_pem=lambda: CA, secret_key=KEY)
+        app = Application(ports=ports, ca_pem=lambda: CA)
         listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
         running = server(app)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})

@@ -46,7 +46,6 @@ LARGE = replace(LAB, network=AddressPlan(IPv4Network("10.80.0.0/20")), max_insta
 """The same lab with room for a thousand seats."""
 LOCAL = IPv4Address("127.0.0.1")
 CA = "-----BEGIN CERTIFICATE-----\nTEFCVklSVA==\n-----END CERTIFICATE-----\n"
-KEY = b"k" * 32
 TCG = "Guests run under TCG, QEMU's own emulation: slow, and no security boundary. On a host with KVM they would not."
 
 
@@ -406,7 +405,7 @@ def main(folder: Path, seats: int, scene: str, address: str) -> None:
         engine.set_away(True)
     listening = socket.create_server((address, 0))
     print(f"http://{address}:{listening.getsockname()[1]} {code}", flush=True)
-    serve(ports=ports, sockets=[listening], ca_pem=lambda: CA, secret_key=KEY)
+    serve(ports=ports, sockets=[listening], ca_pem=lambda: CA)
     ports.database.close()
 
 

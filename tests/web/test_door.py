@@ -10,27 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from flask import Flask
 
+from labvirt.domain.person import ABSOLUTE_ADMINISTRATOR, IDLE
 from labvirt.errors import NotAllowed
-from labvirt.usecases import setup
-from labvirt.web.ui import guard
-from labvirt.web.ui.sign_in import COOKIE, LIFE_SECONDS
+from labvirt.usecases import setup, sign_in
+from labvirt.usecases.sign_in import From
+from labvirt.web.ui import routes
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Site
 from .lab import MovableClock
-
-DECLARED_OPEN = {
-    "pages.door",
-    "pages.enter",
-    "pages.health",
-    "monitoring.metrics",
-    "monitoring.ready",
-    "static",
-    "terminals.ticket",
-    "terminals.heartbeat",
-    "terminals.tell_hardware",
-    "terminals.deed",
-    "terminals.boot",
-}
 
 
 def urls(flask: Flask) -> list[tuple[str, str, str]]:
@@ -43,12 +31,11 @@ def urls(flask: Flask) -> list[tuple[str, str, str]]:
 
 
 def test_every_route_is_closed_unless_declared(site: Site) -> None:
-    assert guard.OPEN == DECLARED_OPEN
     site.app.flask.add_url_rule("/forgotten/<name>", "forgotten", lambda name: "secret", methods=["GET", "POST", "DELETE"])
     stranger, browser = site.client(), site.browser()
     seen = set()
     for endpoint, method, url in urls(site.app.flask):
-        if endpoint in DECLARED_OPEN:
+        if endpoint in routes.OPEN:
             continue
         seen.add(endpoint)
         answer = stranger.request(method, url)
@@ -57,10 +44,7 @@ def test_every_route_is_closed_unless_declared(site: Site) -> None:
         else:
             assert answer.status_code == 401, (endpoint, method)
         assert "secret" not in answer.text
-    sending = {f"uploads.{name}" for name in ("begin", "everything", "finish", "give_up", "one")}
-    switching = {"pages.terminal", "pages.lab_boots", "pages.terminal_power", "pages.lab_power", "pages.lab_power_deed"}
-    setting = {"audit.page", "audit.export", "settings.page", "settings.change", "tell.page", "tell.tell"}
-    assert seen == {"pages.first", "pages.labs", "pages.screen", "pages.leave", "forgotten"} | sending | switching | setting
+    assert seen == routes.ROUTES.keys() - routes.OPEN | {"forgotten"}
     assert browser.get("/forgotten/x").text == "secret"
     assert browser.get("/labs").status_code == 200
     assert stranger.get("/events").status_code == 401
@@ -88,7 +72,8 @@ def test_health_says_when_the_engine_is_away(site: Site) -> None:
 
 def test_a_code_opens_the_door_once(site: Site) -> None:
     client, other = site.client(), site.client()
-    answer = client.post("/enter", data={"code": f" {site.code.lower().replace('-', ' ')} "})
+    code = setup.sign_in_code(site.ports)
+    answer = client.post("/enter", data={"code": f" {code.lower().replace('-', ' ')} "})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
     cookie = answer.headers["set-cookie"]
     assert "HttpOnly" in cookie
@@ -96,7 +81,7 @@ def test_a_code_opens_the_door_once(site: Site) -> None:
     assert "Secure" not in cookie  # this is http
     assert client.get("/").status_code == 200
     assert client.get("/door").status_code == 303
-    again = other.post("/enter", data={"code": site.code})
+    again = other.post("/enter", data={"code": code})
     assert again.status_code == 403
     assert "not valid" in again.text
     assert other.get("/labs").status_code == 401
@@ -105,9 +90,9 @@ def test_a_code_opens_the_door_once(site: Site) -> None:
 def test_two_with_one_code_at_once(site: Site) -> None:
     code = setup.sign_in_code(site.ports)
 
-    def redeem(_: int) -> bool:
+    def redeem(number: int) -> bool:
         try:
-            setup.redeem(site.ports, code)
+            sign_in.by_code(site.ports, code, who=From(address=f"192.0.2.{number}"))
         except NotAllowed:
             return False
         return True
@@ -127,7 +112,8 @@ def test_codes_expire_and_the_set_up_code_does_not(serve: Callable[..., Site]) -
     late = setup.sign_in_code(site.ports)
     clock.move(601)
     assert site.client().post("/enter", data={"code": late}).status_code == 403
-    assert site.client().post("/enter", data={"code": site.code}).status_code == 303
+    first = {"code": site.code, "name": "anna", "password": "four words in a row"}
+    assert site.client().post("/enter", data=first).status_code == 303
     assert len(site.code.replace("-", "")) * 5 >= 50  # 32 letters: 5 bits each
 
 
@@ -142,18 +128,34 @@ def test_sign_ins_end(serve: Callable[..., Site]) -> None:
     assert copy.get("/labs").status_code == 401
     second = site.browser()
     assert second.get("/labs").status_code == 200
-    clock.move(LIFE_SECONDS + 1)
+    clock.move(IDLE.total_seconds() + 1)
     assert second.get("/labs").status_code == 401
+    third = site.browser()
+    for _ in range(int(ABSOLUTE_ADMINISTRATOR / IDLE) * 2 - 1):
+        clock.move(IDLE.total_seconds() / 2)
+        assert third.get("/").status_code == 200
+    clock.move(IDLE.total_seconds() / 2)
+    assert third.get("/labs").status_code == 401
+
+
+def test_what_pages_ask_by_themselves_keeps_no_sign_in_alive(serve: Callable[..., Site]) -> None:
+    clock = MovableClock()
+    site = serve(clock=clock)
+    watching, working = site.browser(), site.browser()
+    for _ in range(2):
+        clock.move(IDLE.total_seconds() / 2)
+        assert working.get("/").status_code == 200
+        watching.get("/labs")
+    assert watching.get("/labs").status_code == 401
+    assert working.get("/labs").status_code == 200
 
 
 def test_forged_cookies(site: Site) -> None:
     good = site.browser().cookies[COOKIE]
-    name, at, signature = good.split(".")
-    older = f"{name}.{at[:-2]}AA.{signature}"
     stranger = site.client()
     for forged in (
         *("", "administrator", "x.y.z", "é", "a" * 4000, '"', "=;"),
-        *(f"{name}.{at}.{signature[::-1]}", f"0{name[1:]}x.{at}.{signature}", older, f"{name}.{signature}"),
+        *(good[::-1], good[:-1], good.lower() + "x", f"{good}A", "a" * len(good)),
     ):
         headers = {"Cookie": f"{COOKIE}={forged}".encode("latin-1")}
         assert stranger.get("/labs", headers=headers).status_code == 401
@@ -187,8 +189,12 @@ def test_other_sites_pages_cannot_sign_anybody_in_or_out(site: Site) -> None:
 
 
 def test_secure_cookie_when_https(site: Site) -> None:
-    answer = site.app.flask.test_client().post("/enter", data={"code": site.code}, base_url="https://lab.example")
-    assert "Secure" in answer.headers["Set-Cookie"]
+    answer = site.app.flask.test_client().post("/enter", data={"code": setup.sign_in_code(site.ports)}, base_url="https://lab.example")
+    cookie = answer.headers["Set-Cookie"]
+    assert cookie.startswith("__Host-labvirt_sign_in=")
+    assert "Secure" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
 
 
 def test_headers_of_pages(site: Site) -> None:

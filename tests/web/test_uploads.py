@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from labvirt.usecases import jobs
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Site, until
 

@@ -11,6 +11,7 @@ from labvirt.database.tables.audit import audit, audit_stumps
 from labvirt.database.tables.columns import metadata
 from labvirt.database.tables.guests import guest_disks, guests, hosts, messages
 from labvirt.database.tables.images import canaries, drafts, images, versions
+from labvirt.database.tables.people import api_tokens, grants, groups, members, people, sign_ins
 from labvirt.database.tables.places import boots, classes, hardware, heartbeats, lab_dhcp, labs, settings, strangers, terminals
 from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
 from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
@@ -18,6 +19,7 @@ from labvirt.database.tables.records import facts, job_lines, jobs
 
 __all__ = [
     "NOUNS",
+    "api_tokens",
     "audit",
     "audit_stumps",
     "boots",
@@ -26,6 +28,8 @@ __all__ = [
     "departures",
     "drafts",
     "facts",
+    "grants",
+    "groups",
     "guest_disks",
     "guests",
     "hardware",
@@ -36,8 +40,10 @@ __all__ = [
     "jobs",
     "lab_dhcp",
     "labs",
+    "members",
     "messages",
     "metadata",
+    "people",
     "power_orders",
     "power_policies",
     "power_times",
@@ -46,6 +52,7 @@ __all__ = [
     "profile_slots",
     "profiles",
     "settings",
+    "sign_ins",
     "strangers",
     "terminals",
     "versions",
@@ -70,5 +77,9 @@ NOUNS = {
     "jobs": "job",
     "job_lines": "job",
     "power_orders": "order",
+    "people": "person",
+    "person_groups": "group",
+    "api_tokens": "token",
+    "sign_ins": "sign-in",
 }
 """What people call a row of each table; a part of something is called by its whole."""

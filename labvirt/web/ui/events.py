@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
-from labvirt.web.asgi import Receive, Scope, Send, header, respond, while_connected
+from labvirt.web.asgi import Receive, Scope, Send, respond, while_connected
 from labvirt.web.published import Published
-from labvirt.web.ui.sign_in import SignIns
+from labvirt.web.ui import guard
+from labvirt.web.ui.guard import Guard
 
 HEARTBEAT_SECONDS = 15.0
+ASKED_AGAIN_SECONDS = 10.0
+"""So often it is looked up whether who listens is still somebody: at most 25 s with the heartbeat (OWASP ASVS 5.0: 30 s)."""
 CALM_SECONDS = 0.25
 """Changes closer together than this are told once."""
 
@@ -19,33 +23,39 @@ class EventsRoute:
 
     MOST = 500
 
-    def __init__(self, published: Published, sign_ins: SignIns) -> None:
+    def __init__(self, published: Published, at_door: Guard) -> None:
         self._published = published
-        self._sign_ins = sign_ins
+        self._guard = at_door
+        self.pool = ThreadPoolExecutor(2, thread_name_prefix="events")
         self.open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        cookies = header(scope, b"cookie")
         if scope["method"] != "GET":
             await respond(send, 405, b"", {"allow": "GET"})
-        elif not self._sign_ins.valid_header(cookies):
+        elif not await self._is_somebody(scope):
             await respond(send, 401, b"", {"cache-control": "no-store"})
         elif self.open >= self.MOST:
             await respond(send, 503, b"", {"cache-control": "no-store", "retry-after": "10"})
         else:
             self.open += 1
             try:
-                await while_connected(receive, self._stream(cookies, send))
+                await while_connected(receive, self._stream(scope, send))
             finally:
                 self.open -= 1
 
-    async def _stream(self, cookies: str, send: Send) -> None:
+    async def _stream(self, scope: Scope, send: Send) -> None:
         """Until the sign-in ends (the browser connects again, hears 401 and goes to the door) or this process does."""
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         seen = self._published.revision("")
         await self._say(send, f"event: hello\ndata: {seen}\n\n")
-        while self._sign_ins.valid_header(cookies) and not self._published.closed():
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        while not self._published.closed():
+            if loop.time() - asked >= ASKED_AGAIN_SECONDS:
+                asked = loop.time()
+                if not await self._is_somebody(scope):
+                    break
             if await self._published.wait("", seen, HEARTBEAT_SECONDS):
                 if self._published.closed():
                     break
@@ -55,6 +65,9 @@ class EventsRoute:
             else:
                 await self._say(send, ": still here\n\n")
         await send({"type": "http.response.body", "body": b""})
+
+    async def _is_somebody(self, scope: Scope) -> bool:
+        return guard.is_somebody(await asyncio.get_running_loop().run_in_executor(self.pool, self._guard.caller_of_scope, scope))
 
     @staticmethod
     async def _say(send: Send, text: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Who may pass: nobody without a sign-in, except through the routes that are named here. A route that nobody thought of is closed."""
+"""Who may pass: nobody without a sign-in, except through the routes that are declared open. A route that nobody thought of is closed."""
 
 from __future__ import annotations
 
@@ -7,44 +7,58 @@ from urllib.parse import urlsplit
 
 from flask import Request
 
-from labvirt.domain.caller import Caller, CallerKind, Grant
-from labvirt.domain.right import Role
-from labvirt.errors import NotAllowed
-from labvirt.web.ui.sign_in import COOKIE, SignIns
+from labvirt.domain.caller import Caller, CallerKind
+from labvirt.errors import NotAllowed, NotSignedIn
+from labvirt.usecases import campus, sign_in, tokens
+from labvirt.usecases.ports import Ports
+from labvirt.web.asgi import Scope
+from labvirt.web.ui import knock, routes
+from labvirt.web.ui.knock import NOBODY_TRUSTED, Knock, Proxy
 
-OPEN = frozenset(
-    {
-        *("pages.door", "pages.enter", "pages.health", "static"),
-        *("monitoring.metrics", "monitoring.ready"),
-        *("terminals.ticket", "terminals.heartbeat", "terminals.deed", "terminals.boot", "terminals.tell_hardware"),
-    }
-)
-"""Endpoints for everybody. The terminals' look at the lease of the address that asks; the metrics look at who asks, too."""
-
-NOT_SIGNED_IN = NotAllowed("You are not signed in.", hint="Open the first page and enter a one-time code: labvirt code")
+NOT_SIGNED_IN = NotSignedIn(hint="Open the first page and sign in.")
 
 
-def is_signed_in(request: Request, sign_ins: SignIns) -> bool:
-    return sign_ins.valid(request.cookies.get(COOKIE))
+class Guard:
+    """On whose behalf a request acts: a program's token, a browser's cookie, or the word of a trusted proxy. Asked for every request, so
+    that what changes in people's rights counts at once. Safe from any thread."""
+
+    def __init__(self, ports: Ports, proxy: Proxy = NOBODY_TRUSTED) -> None:
+        self._ports = ports
+        self.proxy = proxy
+
+    def knock(self, request: Request) -> Knock:
+        return knock.of_request(request, self.proxy)
+
+    def caller(self, who: Knock, *, touch: bool = True) -> Caller:
+        """Nobody's rights are none. Raises DatabaseError. An Authorization that is not good is nobody's, whatever cookie comes with it."""
+        if who.bearer is not None:
+            found = tokens.caller_of(self._ports, who.bearer, address=who.address)
+        else:
+            found = sign_in.caller_of(self._ports, who.token, address=who.address, touch=touch) if who.token else None
+            if found is None and who.user:
+                found = campus.caller_of(self._ports, who.user, address=who.address, group=self.proxy.group)
+        return found or Caller(kind=CallerKind.TERMINAL, name="nobody", address=who.address)
+
+    def caller_of_scope(self, scope: Scope, *, touch: bool = False) -> Caller:
+        """The same for native routes. It looks into the database: call it in a thread."""
+        return self.caller(knock.of_scope(scope, self.proxy), touch=touch)
+
+    def caller_of_request(self, request: Request) -> Caller:
+        return self.caller(self.knock(request), touch=request.endpoint not in routes.PASSIVE)
 
 
-def may_pass(request: Request, sign_ins: SignIns) -> bool:
+def is_somebody(caller: Caller) -> bool:
+    return caller.kind in (CallerKind.PERSON, CallerKind.TOKEN)
+
+
+def may_pass(request: Request, caller: Caller) -> bool:
     """May this request go on? Unknown addresses are closed too: only who is signed in learns what exists.
 
     A terminal that takes the wrong address or method hears just that (404, 405): there is no route behind it.
     """
     if request.endpoint is None and request.path.startswith("/terminals/"):
         return True
-    return request.endpoint in OPEN or is_signed_in(request, sign_ins)
-
-
-def caller(request: Request, sign_ins: SignIns) -> Caller:
-    """On whose behalf this request acts. Nobody's rights are none. (A one-time code still buys everything: people come next.)"""
-    name = sign_ins.who(request.cookies.get(COOKIE))
-    if name is None:
-        return Caller(kind=CallerKind.TERMINAL, name="nobody", address=request.remote_addr or "")
-    everything = (Grant(Role.ADMINISTRATOR),)
-    return Caller(kind=CallerKind.PERSON, name=name, grants=everything, address=request.remote_addr or "", sign_in=name)
+    return request.endpoint in routes.OPEN or is_somebody(caller)
 
 
 def check_origin(request: Request) -> None:

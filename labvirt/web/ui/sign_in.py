@@ -1,97 +1,101 @@
 # SPDX-License-Identifier: MIT
-"""Signed-in browsers: a signed, expiring cookie that only a one-time code can buy. People with names come in an issue of their own."""
+"""The pages of the door: name and password, the phone's code, a one-time code, and the first administrator; and the way out."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
-import threading
-from http.cookies import CookieError, SimpleCookie
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
 
-from itsdangerous import BadSignature, TimestampSigner
+from labvirt.errors import Exhausted, InvalidInput, LabVirtError, NotAllowed, TooManyRequests
+from labvirt.usecases import setup, sign_in
+from labvirt.usecases.ports import Ports
+from labvirt.usecases.sign_in import From, Opened
+from labvirt.web.errors import status_of
+from labvirt.web.ui import guard
+from labvirt.web.ui.guard import Guard
+from labvirt.web.ui.knock import Knock
 
-from labvirt.contracts.clock import Clock
-from labvirt.usecases.pace import Pace
-
-COOKIE = "labvirt_sign_in"
 LIFE_SECONDS = 12 * 3600
-"""Absolute bound of a sign-in (OWASP ASVS 5.0, 7.3.2)."""
-
-TRIES = 10
-TRIES_SECONDS = 60.0
+"""How long a browser keeps the cookie at most; the database says when it is over."""
+LONGEST = 256
 
 
-class _Signer(TimestampSigner):
-    """Signs with the clock that it is given."""
+def register(pages: Blueprint, ports: Ports, at_door: Guard) -> None:
+    """The routes, on the blueprint of people's pages."""
 
-    def __init__(self, secret_key: bytes, clock: Clock) -> None:
-        super().__init__(secret_key, salt="labvirt-sign-in", digest_method=hashlib.sha256)
-        self._clock = clock
+    @pages.get("/door")
+    def door() -> AnyResponse:
+        if guard.is_somebody(g.ports.caller):
+            return redirect(url_for("pages.first"), 303)
+        return _page(ports)
 
-    def get_timestamp(self) -> int:
-        return int(self._clock.now().timestamp())
-
-
-class SignIns:
-    """Issues, checks and ends sign-ins. Guessing is bounded per source address, so that nobody can keep others out.
-
-    Sign-ins that were ended are remembered in memory for as long as their cookie would live; a restart of this process forgets them.
-    """
-
-    def __init__(self, secret_key: bytes, clock: Clock) -> None:
-        self._signer = _Signer(secret_key, clock)
-        self._clock = clock
-        self._pace = Pace(TRIES, TRIES_SECONDS)
-        self._ended: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def issue(self) -> str:
-        """The value of a new cookie."""
-        return self._signer.sign(secrets.token_hex(8)).decode()
-
-    def valid(self, value: str | None) -> bool:
-        """Was this value issued here, is it young enough and not ended?"""
-        name = self._name(value)
-        return name is not None and name not in self._ended
-
-    def valid_header(self, cookie_header: str) -> bool:
-        """The same for a whole Cookie header (native routes)."""
-        return self.valid(_cookie(cookie_header))
-
-    def who(self, value: str | None) -> str | None:
-        """How this sign-in is called where it is written down who did something; None when it is not valid. No secret: it buys nothing."""
-        name = self._name(value)
-        return f"browser {name[:6]}" if name is not None and name not in self._ended else None
-
-    def who_header(self, cookie_header: str) -> str | None:
-        """The same for a whole Cookie header (native routes)."""
-        return self.who(_cookie(cookie_header))
-
-    def end(self, value: str | None) -> None:
-        """This cookie buys nothing any more, whoever has a copy."""
-        name = self._name(value)
-        if name is None:
-            return
-        now = self._clock.monotonic()
-        with self._lock:
-            self._ended = {**{n: at for n, at in self._ended.items() if now - at < LIFE_SECONDS}, name: now}
-
-    def count_try(self, source: str) -> None:
-        """Call before a code is checked. Raises TooManyRequests."""
-        self._pace.step(source, "The door", self._clock.monotonic())
-
-    def _name(self, value: str | None) -> str | None:
-        if not value:
-            return None
+    @pages.post("/enter")
+    def enter() -> AnyResponse:
+        knock, told = at_door.knock(request), request.form
+        code, name = told.get("code", "")[:LONGEST], told.get("name", "")[:LONGEST]
         try:
-            return self._signer.unsign(value, max_age=LIFE_SECONDS).decode()
-        except (BadSignature, UnicodeDecodeError):
-            return None
+            if code and name:
+                opened = sign_in.first(
+                    ports, code, name, told.get("password", ""), full_name=told.get("full_name", "")[:LONGEST], who=_from(knock)
+                )
+            elif code:
+                opened = sign_in.by_code(ports, code, who=_from(knock))
+            else:
+                opened = sign_in.with_password(ports, name, told.get("password", ""), who=_from(knock))
+        except (NotAllowed, TooManyRequests, InvalidInput, Exhausted) as error:
+            return _page(ports, error, name=name, code=code)
+        return _opened(opened, knock) if opened.sign_in.whole else _with_cookie(_phone_page(), opened, knock)
+
+    @pages.post("/enter/phone")
+    def enter_phone() -> AnyResponse:
+        knock = at_door.knock(request)
+        try:
+            opened = sign_in.with_phone(ports, request.form.get("code", "")[:LONGEST], who=_from(knock))
+        except (NotAllowed, TooManyRequests) as error:
+            return _page(ports, error) if status_of(error) == 401 else _phone_page(error)
+        return _opened(opened, knock)
+
+    @pages.post("/leave")
+    def leave() -> AnyResponse:
+        knock = at_door.knock(request)
+        sign_in.leave(ports, knock.token)
+        response = redirect(url_for("pages.door"), 303)
+        response.delete_cookie(knock.cookie_name, httponly=True, samesite="Strict", secure=knock.https)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        return response
 
 
-def _cookie(cookie_header: str) -> str | None:
-    try:
-        morsel = SimpleCookie(cookie_header).get(COOKIE)
-    except CookieError:
-        return None
-    return morsel.value if morsel is not None else None
+def _from(knock: Knock) -> From:
+    return From(address=knock.address, agent=knock.agent, token=knock.token)
+
+
+def _page(ports: Ports, error: LabVirtError | None = None, *, name: str = "", code: str = "") -> Response:
+    page = render_template("door.html", first=not setup.has_people(ports), name=name, code=code, **_words(error))
+    return _answer(page, error)
+
+
+def _phone_page(error: LabVirtError | None = None) -> Response:
+    return _answer(render_template("door_phone.html", **_words(error)), error)
+
+
+def _words(error: LabVirtError | None) -> dict[str, str]:
+    if error is None:
+        return {"refused": "", "hint": ""}
+    sentence = error.sentence if not isinstance(error, InvalidInput) else f"{error.field.replace('_', ' ')} {error.reason}."
+    return {"refused": f"{sentence[:1].upper()}{sentence[1:]}", "hint": error.hint}
+
+
+def _answer(page: str, error: LabVirtError | None) -> Response:
+    headers = {"Retry-After": str(error.retry_seconds)} if isinstance(error, TooManyRequests) else {}
+    return Response(page, 200 if error is None else status_of(error), headers, mimetype="text/html")
+
+
+def _opened(opened: Opened, knock: Knock) -> AnyResponse:
+    return _with_cookie(redirect(url_for("pages.first"), 303), opened, knock)
+
+
+def _with_cookie(response: AnyResponse, opened: Opened, knock: Knock) -> AnyResponse:
+    response.set_cookie(
+        knock.cookie_name, opened.token, max_age=LIFE_SECONDS, path="/", httponly=True, samesite="Strict", secure=knock.https
+    )
+    return response

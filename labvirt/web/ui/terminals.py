@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from labvirt.domain.hardware import link_words
@@ -17,11 +17,9 @@ from labvirt.domain.power_policy import OnPowerOff
 from labvirt.domain.power_times import PowerTimes, days_text
 from labvirt.errors import InvalidInput
 from labvirt.usecases import orders, terminal_view, waking
-from labvirt.usecases.ports import Ports
 from labvirt.usecases.terminal_view import TerminalView
 from labvirt.web.ui.seats import SILENT_KIOSK_SECONDS, age
 
-BY = "the pages"
 GRACE_SECONDS = 300
 DEEDS = ("wake", "restart", "shutdown", "cancel")
 
@@ -35,12 +33,12 @@ _STATES = {
 }
 
 
-def register(pages: Blueprint, ports: Ports) -> None:
+def register(pages: Blueprint) -> None:
     """The routes, on the blueprint of people's pages."""
 
     @pages.get("/terminal/<name>")
     def terminal(name: str) -> str:
-        seen = terminal_view.one(ports, check_name(name, "terminal"))
+        seen = terminal_view.one(g.ports, check_name(name, "terminal"))
         return render_template("terminal.html", seen=seen, words=_words(seen), grace=GRACE_SECONDS // 60)
 
     @pages.post("/terminal/<name>/power")
@@ -48,17 +46,17 @@ def register(pages: Blueprint, ports: Ports) -> None:
         check_name(name, "terminal")
         deed = _deed()
         if deed == "wake":
-            waking.wake(ports, name, by=BY)
+            waking.wake(g.ports, name, by=g.ports.caller.name)
         elif deed == "cancel":
-            orders.cancel(ports, name, by=BY)
+            orders.cancel(g.ports, name, by=g.ports.caller.name)
         else:
             grace = GRACE_SECONDS if request.form.get("ask") == "first" else 0
-            orders.place(ports, name, PowerWord(deed), by=BY, grace_seconds=grace)
+            orders.place(g.ports, name, PowerWord(deed), by=g.ports.caller.name, grace_seconds=grace)
         return redirect(url_for("pages.terminal", name=name), 303)
 
     @pages.get("/lab/<name>/power")
     def lab_power(name: str) -> str:
-        seen = terminal_view.of_lab(ports, check_name(name, "lab"))
+        seen = terminal_view.of_lab(g.ports, check_name(name, "lab"))
         rows = [(each, _words(each)) for each in seen.terminals]
         taken = sum(each.occupied for each in seen.terminals)
         return render_template(
@@ -76,9 +74,9 @@ def register(pages: Blueprint, ports: Ports) -> None:
         check_name(name, "lab")
         deed = _deed()
         if deed == "wake":
-            waking.wake_lab(ports, name, by=BY)
+            waking.wake_lab(g.ports, name, by=g.ports.caller.name)
         elif deed in tuple(PowerWord):
-            orders.place_lab(ports, name, PowerWord(deed), by=BY, occupied=_occupied(), grace_seconds=GRACE_SECONDS)
+            orders.place_lab(g.ports, name, PowerWord(deed), by=g.ports.caller.name, occupied=_occupied(), grace_seconds=GRACE_SECONDS)
         else:
             raise InvalidInput("do", "must be wake, restart or shutdown")
         return redirect(url_for("pages.lab_power", name=name), 303)

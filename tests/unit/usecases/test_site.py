@@ -30,10 +30,16 @@ def test_init_is_done_once_and_its_code_opens_once(empty_site: Site) -> None:
         assert code not in str(work.facts.get(setup.CODE_FACT))
     for wrong in ("", "AAAAA-AAAAA-AAAAA", code[:-1], "ä" * 15):
         with pytest.raises(NotAllowed):
-            setup.redeem(ports, wrong)
-    setup.redeem(ports, f" {code.lower()} ")
+            setup.known(ports, wrong)
+    good = setup.known(ports, f" {code.lower()} ")
+    assert good.first
+    with ports.database.write() as work:
+        setup.spend(work, good)
+        work.commit()
     with pytest.raises(NotAllowed):
-        setup.redeem(ports, code)
+        setup.known(ports, code)
+    with ports.database.write() as work, pytest.raises(NotAllowed):
+        setup.spend(work, good)
 
 
 def test_a_sign_in_code_expires(empty_site: Site) -> None:
@@ -41,9 +47,9 @@ def test_a_sign_in_code_expires(empty_site: Site) -> None:
     late, good = setup.sign_in_code(ports), ""
     empty_site.clock.go(setup.SIGN_IN_MINUTES * 60)
     with pytest.raises(NotAllowed):
-        setup.redeem(ports, late)
+        setup.known(ports, late)
     good = setup.sign_in_code(ports)
-    setup.redeem(ports, good)
+    assert not setup.known(ports, good).first
 
 
 def test_no_set_up_code_once_there_is_an_account(empty_site: Site) -> None:
@@ -53,7 +59,7 @@ def test_no_set_up_code_once_there_is_an_account(empty_site: Site) -> None:
         work.facts.put(setup.USERS_FACT, "yes")
         work.commit()
     with pytest.raises(NotAllowed):
-        setup.redeem(ports, code)
+        setup.known(ports, code)
     with pytest.raises(Conflict, match="account"):
         setup.init(ports, host="here", again=True)
 

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT
+"""API tokens: what programs sign themselves with, on behalf of a person, never with more rights than that person has now."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from labvirt.domain.caller import Caller, CallerKind
+from labvirt.domain.names import check_name
+from labvirt.domain.person import TOKEN_DAYS, TOKEN_DAYS_MOST, ApiToken
+from labvirt.domain.right import Right
+from labvirt.errors import Conflict, DatabaseError, InvalidInput, NotAllowed, NotFound
+from labvirt.usecases import people
+from labvirt.usecases.ports import Ports
+from labvirt.usecases.rights import own
+from labvirt.usecases.sign_in import hash_of
+
+log = logging.getLogger(__name__)
+
+PREFIX = "lvt_"
+"""So that scanners of public code know one when somebody has published it."""
+MOST = 20
+"""Of one person."""
+USED_EVERY = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minted:
+    """`secret` is shown once and kept nowhere."""
+
+    token: ApiToken
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"Minted({self.token!r})"
+
+
+@own
+def everything(ports: Ports, person: str | None = None) -> tuple[ApiToken, ...]:
+    """One's own tokens (`person` None), or somebody's, for who looks after the site; for the command line None is everybody. Raises
+    NotFound, NotAllowed."""
+    whose = _whose(ports, person)
+    with ports.database.read() as work:
+        return work.tokens.of(None if whose is None else work.people.one(whose).name)
+
+
+@own
+def add(ports: Ports, name: str, *, person: str | None = None, rights: Collection[Right] | None = None, days: int = TOKEN_DAYS) -> Minted:
+    """A new token of one's own (on the command line: of `person`), good for so many days. `rights` None: for everything that its person may
+    do; else for these, and to look. Raises InvalidInput, AlreadyExists, Conflict (too many), MustConfirm, NotAllowed (somebody else's)."""
+    people.confirmed(ports)
+    whose = _whose(ports, person)
+    if whose is None:
+        raise InvalidInput("person", "must be named")
+    if ports.caller.kind is not CallerKind.MACHINE and whose != ports.caller.person:
+        raise NotAllowed("A token is made by the person themselves.", hint="On the controller: labvirt token add PERSON NAME")
+    check_name(name, "name")
+    if not 1 <= days <= TOKEN_DAYS_MOST:
+        raise InvalidInput("days", f"must be 1 to {TOKEN_DAYS_MOST}")
+    now, secret = ports.clock.now(), f"{PREFIX}{secrets.token_urlsafe(32)}"
+    token = ApiToken(
+        id=secrets.token_hex(8),
+        person=whose,
+        name=name,
+        rights=None if rights is None else frozenset(rights) | {Right.LOOK},
+        made_at=now,
+        expires_at=now + timedelta(days=days),
+    )
+    with ports.database.write() as work:
+        work.people.one(whose)
+        if len(work.tokens.of(whose)) >= MOST:
+            raise Conflict(f"{whose} has {MOST} tokens already.", hint="Take one back first.")
+        work.tokens.add(token, hash_of(secret))
+        ports.note(work, whose, f"token {name} made by {ports.caller.name}, good until {token.expires_at:%F}")
+        work.commit()
+    return Minted(token=token, secret=secret)
+
+
+@own
+def remove(ports: Ports, id: str) -> ApiToken:
+    """The token buys nothing any more: one's own, or with SITE anybody's. Raises NotFound."""
+    with ports.database.write() as work:
+        found = work.tokens.get(id)
+        if found is None or (found.person != ports.caller.person and not ports.caller.may(Right.SITE, None)):
+            raise NotFound("token", id)
+        work.tokens.remove(id)
+        ports.note(work, found.person, f"token {found.name} taken back by {ports.caller.name}")
+        work.commit()
+    return found
+
+
+def caller_of(ports: Ports, secret: str, *, address: str) -> Caller | None:
+    """For whom this token stands now; None when it is nobody's (any more)."""
+    if not secret.startswith(PREFIX):
+        return None
+    now = ports.clock.now()
+    with ports.database.read() as work:
+        found = work.tokens.by_token(hash_of(secret))
+        person = work.people.get(found.person) if found is not None else None
+    if found is None or person is None or not person.active or now >= found.expires_at:
+        return None
+    if found.used_at is None or now - found.used_at >= USED_EVERY:
+        _used(ports, found)
+    return Caller(
+        kind=CallerKind.TOKEN,
+        name=f"{person.name} (token {found.name})",
+        person=person.name,
+        grants=person.grants,
+        rights=found.rights,
+        address=address,
+        sign_in=f"token {found.id}",
+    )
+
+
+def _whose(ports: Ports, person: str | None) -> str | None:
+    if ports.caller.kind is CallerKind.MACHINE:
+        return person
+    if person in (None, ports.caller.person):
+        return ports.caller.person
+    if not ports.caller.may(Right.SITE, None):
+        raise NotFound("person", str(person))
+    return person
+
+
+def _used(ports: Ports, found: ApiToken) -> None:
+    try:
+        with ports.database.write() as work:
+            if work.tokens.get(found.id) is not None:
+                work.tokens.update(replace(found, used_at=ports.clock.now()))
+                work.commit()
+    except DatabaseError as error:
+        log.warning("it was not written down that a token is used: %s", error)

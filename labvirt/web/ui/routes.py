@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: MIT
+"""Every route and who may call it: the documented matrix (OWASP ASVS 5.0, 8.1.1). The tests read it; an application with a route that is
+not here does not start.
+
+A new route is one line: its endpoint, and what it needs. What a route really does is guarded by its use case (usecases/rights.py): this
+table says what is to be expected of it, and a test compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from flask import Flask
+
+from labvirt.domain.right import Right
+
+
+class Scope(StrEnum):
+    """Where the right is asked for."""
+
+    LAB = "lab"
+    """In the lab that the address names, itself or by a terminal or guest of it."""
+    SITE = "site"
+    ANYWHERE = "anywhere"
+    """In any lab; it shows or does nothing of others."""
+    OWN = "own"
+    """Nothing but to be signed in: it is about one's own account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`right` None: for everybody, because of `why`. `passive`: pages ask for it by themselves, which keeps no sign-in alive."""
+
+    right: Right | None
+    scope: Scope = Scope.LAB
+    why: str = ""
+    passive: bool = False
+
+
+def _open(why: str) -> Access:
+    return Access(None, why=why)
+
+
+_TERMINAL = _open("a lab PC: its leased address is the proof")
+_SIGNED_IN = Access(Right.LOOK, Scope.OWN)
+_SENDING = Access(Right.STORE, Scope.SITE)
+_PEOPLE = Access(Right.SITE, Scope.SITE)
+
+ROUTES: Mapping[str, Access] = {
+    "static": _open("style, scripts and signs of the pages, the door's too"),
+    "pages.door": _open("where one signs in"),
+    "pages.enter": _open("where one signs in"),
+    "pages.enter_phone": _open("the second step of it"),
+    "pages.health": _open("for who watches that the server answers; says no more"),
+    "terminals.ticket": _TERMINAL,
+    "terminals.heartbeat": _TERMINAL,
+    "terminals.deed": _TERMINAL,
+    "terminals.boot": _TERMINAL,
+    "terminals.tell_hardware": _TERMINAL,
+    "pages.first": Access(Right.LOOK, Scope.ANYWHERE),
+    "pages.labs": Access(Right.LOOK, Scope.ANYWHERE, passive=True),
+    "pages.leave": _SIGNED_IN,
+    "pages.screen": Access(Right.WATCH, passive=True),
+    "pages.lab_boots": Access(Right.LOOK),
+    "pages.terminal": Access(Right.LOOK),
+    "pages.terminal_power": Access(Right.OPERATE),
+    "pages.lab_power": Access(Right.LOOK),
+    "pages.lab_power_deed": Access(Right.OPERATE),
+    "settings.page": Access(Right.LOOK, Scope.ANYWHERE),
+    "settings.change": Access(Right.SEATS, Scope.SITE),
+    "tell.page": Access(Right.LOOK),
+    "tell.tell": Access(Right.OPERATE),
+    "uploads.begin": _SENDING,
+    "uploads.everything": _SENDING,
+    "uploads.one": _SENDING,
+    "uploads.finish": _SENDING,
+    "uploads.give_up": _SENDING,
+    "account.page": _SIGNED_IN,
+    "account.confirm": _SIGNED_IN,
+    "account.password": _SIGNED_IN,
+    "account.phone": _SIGNED_IN,
+    "account.phone_picture": _SIGNED_IN,
+    "account.token": _SIGNED_IN,
+    "account.end": _SIGNED_IN,
+    "people.page": _PEOPLE,
+    "people.add": _PEOPLE,
+    "people.one": _PEOPLE,
+    "people.change": _PEOPLE,
+    "people.add_group": _PEOPLE,
+    "people.change_group": _PEOPLE,
+    "audit.page": Access(Right.AUDIT, Scope.ANYWHERE),
+    "audit.export": Access(Right.AUDIT, Scope.ANYWHERE),
+    "monitoring.metrics": _open("it looks itself who asks: a listed address, or somebody who sees the whole site"),
+    "monitoring.ready": _open("for who watches the server; says which part does not answer, no more"),
+}
+"""Endpoint -> who. Native routes (events, pieces of uploads, boot files, questions of terminals) are checked where they are."""
+
+OPEN = frozenset(endpoint for endpoint, access in ROUTES.items() if access.right is None)
+PASSIVE = frozenset(endpoint for endpoint, access in ROUTES.items() if access.passive)
+
+
+def check_declared(app: Flask) -> None:
+    """Raises RuntimeError, naming them, when the application has routes that nobody declared here."""
+    undeclared = sorted({rule.endpoint for rule in app.url_map.iter_rules()} - ROUTES.keys())
+    if undeclared:
+        raise RuntimeError(f"routes without a line in labvirt/web/ui/routes.py: {', '.join(undeclared)}")
