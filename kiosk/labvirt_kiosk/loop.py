@@ -83,6 +83,7 @@ class Loop:
         """Ask and show until Leave. Afterwards no viewer runs and no private file is left."""
         self._heartbeat.start()
         try:
+            self._without_viewer()  # a kiosk before this one may have been killed over its viewer
             while True:
                 self._round()
         except Leave:
@@ -166,7 +167,18 @@ class Loop:
         return self._waiting.result_of(self._renewal.renew)
 
     def _show(self, good: LastGood) -> Run:
-        """Starts the viewer and waits for its end. Raises Trouble if it cannot be started."""
+        """Starts the viewer and waits for its end. Raises Trouble if it cannot be started. However it ends, what only a viewer may use is
+        taken back."""
+        try:
+            return self._show_once(good)
+        finally:
+            self._without_viewer()
+
+    def _without_viewer(self) -> None:
+        if self._desk is not None:
+            self._desk.after_viewer()
+
+    def _show_once(self, good: LastGood) -> Run:
         answer = good.answer
         viewer_command.check(answer)
         program = self._waiting.result_of(partial(self._find_program, answer.program))
@@ -217,8 +229,6 @@ class Loop:
                 forget.cancel()
             self._folder.empty()
         self._viewer = None
-        if self._desk is not None:
-            self._waiting.result_of(self._desk.after_viewer)
         self._heartbeat.say("ended", run)
         self._status.note(viewer_pid=None, viewer_exit=run.exit_code)
         return run
