@@ -21,7 +21,7 @@ class Scope(StrEnum):
     """Where the right is asked for."""
 
     LAB = "lab"
-    """In the lab that the address names, itself or by a terminal or guest of it."""
+    """In the lab that the request names, itself or by a terminal or guest of it."""
     SITE = "site"
     ANYWHERE = "anywhere"
     """In any lab; it shows or does nothing of others."""
@@ -68,8 +68,8 @@ ROUTES: Mapping[str, Access] = {
     "pages.terminal_power": Access(Right.OPERATE),
     "pages.lab_power": Access(Right.LOOK),
     "pages.lab_power_deed": Access(Right.OPERATE),
-    "settings.page": Access(Right.LOOK, Scope.ANYWHERE),
-    "settings.change": Access(Right.SEATS, Scope.SITE),
+    "settings.page": Access(Right.LOOK),
+    "settings.change": Access(Right.SEATS),
     "tell.page": Access(Right.LOOK),
     "tell.tell": Access(Right.OPERATE),
     "uploads.begin": _SENDING,
