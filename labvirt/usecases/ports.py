@@ -20,6 +20,7 @@ from labvirt.contracts.uploads import Uploads
 from labvirt.domain.caller import MACHINE, Caller
 from labvirt.errors import LabVirtError
 from labvirt.usecases.beats import Beats
+from labvirt.usecases.console_tickets import ConsoleTickets
 from labvirt.usecases.leased import Leased
 from labvirt.usecases.pace import Pace
 from labvirt.usecases.pokes import Pokes
@@ -52,8 +53,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """One per process, and one per request on behalf of its `caller`. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`:
-    this process's memory of what was asked of it and told to it: a restart forgets, which harms nobody.
+    """One per process, and one per request on behalf of its `caller`. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`,
+    `consoles`: this process's memory of what was asked of it and told to it: a restart forgets, which harms nobody.
     """
 
     database: Database
@@ -77,6 +78,7 @@ class Ports:
     starts: StartTimes = field(default_factory=StartTimes)
     deeds: Pace = field(default_factory=lambda: Pace(DEEDS, DEEDS_SECONDS))
     witness: Witness = field(default_factory=Witness)
+    consoles: ConsoleTickets = field(default_factory=ConsoleTickets)
     caller: Caller = MACHINE
     """On whose behalf: what may be done is decided by it (usecases/rights.py), what was done is written with it."""
 

@@ -19,12 +19,14 @@ from labvirt.usecases.ports import Ports
 from labvirt.web import uploads
 from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
 from labvirt.web.boot import BootRoute
+from labvirt.web.console import shop
+from labvirt.web.console.route import ConsoleRoute
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
 from labvirt.web.terminal.render import Format, render_error
-from labvirt.web.ui import pages, tell
+from labvirt.web.ui import guard, pages, tell
 from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
 from labvirt.web.ui.refusal import refusal
@@ -70,6 +72,7 @@ class Application:
         self.events = EventsRoute(self.published, self.sign_ins)
         self.boot = BootRoute(ports.kiosk)
         self.pieces = uploads.PieceRoute(ports, self.sign_ins)
+        self.console = ConsoleRoute(ports, lambda scope: guard.caller_of(scope, self.sign_ins))
         self.flask = create_flask(ports, self.published, self.sign_ins)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
@@ -77,6 +80,8 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif self.console.serves(scope):
+            await self.console(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["path"] == "/terminals/config":
@@ -116,7 +121,8 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.published.close()
-                for pool in (self._pool, self.boot.pool, self.pieces.pool, self._terminals.executor, self._pages.executor):
+                native = (self._pool, self.boot.pool, self.pieces.pool, self.console.pool, self.console.opening)
+                for pool in (*native, self._terminals.executor, self._pages.executor):
                     pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -132,6 +138,7 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
     app.register_blueprint(pages.blueprint(ports, published, sign_ins))
     app.register_blueprint(settings_page.blueprint(ports))
     app.register_blueprint(tell.blueprint(ports, sign_ins))
+    app.register_blueprint(shop.blueprint())
 
     @app.errorhandler(LabVirtError)
     def refused(error: LabVirtError) -> Response:

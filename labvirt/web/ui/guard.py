@@ -10,6 +10,7 @@ from flask import Request
 from labvirt.domain.caller import Caller, CallerKind, Grant
 from labvirt.domain.right import Role
 from labvirt.errors import NotAllowed
+from labvirt.web.asgi import Scope, header
 from labvirt.web.ui.sign_in import COOKIE, SignIns
 
 OPEN = frozenset(
@@ -39,11 +40,21 @@ def may_pass(request: Request, sign_ins: SignIns) -> bool:
 
 def caller(request: Request, sign_ins: SignIns) -> Caller:
     """On whose behalf this request acts. Nobody's rights are none. (A one-time code still buys everything: people come next.)"""
-    name = sign_ins.who(request.cookies.get(COOKIE))
+    address = request.remote_addr or ""
+    person = _person(sign_ins.who(request.cookies.get(COOKIE)), address)
+    return person or Caller(kind=CallerKind.TERMINAL, name="nobody", address=address)
+
+
+def caller_of(scope: Scope, sign_ins: SignIns) -> Caller | None:
+    """The same for native routes; None: nobody is signed in."""
+    return _person(sign_ins.who_header(header(scope, b"cookie")), (scope.get("client") or ("",))[0])
+
+
+def _person(name: str | None, address: str) -> Caller | None:
     if name is None:
-        return Caller(kind=CallerKind.TERMINAL, name="nobody", address=request.remote_addr or "")
+        return None
     everything = (Grant(Role.ADMINISTRATOR),)
-    return Caller(kind=CallerKind.PERSON, name=name, grants=everything, address=request.remote_addr or "", sign_in=name)
+    return Caller(kind=CallerKind.PERSON, name=name, grants=everything, address=address, sign_in=name)
 
 
 def check_origin(request: Request) -> None:
