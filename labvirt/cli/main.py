@@ -40,6 +40,7 @@ MODULES = {
     "rescue": "rescue",
     "job": "job",
     "guest": "guest",
+    "console": "console",
     "host": "host",
     "kiosk": "kiosk",
     "settings": "settings",

@@ -47,7 +47,22 @@ def wrong(root: click.Group, words: list[str]) -> str:
     return f"it has no {missing[0]}" if missing else ""
 
 
-NOUNS = {"image", "version", "profile", "admin", "rescue", "job", "guest", "host", "lab", "terminal", "class", "kiosk", "settings"}
+NOUNS = {
+    "image",
+    "version",
+    "profile",
+    "admin",
+    "rescue",
+    "job",
+    "guest",
+    "console",
+    "host",
+    "lab",
+    "terminal",
+    "class",
+    "kiosk",
+    "settings",
+}
 
 
 @pytest.mark.parametrize("folder", ["labvirt", "docs"])
