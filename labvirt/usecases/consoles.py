@@ -27,12 +27,14 @@ class Bought:
 
 def buy(ports: Ports, guest: str, kind: ConsoleKind, *, view_only: bool) -> Bought:
     """A ticket for the run that this guest has now, bound to the caller and its sign-in. Raises NotFound, NotAllowed, GuestNotReady,
-    TooManyRequests, Exhausted."""
+    Conflict (the serial line of a canary), TooManyRequests, Exhausted."""
     with ports.database.read() as work:
         row = work.guests.get(guest)
     if row is None:
         raise NotFound("guest", guest)
     _may(ports, row, view_only=view_only)
+    if kind is ConsoleKind.SERIAL and row.purpose is Purpose.CANARY:
+        raise Conflict(f"The serial line of {guest} belongs to its checks while it is on trial.", hint="Its screen may be looked at.")
     if not row.alive or row.run is None or row.state is GuestState.SILENT:
         raise GuestNotReady(guest, str(row.state))
     console = Console(run=row.run, lab=row.lab, kind=kind, view_only=view_only)

@@ -57,7 +57,7 @@ def server(application: Application) -> Server:
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE,
         ws_ping_interval=20.0,
-        ws_ping_timeout=20.0,
+        ws_ping_timeout=40.0,
         ws_per_message_deflate=False,  # pictures are compressed already, and what a client sends may not grow here
         log_config=None,
         log_level="warning",

@@ -64,6 +64,7 @@ class Desk:
             max_size=None,
             compression=None,
             proxy=None,
+            ping_interval=None,
             open_timeout=PATIENCE_SECONDS,
         ) as line:
             yield line

@@ -38,7 +38,7 @@ class Chromium:
             port = self._until(self._port, "Chromium listens")
             tabs = httpx.get(f"http://127.0.0.1:{port}/json", timeout=PATIENCE_SECONDS).json()
             address = next(tab["webSocketDebuggerUrl"] for tab in tabs if tab["type"] == "page")
-            self._line = connect(address, max_size=None, proxy=None, compression=None).__enter__()
+            self._line = connect(address, max_size=None, proxy=None, compression=None, ping_interval=None).__enter__()
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self.ask(f"{domain}.enable")
         except BaseException:

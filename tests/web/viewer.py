@@ -27,6 +27,7 @@ def dial(url: str, cookie: str = "", *, origin: str | None = None, **headers: st
         close_timeout=5,
         compression=None,
         proxy=None,
+        ping_interval=None,
     ).__enter__()  # whoever dials closes: several lines live at once
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 
 from labvirt.web.console.browser import Ended, Ending
@@ -28,6 +29,7 @@ class GuestEnd:
         try:
             connection = socket.socket(fileno=descriptor)
         except OSError as error:
+            os.close(descriptor)
             raise Ended(Ending.NOT_READY, OVER) from error
         try:
             connection.setblocking(False)

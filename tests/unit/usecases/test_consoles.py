@@ -82,6 +82,17 @@ def test_typing_into_an_image_is_updating(running: Site, purpose: Purpose) -> No
     consoles.buy(person(running, Role.TEACHER), "lab-a-01", SCREEN, view_only=False)
 
 
+def test_the_serial_line_of_a_canary_is_its_checks(running: Site) -> None:
+    """QEMU serves one listener: whoever looked would make the trial fail."""
+    consoles.buy(running.ports, "lab-a-01", ConsoleKind.SERIAL, view_only=True)
+    with running.ports.database.write() as work:
+        work.guests.update(replace(work.guests.one("lab-a-01"), purpose=Purpose.CANARY))
+        work.commit()
+    with pytest.raises(Conflict):
+        consoles.buy(running.ports, "lab-a-01", ConsoleKind.SERIAL, view_only=True)
+    consoles.buy(running.ports, "lab-a-01", SCREEN, view_only=False)
+
+
 def test_a_ticket_is_bound_to_person_and_sign_in(running: Site) -> None:
     ports = person(running, Role.TEACHER)
     for thief in (person(running, Role.TEACHER, sign_in="s2"), running.ports):

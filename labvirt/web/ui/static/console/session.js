@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One console: buys a ticket, spends it in the first message of the WebSocket, says how it stands, and connects again by itself when
 // only the line broke. Why it ended is the server's sentence (the close reason).
-const BROKEN = new Set([1001, 1005, 1006, 1012]);
+const BROKEN = new Set([1001, 1005, 1006, 1011, 1012]);
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15000];
 
 export const part = (id) => document.getElementById(id);
