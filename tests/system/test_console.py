@@ -88,6 +88,8 @@ def said(line: ClientConnection, pattern: str) -> str:
 def house(make_house: MakeHouse, tiny: Path) -> House:
     house = make_house(deep=True)
     house.set_up(tiny, 1)
+    with (house.state / "labvirt.toml").open("a") as settings:
+        settings.write("start_timeout_seconds = 1800\n")  # a loaded machine boots it slowly, and it must not be begun anew meanwhile
     house.serve()
     house.call("guest", "start", guest(1))
     wait_for(lambda: house.state_of(1) == "running", "the guest runs", 150)
