@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from typing import Any
@@ -62,7 +63,9 @@ class Wire:
     def _chunk(self, descriptors: list[int] | None) -> bytes:
         if descriptors is None:
             return self.connection.recv(CHUNK)
-        chunk, came, _, _ = socket.recv_fds(self.connection, CHUNK, MOST_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC)
+        chunk, came, _, _ = socket.recv_fds(self.connection, CHUNK, MOST_DESCRIPTORS)
+        for each in came:  # Python 3.11 passes no flags on, so MSG_CMSG_CLOEXEC would be lost
+            os.set_inheritable(each, False)
         descriptors += came
         return chunk
 

@@ -98,8 +98,9 @@ def test_a_console_of_this_run_and_of_no_other(open_engine: Open) -> None:
     run = row(sim, "lab-a-01").run
     assert run is not None
     with socket.socket(fileno=client.open_console(run, ConsoleKind.SERIAL)) as handed:
-        sim.hypervisor.consoles[run, ConsoleKind.SERIAL].sendall(b"login: ")
-        assert handed.recv(100) == b"login: "
+        with sim.hypervisor.consoles[run, ConsoleKind.SERIAL] as guest_end:
+            guest_end.sendall(b"login: ")
+            assert handed.recv(100) == b"login: "
         assert not handed.get_inheritable()
     with pytest.raises(GuestNotReady):
         client.open_console(replace(run, generation=run.generation + 1), ConsoleKind.SCREEN)
