@@ -39,6 +39,7 @@ MODULES = {
     "rescue": "rescue",
     "job": "job",
     "guest": "guest",
+    "console": "console",
     "host": "host",
     "kiosk": "kiosk",
     "settings": "settings",

@@ -11,8 +11,9 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
-from labvirt.domain.guest import Guest
+from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.lease import Lease
 
 
@@ -88,6 +89,10 @@ class EngineLink(Protocol):
 
     def screenshot(self, guest: str) -> bytes:
         """The screen as PNG."""
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        """The descriptor of a stream socket to the screen (RFB) or the serial line of this run and of no later one. The caller owns it and
+        closes it; it outlives the engine. Raises NotFound, GuestNotReady, Conflict, Unsupported, HypervisorError, DriverTimeout."""
 
     def reset(self, guest: str) -> None:
         """Press the reset button of a running guest."""

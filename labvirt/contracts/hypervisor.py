@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from labvirt.domain.addresses import InterfaceName, MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Nic, Sound, Video
 
@@ -26,6 +27,7 @@ class Capability(StrEnum):
     DISPLAY_SECRET = "display-secret"
     SCREENSHOT = "screenshot"
     CONSOLE = "console"
+    """`open_console` gives its screen and its serial line."""
     INSTANT_CLONE = "instant-clone"
     AGENT = "agent"
     """The run's folder has agent.sock: the channel of the guest's agent (org.qemu.guest_agent.0)."""
@@ -238,6 +240,11 @@ class Hypervisor(Protocol):
 
     def screenshot(self, run: RunId) -> bytes:
         """The guest's screen as PNG. Needs Capability.SCREENSHOT. Raises DriverTimeout, HypervisorError."""
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        """The descriptor of a stream socket whose other end is the guest's screen (RFB, no password) or serial line. The caller owns it; it
+        works on when this driver and its process are gone, until the run ends. Needs Capability.CONSOLE. Raises HypervisorError,
+        DriverTimeout, Conflict (the serial line has one listener at a time, and has one)."""
 
     def subscribe(self, listener: Listener) -> None:
         """From now on `listener` hears every event of every run."""

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus
-from labvirt.contracts.hypervisor import HypervisorInfo
+from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
-from labvirt.domain.guest import Guest
+from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Protocol
 from labvirt.engine import foreign
@@ -39,7 +40,7 @@ from labvirt.engine.start import Starter
 from labvirt.engine.stop import Stopper
 from labvirt.engine.verify import verify
 from labvirt.engine.world import World
-from labvirt.errors import GuestNotReady, HostNotReady, HypervisorError, LabVirtError, NotFound
+from labvirt.errors import GuestNotReady, HostNotReady, HypervisorError, LabVirtError, NotFound, Unsupported
 from labvirt.usecases.ports import Ports
 
 log = logging.getLogger(__name__)
@@ -160,6 +161,15 @@ class Engine:
         row = self._alive(guest)
         assert row.run is not None
         return self._world.hypervisor.screenshot(row.run)
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        row = self._alive(run.guest)
+        if row.run != run:
+            raise GuestNotReady(run.guest, "started anew")
+        info = self._info
+        if info is not None and Capability.CONSOLE not in info.capabilities:
+            raise Unsupported(Capability.CONSOLE, info.driver)
+        return self._world.hypervisor.open_console(run, kind)
 
     def reset(self, guest: str) -> None:
         row = self._alive(guest)

@@ -34,10 +34,12 @@ from labvirt.contracts.hypervisor import (
     RunEvent,
     RunStatus,
 )
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
 from labvirt.errors import AgentSilent, Conflict, DriverTimeout, HypervisorError
 from labvirt.hypervisors import media
+from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
 from labvirt.hypervisors.fake_disks import is_beyond, write_into
 from labvirt.hypervisors.fake_memory import Memory, Run, changes, dump, load, status_of
 from labvirt.hypervisors.qemu import command
@@ -47,7 +49,10 @@ from labvirt.system.files import write_atomic
 DISK_FULL = "the disk of the host is full"
 SILENT = "silent"
 _CAPABILITIES = frozenset(
-    {Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.OVERLAY_CAP, Capability.TPM, Capability.GUEST_LOGIN}
+    {
+        *(Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE, Capability.OVERLAY_CAP, Capability.TPM),
+        Capability.GUEST_LOGIN,
+    }
 )
 _GREYS = ((24, 32, 40), (230, 235, 240))
 
@@ -64,6 +69,7 @@ class FakeHypervisor:
         self._closed = threading.Event()
         self._events: queue.SimpleQueue[RunEvent | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._screens = FakeScreens(self._image)
 
     def capabilities(self) -> HypervisorInfo:
         return HypervisorInfo(
@@ -178,6 +184,20 @@ class FakeHypervisor:
     def screenshot(self, run: RunId) -> bytes:
         with self._one(run) as known:
             return _picture(run, known)
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        with self._one(run):
+            pass
+        if kind is ConsoleKind.SERIAL:
+            return open_serial(str(run), run.guest, lambda name: self._run(name) is not None)
+        return open_screen(self._screens, str(run))
+
+    def _run(self, name: str) -> Run | None:
+        return load(self._file).runs.get(name)
+
+    def _image(self, name: str) -> Image.Image | None:
+        known = self._run(name)
+        return _draw(RunId.parse(name), known) if known is not None else None
 
     def subscribe(self, listener: Listener) -> None:
         with self._seeing:
@@ -351,17 +371,21 @@ def _answering(run: RunId, known: Run) -> None:
 
 
 def _picture(run: RunId, known: Run) -> bytes:
+    file = io.BytesIO()
+    _draw(run, known).save(file, "PNG")
+    return file.getvalue()
+
+
+def _draw(run: RunId, known: Run) -> Image.Image:
     """The guest's name on a colour of its own."""
     hue = int(hashlib.sha256(run.guest.encode()).hexdigest()[:6], 16)
     ground = (40 + (hue >> 16) % 80, 40 + (hue >> 8 & 255) % 80, 60 + (hue & 255) % 80)
-    image = Image.new("RGB", (640, 400), ground)
+    image = Image.new("RGB", (WIDTH, HEIGHT), ground)
     draw = ImageDraw.Draw(image)
     draw.text((24, 24), run.guest, fill=_GREYS[1], font_size=48)
     draw.text((24, 96), f"{known.state} {known.reason}".strip(), fill=_GREYS[1], font_size=20)
     draw.text((24, 360), f"generation {run.generation}, {known.memory_mib} MiB, pretended", fill=_GREYS[1], font_size=16)
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return image
 
 
 def _digest(secret: str) -> str:

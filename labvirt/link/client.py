@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any, cast
 
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
+from labvirt.domain.guest import RunId
 from labvirt.domain.lease import Lease
 from labvirt.errors import EngineAway, InvalidInput
 from labvirt.link.codec import pack, unpack, unpack_error
@@ -45,6 +48,22 @@ class EngineClient:
 
     def screenshot(self, guest: str) -> bytes:
         return cast(bytes, self._ask("screenshot", guest))
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        verb = "open_console"
+        wire = self._speak(verb, (run, kind))
+        came: list[int] = []
+        try:
+            message = self._hear(wire, VERBS[verb].seconds, came)
+            if "error" in message:
+                raise unpack_error(message["error"])
+            if len(came) != 1:
+                raise EngineAway("it speaks another version of LabVirt (it sent no descriptor)")
+            return came.pop()
+        finally:
+            wire.close()
+            for each in came:
+                os.close(each)
 
     def reset(self, guest: str) -> None:
         self._ask("reset", guest)
@@ -118,9 +137,9 @@ class EngineClient:
         return wire
 
     @staticmethod
-    def _hear(wire: Wire, seconds: float) -> dict[str, Any]:
+    def _hear(wire: Wire, seconds: float, descriptors: list[int] | None = None) -> dict[str, Any]:
         try:
-            message = wire.receive(seconds)
+            message = wire.receive(seconds, descriptors)
         except TimeoutError as error:
             raise EngineAway(f"it has not answered for {seconds:.0f} s") from error
         except OSError as error:

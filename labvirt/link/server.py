@@ -141,6 +141,12 @@ class EngineServer:
             self._stream(wire)
             return False
         answer = getattr(self._engine, name)(*arguments)
+        if verb.descriptor:
+            try:
+                wire.send({"answer": None}, SEND_SECONDS, answer)
+            finally:
+                os.close(answer)
+            return True
         if verb.gives is bytes:
             for start in range(0, len(answer), PART_BYTES):
                 wire.send({"part": pack(answer[start : start + PART_BYTES])}, SEND_SECONDS)

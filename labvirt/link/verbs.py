@@ -9,7 +9,9 @@ from typing import Any
 
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
+from labvirt.domain.guest import RunId
 from labvirt.domain.lease import Lease
 
 
@@ -22,6 +24,8 @@ class Verb:
     seconds: float = 30.0
     stream: bool = False
     """Many answers, one a line, until somebody goes away."""
+    descriptor: bool = False
+    """The answer is an open descriptor: it travels beside the line (SCM_RIGHTS, unix(7)), which says `null`."""
 
 
 VERBS = {
@@ -31,6 +35,7 @@ VERBS = {
     "mint_display": Verb(takes=(str, IPv4Address), gives=DisplayTicket),
     "leases": Verb(takes=(str,), gives=tuple[Lease, ...]),
     "screenshot": Verb(takes=(str,), gives=bytes),
+    "open_console": Verb(takes=(RunId, ConsoleKind), gives=int, descriptor=True),
     "reset": Verb(takes=(str,)),
     "command_line": Verb(takes=(str,), gives=tuple[str, ...]),
     "preview": Verb(takes=(str, str, int), gives=tuple[str, ...]),

@@ -24,6 +24,7 @@ from labvirt.domain.caller import MACHINE, Caller
 from labvirt.errors import LabVirtError
 from labvirt.usecases.attempts import Attempts
 from labvirt.usecases.beats import Beats
+from labvirt.usecases.console_tickets import ConsoleTickets
 from labvirt.usecases.floods import Floods
 from labvirt.usecases.leased import Leased
 from labvirt.usecases.pace import Pace
@@ -62,7 +63,8 @@ class Limits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """One per process, and one per request on behalf of its `caller`. `tickets`, `deeds`, `pokes`, `beats`, `leased`, `starts`, `witness`,
-    `attempts`, `floods`: this process's memory of what was asked of it and told to it: a restart forgets, which harms nobody.
+    `attempts`, `consoles`, `floods`: this process's memory of what was asked of it and told to it: a restart forgets, which harms
+    nobody.
     """
 
     database: Database
@@ -90,6 +92,7 @@ class Ports:
     starts: StartTimes = field(default_factory=StartTimes)
     deeds: Pace = field(default_factory=lambda: Pace(DEEDS, DEEDS_SECONDS))
     witness: Witness = field(default_factory=Witness)
+    consoles: ConsoleTickets = field(default_factory=ConsoleTickets)
     floods: Floods = field(default_factory=Floods)
     attempts: Attempts = field(default_factory=Attempts)
     caller: Caller = MACHINE

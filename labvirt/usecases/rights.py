@@ -165,6 +165,9 @@ ALONE: Mapping[str, str] = {
             " power_times.wall specials.take specials.release specials.free terminals.insert rights.must rights.must_see rights.visible"
         ),
         "it looks itself for labs where the caller has the right": "audit.page audit.verbs audit.everything audit.verify",
+        "it asks itself: to look, to type, and into a session are three rights": (
+            "consoles.buy consoles.spend consoles.connect consoles.check consoles.may_type consoles.open_now consoles.run_of"
+        ),
         "what was refused is written on whoever's behalf": "audit.refused audit.denied audit.flush",
         "somebody at a shell of the controller, who can read the state folder anyway": "setup.init setup.sign_in_code",
         "the door itself: a code, a password or a token is the proof": (

@@ -20,13 +20,15 @@ from labvirt.usecases.ports import Ports
 from labvirt.web import uploads
 from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
 from labvirt.web.boot import BootRoute
+from labvirt.web.console import shop
+from labvirt.web.console.route import ConsoleRoute
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.figures import Exposition
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
 from labvirt.web.terminal.render import Format, render_error
-from labvirt.web.ui import account, audit, monitoring, pages, people, routes, tell
+from labvirt.web.ui import account, audit, guard, monitoring, pages, people, routes, tell
 from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
 from labvirt.web.ui.guard import Guard
@@ -75,6 +77,7 @@ class Application:
         self.events = EventsRoute(self.published, self.guard)
         self.boot = BootRoute(ports.kiosk)
         self.pieces = uploads.PieceRoute(ports, self.guard)
+        self.console = ConsoleRoute(ports, lambda scope: guard.somebody(self.guard.caller_of_scope(scope)))
         self.flask = create_flask(ports, self.published, self.guard, self.exposition)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
@@ -82,6 +85,8 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+        elif self.console.serves(scope):
+            await self.console(scope, receive, send)
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif scope["path"] == "/terminals/config":
@@ -121,14 +126,8 @@ class Application:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.published.close()
-                for pool in (
-                    self._pool,
-                    self.boot.pool,
-                    self.pieces.pool,
-                    self.events.pool,
-                    self._terminals.executor,
-                    self._pages.executor,
-                ):
+                native = (self._pool, self.boot.pool, self.pieces.pool, self.events.pool, self.console.pool, self.console.opening)
+                for pool in (*native, self._terminals.executor, self._pages.executor):
                     pool.shutdown(wait=False, cancel_futures=True)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -148,6 +147,7 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
     app.register_blueprint(people.blueprint())
     app.register_blueprint(audit.blueprint())
     app.register_blueprint(monitoring.blueprint(ports, exposition))
+    app.register_blueprint(shop.blueprint())
     routes.check_declared(app)
 
     @app.errorhandler(LabVirtError)

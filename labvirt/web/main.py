@@ -16,6 +16,9 @@ from labvirt.web.ui.knock import NOBODY_TRUSTED, Proxy
 BACKLOG = 4096
 """A storm of terminals connects at once; the kernel clips to net.core.somaxconn (4096 by default)."""
 
+LARGEST_MESSAGE = 64 * 1024
+"""Of a browser's console: keys, pointers, a little text."""
+
 OPEN_FILES = 65536
 GONE_MS = 20_000
 """A client that has acknowledged nothing for so long is gone (tcp(7), TCP_USER_TIMEOUT). GRUB opens the same port with the same numbers at
@@ -52,6 +55,11 @@ def server(application: Application) -> Server:
         application,
         lifespan="on",
         http="h11",  # keeps the spelling of headers, which GRUB needs (boot.py)
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_MESSAGE,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=40.0,
+        ws_per_message_deflate=False,  # pictures are compressed already, and what a client sends may not grow here
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -55,6 +55,7 @@ NOUNS = {
     "rescue",
     "job",
     "guest",
+    "console",
     "host",
     "lab",
     "terminal",

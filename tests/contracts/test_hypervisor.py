@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from labvirt.contracts.hypervisor import (
     LaunchSpec,
     MachineState,
 )
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Bus, Firmware
-from labvirt.errors import DriverTimeout, HypervisorError, Unsupported
+from labvirt.errors import Conflict, DriverTimeout, HypervisorError, Unsupported
 from labvirt.hypervisors.qemu.layout import UEFI_VARIABLES_TEMPLATE
 from labvirt.system.sockets import connect_unix
 from tests.contracts.patience import until
@@ -327,6 +329,55 @@ def test_lines_into_the_guest_lie_in_the_runs_folder(workshop: Workshop) -> None
             connect_unix(spec.folder / name, timeout=10).close()
         else:
             assert not (spec.folder / name).exists()
+
+
+def test_a_console_outlives_the_driver_and_ends_with_the_run(workshop: Workshop) -> None:
+    driver = workshop.new()
+    spec = workshop.spec()
+    driver.start(spec)
+    screens = [socket.socket(fileno=driver.open_console(spec.run, ConsoleKind.SCREEN)) for _ in range(2)]
+    line = socket.socket(fileno=driver.open_console(spec.run, ConsoleKind.SERIAL))
+    for each in (*screens, line):
+        each.settimeout(60)
+    for screen in screens:
+        assert screen.recv(12, socket.MSG_WAITALL) == b"RFB 003.008\n"
+    driver.close()
+    screens[0].sendall(b"RFB 003.008\n")
+    kinds = screens[0].recv(screens[0].recv(1)[0], socket.MSG_WAITALL)
+    assert b"\x01" in kinds  # no password: who holds the descriptor is let in
+    line.sendall(b"x")
+    workshop.new().stop(spec.run, StopHow.KILL)
+    for each in (*screens, line):
+        with each:
+            while each.recv(4096):
+                pass
+
+
+def test_a_console_of_what_does_not_run_is_refused(workshop: Workshop) -> None:
+    driver = workshop.new()
+    for kind in ConsoleKind:
+        with pytest.raises(HypervisorError):
+            driver.open_console(RunId("lab-a-09", 1), kind)
+
+
+def test_a_serial_line_has_one_listener_and_says_so(workshop: Workshop) -> None:
+    driver = workshop.new()
+    if Capability.SERIAL not in driver.capabilities().capabilities:
+        pytest.skip("its serial lines are pretended, and everybody has one")
+    spec = workshop.spec()
+    driver.start(spec)
+    first = socket.socket(fileno=driver.open_console(spec.run, ConsoleKind.SERIAL))
+
+    def is_taken() -> bool:
+        try:
+            os.close(driver.open_console(spec.run, ConsoleKind.SERIAL))
+        except Conflict:
+            return True
+        return False
+
+    until(is_taken, "QEMU has accepted the first")
+    first.close()
+    until(lambda: not is_taken(), "the line is free again")
 
 
 def test_uefi_variables_are_those_that_came_with_the_disk_or_fresh_ones(workshop: Workshop) -> None:

@@ -6,6 +6,7 @@ can be made to misbehave. Its memory is a file, so that guests outlive the proce
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import threading
 import uuid
@@ -38,6 +39,7 @@ from labvirt.disks.offline import JailedFiles
 from labvirt.disks.places import Places
 from labvirt.disks.store import VersionStore
 from labvirt.domain.addresses import AddressPlan, MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.host import Host, HostLoad
 from labvirt.domain.image import Image, Stage, Version
@@ -79,6 +81,8 @@ class SimHypervisor:
         self.agents: dict[str, Exception] = {}
         self.held: dict[str, threading.Event] = {}
         self.files: dict[str, bytes] = {}
+        self.consoles: dict[tuple[RunId, ConsoleKind], socket.socket] = {}
+        self.refuse_console: Exception | None = None
         self.specs: dict[RunId, LaunchSpec] = {}
         self.unknown = False
         self.able = frozenset(Capability)
@@ -174,6 +178,12 @@ class SimHypervisor:
 
     def screenshot(self, run: RunId) -> bytes:
         return b"\x89PNG" + bytes(700_000)
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        if self.refuse_console is not None:
+            raise self.refuse_console
+        self.consoles[run, kind], given = socket.socketpair()
+        return given.detach()
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)

@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from labvirt.domain.guest import Guest, GuestState, Wish
+from labvirt.contracts.engine import EngineLink
+from labvirt.domain.console import ConsoleKind
+from labvirt.domain.guest import Guest, GuestState, RunId, Wish
 from labvirt.engine.published import Published
 from labvirt.errors import EngineAway, GuestNotReady, HostNotReady, HypervisorError, NotAllowed, NotFound
 from labvirt.link import client as client_module
@@ -86,6 +89,47 @@ def test_every_verb_is_answered(open_engine: Open) -> None:
     assert len(client.screenshot("lab-a-01")) == 700_004  # longer than a line
     client.reset("lab-a-01")
     assert client.mint_display("lab-a-01", IPv4Address("10.77.0.65")).port == 20001
+
+
+def test_a_console_of_this_run_and_of_no_other(open_engine: Open) -> None:
+    client, sim = open_engine.client, open_engine.sim
+    power.start(ports_of(sim, client), "lab-a-01")
+    until(lambda: row(sim, "lab-a-01").ready)
+    run = row(sim, "lab-a-01").run
+    assert run is not None
+    with socket.socket(fileno=client.open_console(run, ConsoleKind.SERIAL)) as handed:
+        with sim.hypervisor.consoles[run, ConsoleKind.SERIAL] as guest_end:
+            guest_end.sendall(b"login: ")
+            assert handed.recv(100) == b"login: "
+        assert not handed.get_inheritable()
+    with pytest.raises(GuestNotReady):
+        client.open_console(replace(run, generation=run.generation + 1), ConsoleKind.SCREEN)
+    with pytest.raises(NotFound):
+        client.open_console(replace(run, guest="lab-a-09"), ConsoleKind.SCREEN)
+    sim.hypervisor.refuse_console = HypervisorError("QEMU says no.", operation="console", subject="lab-a-01")
+    with pytest.raises(HypervisorError, match="QEMU says no"):
+        client.open_console(run, ConsoleKind.SCREEN)
+
+
+def test_a_console_outlives_the_engine_that_kept_none_of_it(tmp_path: Path) -> None:
+    ours, given = socket.socketpair()
+
+    class Handing:
+        def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+            return given.detach()
+
+    server = EngineServer(cast(EngineLink, Handing()), tmp_path / "engine.sock")
+    server.open()
+    handed = socket.socket(fileno=EngineClient(tmp_path / "engine.sock").open_console(RunId("lab-a-01", 1), ConsoleKind.SCREEN))
+    server.close()
+    ours.settimeout(30)
+    with ours:
+        with handed:
+            ours.sendall(b"picture")
+            assert handed.recv(100) == b"picture"
+            handed.sendall(b"key")
+            assert ours.recv(100) == b"key"
+        assert ours.recv(100) == b""  # that was the only other end
 
 
 def test_errors_come_back_as_what_they_are(open_engine: Open) -> None:

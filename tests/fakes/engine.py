@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
 from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
 from labvirt.domain.addresses import MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
+from labvirt.domain.guest import RunId
 from labvirt.domain.lease import Lease
 from labvirt.errors import EngineAway
 
@@ -21,6 +24,8 @@ class FakeEngineLink:
         self.away = False
         self.asked: list[tuple[str, ...]] = []
         self.given: list[Lease] = []
+        self.consoles: list[socket.socket] = []
+        """The guests' ends of what was opened."""
         self.findings: tuple[Finding, ...] = ()
 
     @property
@@ -63,6 +68,12 @@ class FakeEngineLink:
     def screenshot(self, guest: str) -> bytes:
         self._ask("screenshot", guest)
         return b"\x89PNG"
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        self._ask("open_console", str(run), str(kind))
+        ours, theirs = socket.socketpair()
+        self.consoles.append(ours)
+        return theirs.detach()
 
     def reset(self, guest: str) -> None:
         self._ask("reset", guest)

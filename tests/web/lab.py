@@ -29,6 +29,7 @@ from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.uploads import UploadFolder
 from labvirt.domain.addresses import AddressPlan, MacAddress
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Guest, GuestState, RunId, StopHow, Wish
 from labvirt.domain.image import DiskChoice, Image, Stage, Version
@@ -37,6 +38,7 @@ from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, GuestNotReady, LabVirtError
+from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
 from labvirt.system.clock import SystemClock
 from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
@@ -83,10 +85,19 @@ class FakeEngine:
     pokes: int = 0
     pictures: int = 0
     hold_pictures: threading.Event | None = None
+    console: LabVirtError | None = None
+    """What opening a console comes to."""
+    consoles_opened: list[tuple[RunId, ConsoleKind]] = field(default_factory=list)
+    hold_consoles: threading.Event | None = None
+    guest_ends: list[socket.socket] | None = None
+    """A list: consoles end at sockets that are put there, for a test to play the guest. None: pretended screens and serial lines."""
     changes: dict[str, Change] = field(default_factory=dict)
     _away: bool = False
     _watchers: list[queue.SimpleQueue[Change | None]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self.screens = FakeScreens(self._shown)
 
     def set_away(self, away: bool) -> None:
         with self._lock:
@@ -163,6 +174,33 @@ class FakeEngine:
         if self.hold_pictures is not None:
             self.hold_pictures.wait(30)
         return screen(guest, change.guest.seat)
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        self._here()
+        if isinstance(self.console, LabVirtError):
+            raise self.console
+        change = self.changes.get(run.guest)
+        if change is None or change.guest.run != run:
+            raise GuestNotReady(run.guest, "started anew")
+        self.consoles_opened.append((run, kind))
+        if self.hold_consoles is not None:
+            self.hold_consoles.wait(30)
+        if self.guest_ends is not None:
+            ours, theirs = socket.socketpair()
+            self.guest_ends.append(ours)
+            return theirs.detach()
+        if kind is ConsoleKind.SERIAL:
+            return open_serial(str(run), run.guest, self._runs)
+        return open_screen(self.screens, str(run))
+
+    def _runs(self, run: str) -> bool:
+        return any(str(change.guest.run) == run and change.guest.alive for change in self.changes.values())
+
+    def _shown(self, run: str) -> Picture.Image | None:
+        if not self._runs(run):
+            return None
+        change = next(change for change in self.changes.values() if str(change.guest.run) == run)
+        return Picture.open(io.BytesIO(screen(change.guest.name, change.guest.seat))).resize((WIDTH, HEIGHT))
 
     def reset(self, guest: str) -> None:
         self._here()

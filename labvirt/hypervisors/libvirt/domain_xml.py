@@ -28,7 +28,7 @@ from labvirt.contracts.hypervisor import (
 from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.guest import RunId
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
-from labvirt.errors import InvalidInput
+from labvirt.errors import HypervisorError, InvalidInput
 
 MARK = "urn:labvirt:run"
 """Namespace of our element in <metadata>: which run of which controller a domain is."""
@@ -134,6 +134,14 @@ def vnc_socket(folder: Path) -> Path:
 
 def serial_socket(folder: Path) -> Path:
     return folder / SERIAL_SOCKET
+
+
+def serial_path(xml: str) -> Path:
+    """The socket of the first serial line in a domain's XML. Raises HypervisorError."""
+    source = ElementTree.fromstring(xml).find("./devices/serial[@type='unix']/source")  # noqa: S314 - libvirtd wrote it
+    if source is None:
+        raise HypervisorError("This domain has no serial line of ours.", operation="console")
+    return Path(source.attrib["path"])
 
 
 def agent_socket(folder: Path) -> Path:

@@ -36,10 +36,11 @@ from labvirt.contracts.hypervisor import (
     RunEvent,
     RunStatus,
 )
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
 from labvirt.errors import AgentSilent, DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown, Unsupported
-from labvirt.hypervisors import guest_agent, media
+from labvirt.hypervisors import console_line, guest_agent, media
 from labvirt.hypervisors.libvirt import domain_xml
 from labvirt.hypervisors.libvirt.caps import Caps
 from labvirt.hypervisors.libvirt.connection import Connection, run_of
@@ -241,6 +242,18 @@ class LibvirtHypervisor:
     def screenshot(self, run: RunId) -> bytes:
         domain = self._one(run)
         return self._monitored("take a picture of", run, domain, _picture)
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        domain = self._one(run)
+        if kind is ConsoleKind.SCREEN:
+            # The first graphics of ours is VNC; SPICE is libvirt's own only by QEMU's arguments (domain_xml.py).
+            return int(self._monitored("open the screen of", run, domain, lambda own: own.openGraphicsFD(0, 0)))
+        lines = json.loads(self._command(run, domain, "query-chardev"))["return"]
+        console_line.check_free(lines, ("charserial0",), run.guest)
+        # openConsole gives a stream of libvirt's own, which ends with this process; behind the socket is the same line.
+        with translated("look for the serial line of", str(run)):
+            xml = domain.XMLDesc()
+        return console_line.connected(domain_xml.serial_path(xml), run.guest)
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners = (*self._listeners, listener)

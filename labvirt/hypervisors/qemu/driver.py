@@ -25,6 +25,7 @@ from labvirt.contracts.hypervisor import (
     MachineState,
     RunStatus,
 )
+from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
 from labvirt.errors import (
@@ -35,7 +36,7 @@ from labvirt.errors import (
     OperationInProgress,
     OutcomeUnknown,
 )
-from labvirt.hypervisors import guest_agent, media
+from labvirt.hypervisors import console_line, guest_agent, media
 from labvirt.hypervisors.qemu import accelerator, agent, command, layout, sandbox, tpm
 from labvirt.hypervisors.qemu.launch import end_all, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
@@ -264,6 +265,15 @@ class QemuHypervisor:
             ) from error
         finally:
             picture.unlink(missing_ok=True)
+
+    def open_console(self, run: RunId, kind: ConsoleKind) -> int:
+        session = self._one(run)
+        if kind is ConsoleKind.SCREEN:
+            return console_line.connected(self._runs / str(run) / layout.VNC_SOCKET, run.guest)
+        asking = session.execute("query-chardev", deadline_seconds=COMMAND_SECONDS)
+        lines = self._loop.call(asking, timeout=COMMAND_SECONDS * 2, subject=run.guest)
+        console_line.check_free(lines, ("serial",), run.guest)
+        return console_line.connected(self._runs / str(run) / layout.SERIAL_SOCKET, run.guest)
 
     def subscribe(self, listener: Listener) -> None:
         self._roster.subscribe(listener)

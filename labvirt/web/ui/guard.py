@@ -51,6 +51,11 @@ def is_somebody(caller: Caller) -> bool:
     return caller.kind in (CallerKind.PERSON, CallerKind.TOKEN)
 
 
+def somebody(caller: Caller) -> Caller | None:
+    """The caller, if it is somebody."""
+    return caller if is_somebody(caller) else None
+
+
 def may_pass(request: Request, caller: Caller) -> bool:
     """May this request go on? Unknown addresses are closed too: only who is signed in learns what exists.
 

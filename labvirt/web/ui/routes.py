@@ -92,6 +92,8 @@ ROUTES: Mapping[str, Access] = {
     "people.change_group": _PEOPLE,
     "audit.page": Access(Right.AUDIT, Scope.ANYWHERE),
     "audit.export": Access(Right.AUDIT, Scope.ANYWHERE),
+    "consoles.buy": Access(Right.WATCH),
+    "consoles.page": Access(Right.WATCH),
     "monitoring.metrics": _open("it looks itself who asks: a listed address, or somebody who sees the whole site"),
     "monitoring.ready": _open("for who watches the server; says which part does not answer, no more"),
 }
