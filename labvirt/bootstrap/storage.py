@@ -95,4 +95,5 @@ def limits_of(settings: Settings) -> Limits:
         idle_minutes=settings.idle_minutes,
         largest_disk_gib=settings.largest_disk_gib,
         guest_uid_base=guest_uid_base(settings),
+        mac_prefix=settings.mac_prefix,
     )

@@ -18,8 +18,8 @@ import click
 
 from labvirt.cli.app import App
 from labvirt.cli.errors import harmless
-from labvirt.cli.shapes import plain
 from labvirt.domain.names import one_line
+from labvirt.shapes import plain
 from labvirt.usecases.ports import Ports
 
 

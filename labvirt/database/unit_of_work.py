@@ -13,6 +13,7 @@ from pathlib import Path
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
+from labvirt.database.repositories.answers import AnswerRepository
 from labvirt.database.repositories.boots import BootRepository
 from labvirt.database.repositories.canaries import CanaryRepository
 from labvirt.database.repositories.drafts import DraftRepository
@@ -66,6 +67,7 @@ class SqliteUnitOfWork:
         self.boots = BootRepository(store)
         self.history = HistoryRepository(store)
         self.facts = FactRepository(store)
+        self.answers = AnswerRepository(store)
         self.settings = SettingRepository(store)
         self.messages = MessageRepository(store)
 
