@@ -79,8 +79,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def api(tmp_path: Path, template: Path) -> Iterator[Api]:
+    """A site of the test's own."""
+    yield from _served(tmp_path / "site", template)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[Api]:
+    """One for all tests of a module that change nothing, or nothing that the others look at."""
+    yield from _served(tmp_path_factory.mktemp("shared") / "site", template)
+
+
+def _served(folder: Path, template: Path) -> Iterator[Api]:
     clock = MovableClock()
-    ports = ports_in(Path(shutil.copytree(template, tmp_path / "site")), clock=clock)
+    ports = ports_in(Path(shutil.copytree(template, folder)), clock=clock)
     app, client = client_of(ports)
     assert isinstance(ports.engine, FakeEngineLink)
     yield Api(ports, app, client, clock, ports.engine)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from labvirt.bootstrap import cli_app
+from labvirt.bootstrap import app
 from labvirt.cli.main import Root
 from labvirt.cli.shell_only import REASONS
 from labvirt.web.api.blueprint import NOUNS
@@ -47,13 +47,13 @@ def complaints(commands: set[str], named: set[str]) -> list[str]:
 
 
 def test_every_command_has_an_operation_or_a_reason() -> None:
-    commands = set(verbs(Root(cli_app())))
+    commands = set(verbs(Root(app())))
     assert len(commands) > 90
     assert complaints(commands, told()) == []
 
 
 def test_a_new_command_is_noticed() -> None:
-    commands = set(verbs(Root(cli_app())))
+    commands = set(verbs(Root(app())))
     assert complaints(commands | {"lab paint"}, told()) == ["lab paint: no operation, and no reason why not"]
     assert complaints(commands, told() | {"lab paint"}) == ["lab paint: there is no such command"]
 

@@ -153,8 +153,8 @@ def _looks() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("id, path", _looks())
-def test_every_look_is_as_the_document_says(api: Api, id: str, path: str) -> None:
-    response = fits(api.get(path), id)
+def test_every_look_is_as_the_document_says(shared: Api, id: str, path: str) -> None:
+    response = fits(shared.get(path), id)
     missing = {"profiles_check", "versions_picture", "sessions_show", "rescue_files", "site_kiosk", "jobs_show", "jobs_lines"}
     assert response.status_code == (404 if id in missing else 200)
 

@@ -80,8 +80,8 @@ def test_other_orders(api: Api) -> None:
 
 
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "WyIiLFsxLDIsM11d", "WyIiLFt0cnVlLCIiLDddXQ", "W1tbW1tbW1tbW1tbW1tb", "%00", "é"])
-def test_a_cursor_that_is_not_ours(api: Api, cursor: str) -> None:
-    refused = api.get(f"/terminals?after={cursor}")
+def test_a_cursor_that_is_not_ours(shared: Api, cursor: str) -> None:
+    refused = shared.get(f"/terminals?after={cursor}")
     assert (refused.status_code, refused.json["field"]) == (400, "after")
 
 

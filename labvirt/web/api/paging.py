@@ -38,7 +38,7 @@ def page(many: Many, things: Iterable[Any], asked: Paged) -> tuple[list[Any], st
     def place(thing: Any) -> list[Any]:
         """Comparable, and of values that JSON gives back as they were."""
         value = many.sorts[by](thing) if by else ""
-        return [value is not None, "" if value is None else value, many.key(thing)]
+        return [value is not None, "" if value is None else value, _listed(many.key(thing))]
 
     keyed = sorted(((place(thing), thing) for thing in things), key=lambda each: each[0], reverse=backwards)
     if asked.after:
@@ -49,6 +49,11 @@ def page(many: Many, things: Iterable[Any], asked: Paged) -> tuple[list[Any], st
             raise _foreign() from error
     shown, rest = keyed[: asked.limit], keyed[asked.limit :]
     return [thing for _, thing in shown], _write(asked.sort, shown[-1][0]) if rest else None
+
+
+def _listed(key: Any) -> Any:
+    """As JSON gives it back."""
+    return list(key) if isinstance(key, tuple) else key
 
 
 def _write(sort: str, place: list[Any]) -> str:
