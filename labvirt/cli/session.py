@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,9 @@ from labvirt.domain.names import one_line
 from labvirt.shapes import plain
 from labvirt.usecases.ports import Ports
 
+if TYPE_CHECKING:
+    from labvirt.cli.controller import Controller
+
 
 class Session:
     """`--state` and `--json` may stand anywhere; the last word wins."""
@@ -30,6 +33,8 @@ class Session:
         self.app = app
         self.state_option: str | None = None
         self.as_json = False
+        self.controller: Controller | None = None
+        """Elsewhere; None: this machine."""
 
     @property
     def state(self) -> Path:
@@ -118,7 +123,15 @@ def common_options() -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the common options."""
+    """A command with the common options. With --controller it is carried out there."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        session = ctx.find_object(Session)
+        if session is None or session.controller is None:
+            return super().invoke(ctx)
+        from labvirt.cli import far  # imports HTTP and TLS: not for --help
+
+        return far.carry_out(session, ctx, session.controller)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
