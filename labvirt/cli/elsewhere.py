@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import time
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,7 @@ from click.core import ParameterSource
 from labvirt import shapes
 from labvirt.cli.controller import Controller
 from labvirt.cli.shell_only import REASONS
+from labvirt.domain.power_times import days_text
 from labvirt.errors import InvalidInput, Unsupported
 
 DOCUMENT = "/api/v1/openapi.json"
@@ -123,15 +125,21 @@ def _given(ctx: click.Context, words: str) -> Given:
             found["name"], number = value
             found |= {"number": number} if number else {}
         elif name != "detach" and (called := OTHERWISE.get((words, name), name)):
-            found[called] = shapes.plain(value)
+            found[called] = _as_json(name, value)
     if words == "job list" and not ctx.params["also_ended"]:
         found["ended"] = False
     return found
 
 
+def _as_json(name: str, value: Any) -> Any:
+    if isinstance(value, time):
+        return value.isoformat("minutes")
+    return days_text(value) if name == "days" else shapes.plain(value)
+
+
 def _operations(document: Mapping[str, Any], words: str) -> dict[str, tuple[str, str, Mapping[str, Any]]]:
     """id -> (path, method, what the document tells), of those that do what the command does."""
-    found = {}
+    found: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
     for path, methods in document["paths"].items():
         for method, told in methods.items():
             if isinstance(told, dict) and f"labvirt {words}" in told.get("x-labvirt-command", ()):

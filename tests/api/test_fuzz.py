@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from schemathesis.checks import not_a_server_error
+from schemathesis.checks import Failure, FailureGroup, not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_headers_conformance,
@@ -25,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from labvirt.usecases import profiles
 from labvirt.web.api.blueprint import NOUNS, document_text
 
 from .conftest import ROOT, Api
@@ -56,13 +58,11 @@ def answers() -> Iterator[Counter[int]]:
     print(f"\n{counted.total()} requests: {dict(sorted(counted.items()))}")
 
 
-@pytest.mark.timeout(3600 if ASKED else 240)
-@pytest.mark.parametrize("id", OPERATIONS)
-def test_nothing_that_is_sent_is_a_mistake_of_ours(schema: Any, shared: Api, answers: Counter[int], id: str) -> None:
+def bombard(schema: Any, shared: Api, answers: Counter[int], id: str, times: int) -> None:
+    """So many requests to one operation, half of them wrong, half of them about things that exist."""
     operation = schema.find_operation_by_id(id)
     good = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     wrong = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
-    times = max(1, ASKED // len(OPERATIONS)) if ASKED else 3
     cookie = shared.client.get_cookie("labvirt_sign_in")
     assert cookie is not None
 
@@ -71,10 +71,27 @@ def test_nothing_that_is_sent_is_a_mistake_of_ours(schema: Any, shared: Api, ans
     @given(data=st.data(), right=st.booleans(), known=st.booleans())
     def send(data: Any, right: bool, known: bool) -> None:
         case = data.draw(good if right else wrong)
-        if known:  # things that exist: more of the code is reached
+        if known:  # more of the code is reached
             case.path_parameters = {name: KNOWN.get(name, value) for name, value in (case.path_parameters or {}).items()}
         response = case.call(cookies={"labvirt_sign_in": cookie.value})
         answers[response.status_code] += 1
         case.validate_response(response, checks=CHECKS)
 
     send()
+
+
+@pytest.mark.timeout(3600 if ASKED else 240)
+@pytest.mark.parametrize("id", OPERATIONS)
+def test_nothing_that_is_sent_is_a_mistake_of_ours(schema: Any, shared: Api, answers: Counter[int], id: str) -> None:
+    bombard(schema, shared, answers, id, max(1, ASKED // len(OPERATIONS)) if ASKED else 3)
+
+
+def _broken(*args: object) -> None:
+    raise ValueError("a mistake")
+
+
+@pytest.mark.parametrize("planted", [_broken, lambda *args: (SimpleNamespace(name="x"),)])
+def test_a_mistake_is_noticed(schema: Any, shared: Api, monkeypatch: pytest.MonkeyPatch, planted: Any) -> None:
+    monkeypatch.setattr(profiles, "everything", planted)
+    with pytest.raises((FailureGroup, Failure)):
+        bombard(schema, shared, Counter(), "profiles_list", 20)
