@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format bench sweep faces crowd-test kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
+.PHONY: help setup demo test pytest check format fuzz bench sweep faces crowd-test kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -33,6 +33,9 @@ check: setup ## Judge the source: style and layout (ruff), types (mypy)
 format: setup ## Let ruff mend layout, import order and what else is safe
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
+
+fuzz: setup ## Send 10,000 requests to the API, right and wrong ones, and judge every answer by its document (an hour). ARGS="-k labs"
+	LABVIRT_FUZZ=10000 .venv/bin/python -m pytest -q -s tests/api/test_fuzz.py -o session_timeout=7200 $(ARGS)
 
 bench: setup ## Measure, and compare with plain virsh in the same run. ARGS="--help" lists the benchmarks
 	@$(PYTHON) tests/bench/run.py $(ARGS)

@@ -97,4 +97,5 @@ def limits_of(settings: Settings) -> Limits:
         metrics_from=settings.metrics_from,
         largest_disk_gib=settings.largest_disk_gib,
         guest_uid_base=guest_uid_base(settings),
+        mac_prefix=settings.mac_prefix,
     )

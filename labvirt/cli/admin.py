@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from labvirt.cli import progress, shapes, words
+from labvirt import shapes
+from labvirt.cli import progress, words
 from labvirt.cli.amounts import duration, moment, size
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.contracts.images import SealMethod

@@ -12,9 +12,9 @@ import click
 
 from labvirt.cli import errors, words
 from labvirt.cli.session import Noun, Session, pass_session
-from labvirt.cli.shapes import plain
 from labvirt.domain.audit import Outcome, Wanted
 from labvirt.errors import InvalidInput
+from labvirt.shapes import plain
 from labvirt.usecases import audit as audit_case
 
 

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from labvirt.cli import shapes
+from labvirt import shapes
 from labvirt.cli.session import Session
-from labvirt.domain.boot import OWN, Part
+from labvirt.domain.boot import OWN
 from labvirt.usecases.boots import BootView, LabBoots
 
 
@@ -20,7 +18,7 @@ def show_terminal(session: Session, name: str, found: tuple[BootView, ...]) -> N
     rows = [_row(view) for view in found]
     columns = ("TOLD", "WHOLE", "BIGGEST PART", "TOOK", "IMAGE FROM", "FETCHED", "KIOSK")
     empty = f"{name} has told no boot yet. A PC that boots the kiosk from the network tells it when its viewer is connected."
-    session.table([_shape(view) for view in found], columns, rows, empty=empty)
+    session.table([shapes.boot(view) for view in found], columns, rows, empty=empty)
     newest = found[0] if found else None
     if newest is None or newest.boot is None or session.as_json:
         return
@@ -35,14 +33,8 @@ def show_terminal(session: Session, name: str, found: tuple[BootView, ...]) -> N
 
 def show_lab(session: Session, found: LabBoots) -> None:
     """Median and worst of each part."""
-    data = {
-        "lab": found.lab,
-        "boots": found.boots,
-        "parts": shapes.plain(found.summary),
-        "last": [_shape(view) for view in found.last],
-    }
     session.table(
-        data,
+        shapes.lab_boots(found),
         ("PART", "MEDIAN", "WORST", "WORST AT", "BOOTS"),
         ((part.label, seconds(part.median_ms), seconds(part.worst_ms), part.worst_terminal, part.boots) for part in found.summary),
         empty=f"No terminal of {found.lab} has told a boot yet.",
@@ -62,23 +54,3 @@ def _row(view: BootView) -> tuple[object, ...]:
         f"{fetched / 1e6:.1f} MB" if fetched is not None else "not told",
         boot.kiosk,
     )
-
-
-def _shape(view: BootView) -> dict[str, Any]:
-    if view.boot is None:
-        return {"terminal": view.terminal, "boot": None}
-    boot: dict[str, Any] = shapes.plain(view.boot)
-    boot |= {"phases": dict(view.boot.phases), "own": dict(view.boot.own), "fetched_bytes": view.boot.fetched_bytes}
-    biggest = view.line.biggest
-    return {
-        "terminal": view.terminal,
-        "boot": boot,
-        "total_ms": view.line.total_ms,
-        "biggest": biggest.name if biggest else None,
-        "parts": [_part(part) for part in view.line.parts],
-    }
-
-
-def _part(part: Part) -> dict[str, Any]:
-    shape: dict[str, Any] = shapes.plain(part)
-    return shape | {"ms": part.ms}

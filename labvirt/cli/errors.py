@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,8 +43,8 @@ DEBUG_VARIABLE = "LABVIRT_DEBUG"
 
 
 def exit_code(error: e.LabVirtError) -> int:
-    """The exit code of this error: that of its nearest ancestor in the table."""
-    return exit_code_class(type(error))
+    """The exit code of this error: that of its nearest ancestor in the table; of one from a controller elsewhere that of its code."""
+    return exit_code_of(error.code) if "code" in vars(error) else exit_code_class(type(error))
 
 
 def exit_code_class(kind: type[e.LabVirtError]) -> int:
@@ -69,6 +69,12 @@ def report_job(job: Job, *, as_json: bool) -> int:
         error = job.error or JobError(code=e.LabVirtError.code, sentence=f"The job {job.number} is {job.state}.")
     hint = error.hint or f"What it did: labvirt job show {job.number}"
     return _print(exit_code_of(error.code), error.code, error.sentence, hint, as_json=as_json, extra={"job": job.number})
+
+
+def report_far_job(number: int, error: Mapping[str, str], *, as_json: bool) -> int:
+    """The same for a job of a controller elsewhere, whose error is known as JSON."""
+    hint = error["hint"] or f"What it did: labvirt job show {number}"
+    return _print(exit_code_of(error["code"]), error["code"], error["sentence"], hint, as_json=as_json, extra={"job": number})
 
 
 def exit_code_of(code: str) -> int:

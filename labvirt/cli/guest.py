@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt import shapes
+from labvirt.cli import words
 from labvirt.cli.amounts import counted, moment
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.guest import Guest, Purpose, StopHow

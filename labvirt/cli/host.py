@@ -9,10 +9,10 @@ import click
 
 from labvirt.cli import words
 from labvirt.cli.session import Noun, Session, given, pass_session
-from labvirt.cli.shapes import plain
 from labvirt.cli.under_way import under_way, under_way_lines, under_way_shape
 from labvirt.domain.host import Host
 from labvirt.errors import EngineAway, InvalidInput
+from labvirt.shapes import plain
 from labvirt.usecases import hosts
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import click
 
-from labvirt.cli import errors, image_work, shapes, words
+from labvirt import shapes
+from labvirt.cli import errors, image_work, words
 from labvirt.cli.amounts import counted, moment, size
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.cli.version import version_lines

@@ -7,7 +7,8 @@ from datetime import datetime
 
 import click
 
-from labvirt.cli import bar, progress, shapes, words
+from labvirt import shapes
+from labvirt.cli import bar, progress, words
 from labvirt.cli.amounts import duration, moment
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.job import Job, JobError, JobState

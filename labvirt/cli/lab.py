@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from labvirt.cli import boot_times, lab_hardware, lab_power, shapes, words
+from labvirt import shapes
+from labvirt.cli import boot_times, lab_hardware, lab_power, words
 from labvirt.cli.amounts import counted, moment
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.contracts.dhcp import DhcpForm

@@ -3,26 +3,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
-from labvirt.cli import shapes, words
+from labvirt import shapes
+from labvirt.cli import words
 from labvirt.cli.session import Command, Session, pass_session
 from labvirt.domain.hardware import link_words
 from labvirt.usecases import hardware as reports
 from labvirt.usecases.hardware import HardwareView
-
-
-def shape(each: HardwareView) -> dict[str, Any]:
-    """What a terminal said, flat, with what is to be thought of it; null for what it could not tell."""
-    told: dict[str, Any] = {"terminal": each.terminal.name, "seat": each.terminal.seat, "mac": shapes.plain(each.terminal.mac)}
-    report = each.report
-    said = None
-    if report is not None:
-        said = shapes.plain(report.hardware) | {"at": shapes.plain(report.at), "since": shapes.plain(report.since)}
-    told["hardware"] = said
-    return told | {"findings": shapes.plain(each.findings)}
 
 
 def lines(each: HardwareView) -> list[str]:
@@ -42,7 +30,7 @@ def hardware(session: Session, /, name: str) -> None:
     with session.ports() as ports:
         found = reports.of_lab(ports, name)
     session.table(
-        [shape(each) for each in found],
+        [shapes.hardware(each) for each in found],
         ("SEAT", "TERMINAL", "MACHINE", "PROCESSOR", "MEMORY", "SCREEN", "LINK", "TO DO"),
         (_row(each) for each in found),
         empty=f"The lab {name} has no terminal.",

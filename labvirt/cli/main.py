@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from labvirt import __version__
-from labvirt.cli import errors
+from labvirt.cli import errors, words
 from labvirt.cli.app import App
 from labvirt.cli.session import Command, Noun, Session
 from labvirt.errors import LabVirtError
@@ -69,6 +69,25 @@ class Root(Noun):
             click.Option(["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="LabVirt's own.")
         )
 
+        self.params.extend(
+            (
+                click.Option(["--controller"], envvar="LABVIRT_CONTROLLER", metavar="URL", help="Do it there: https://HOST:PORT"),
+                click.Option(["--token-file"], envvar="LABVIRT_TOKEN_FILE", type=words.FILE, help="Holds the token for it."),
+                click.Option(
+                    ["--ca"], envvar="LABVIRT_CA", type=words.FILE, help="The only authority that its certificate may be of (PEM)."
+                ),
+            )
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        url, token, ca = (ctx.params.pop(name) for name in ("controller", "token_file", "ca"))
+        session = ctx.find_object(Session)
+        if url and session is not None:
+            from labvirt.cli.controller import Controller  # HTTP and TLS: not for those who stay here
+
+            session.controller = Controller.of(url, token, ca)
+        return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(MODULES)
 
@@ -82,17 +101,17 @@ class Root(Noun):
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Runs and exits; never with a trace."""
-        words = list(sys.argv[1:] if args is None else args)
+        typed = list(sys.argv[1:] if args is None else args)
         session = Session(self._app)
         extra = {"prog_name": "labvirt", **extra, "standalone_mode": False, "obj": session}
         try:
-            code = super().main(words, *rest, **extra)
+            code = super().main(typed, *rest, **extra)
             sys.stdout.flush()
         except LabVirtError as error:
-            code = errors.report(error, as_json=session.as_json or "--json" in words)
+            code = errors.report(error, as_json=session.as_json or "--json" in typed)
         except click.UsageError as error:
             hint = f"Help: {error.ctx.command_path} --help" if error.ctx else "Help: labvirt --help"
-            code = errors.report_wrong_use(error.format_message(), hint, as_json=session.as_json or "--json" in words)
+            code = errors.report_wrong_use(error.format_message(), hint, as_json=session.as_json or "--json" in typed)
         except click.ClickException as error:
             code = errors.report_wrong_use(error.format_message(), "", as_json=session.as_json)
         except (click.Abort, KeyboardInterrupt):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import click
 
-from labvirt.cli import secret, shapes, words
+from labvirt.cli import secret, words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.caller import Grant
 from labvirt.domain.person import Person, SignIn, grant_text

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt import shapes
+from labvirt.cli import words
 from labvirt.cli.amounts import counted
 from labvirt.cli.profile_checks import checks
 from labvirt.cli.profile_options import changes, forgetting_options, machine_options

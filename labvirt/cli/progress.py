@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labvirt.cli import bar, errors, shapes
+from labvirt import shapes
+from labvirt.cli import bar, errors
 from labvirt.cli.session import Session
 from labvirt.domain.job import Job, JobState
 from labvirt.errors import EngineAway, LabVirtError

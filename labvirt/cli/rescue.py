@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from labvirt.cli import progress, shapes, words
+from labvirt import shapes
+from labvirt.cli import progress, words
 from labvirt.cli.amounts import moment, size
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.job import Job

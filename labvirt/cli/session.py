@@ -12,16 +12,19 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from labvirt.cli.app import App
 from labvirt.cli.errors import harmless
-from labvirt.cli.shapes import plain
 from labvirt.domain.caller import Caller, CallerKind
 from labvirt.domain.names import one_line
+from labvirt.shapes import plain
 from labvirt.usecases.ports import Ports
+
+if TYPE_CHECKING:
+    from labvirt.cli.controller import Controller
 
 
 class Session:
@@ -31,6 +34,8 @@ class Session:
         self.app = app
         self.state_option: str | None = None
         self.as_json = False
+        self.controller: Controller | None = None
+        """Elsewhere; None: this machine."""
 
     @property
     def state(self) -> Path:
@@ -122,7 +127,15 @@ def common_options() -> list[click.Parameter]:
 
 
 class Command(click.Command):
-    """A command with the common options."""
+    """A command with the common options. With --controller it is carried out there."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        session = ctx.find_object(Session)
+        if session is None or session.controller is None:
+            return super().invoke(ctx)
+        from labvirt.cli import far  # imports HTTP and TLS: not for --help
+
+        return far.carry_out(session, ctx, session.controller)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from labvirt import shapes
 from labvirt.cli import words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.setting import SETTINGS
@@ -34,26 +35,9 @@ def _level(command: Any) -> Any:
     return command
 
 
-def _shape(view: SettingsView) -> dict[str, object]:
-    return {
-        "level": str(view.level.scope),
-        "subject": view.level.subject,
-        "settings": [
-            {
-                "key": each.setting.key,
-                "value": each.value,
-                "from": str(each.scope) if each.scope else "default",
-                "of": each.subject,
-                "own": each.setting.key in view.own,
-            }
-            for each in view.effective
-        ],
-    }
-
-
 def _told(session: Session, /, view: SettingsView) -> None:
     session.table(
-        _shape(view),
+        shapes.settings(view),
         ("KEY", "VALUE", "FROM", "WHAT"),
         ((each.setting.key, each.value, each.origin, each.setting.sentence) for each in view.effective),
         empty="There is no setting.",
@@ -62,7 +46,7 @@ def _told(session: Session, /, view: SettingsView) -> None:
 
 def _changed(session: Session, /, view: SettingsView, key: str) -> None:
     now = next(each for each in view.effective if each.setting.key == key)
-    session.show(_shape(view), [f"{key} is {now.value} for {view.level} (from: {now.origin})."])
+    session.show(shapes.settings(view), [f"{key} is {now.value} for {view.level} (from: {now.origin})."])
 
 
 def _meant(lab: str | None, terminal_class: str | None, terminal: str | None) -> Level:

@@ -7,10 +7,10 @@ import click
 
 from labvirt.cli import errors
 from labvirt.cli.session import Command, Session, pass_session
-from labvirt.cli.shapes import plain
 from labvirt.cli.under_way import under_way, under_way_lines, under_way_shape
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import Purpose
+from labvirt.shapes import plain
 from labvirt.usecases import inspect
 from labvirt.usecases import setup as setup_case
 

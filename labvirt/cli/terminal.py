@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from labvirt.cli import boot_times, lab_hardware, shapes, terminal_power, words
+from labvirt import shapes
+from labvirt.cli import boot_times, lab_hardware, terminal_power, words
 from labvirt.cli.session import Noun, Session, given, pass_session
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import InvalidInput
@@ -57,7 +58,7 @@ def show_terminal(session: Session, /, name: str) -> None:
     with session.ports() as ports:
         found = terminals.one(ports, name)
         said = hardware.one(ports, name)
-    told = lab_hardware.shape(said)
+    told = shapes.hardware(said)
     session.show(
         shapes.terminal(found) | {"hardware": told["hardware"], "findings": told["findings"]}, [*_lines(found), *lab_hardware.lines(said)]
     )

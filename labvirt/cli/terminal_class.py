@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt import shapes
+from labvirt.cli import words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.terminal_class import TerminalClass
 from labvirt.usecases import classes

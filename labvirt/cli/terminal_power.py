@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from labvirt.cli import shapes, words
+from labvirt import shapes
+from labvirt.cli import words
 from labvirt.cli.session import Command, Session, pass_session
 from labvirt.domain.power_order import OrderState, PowerOrder, PowerWord
 from labvirt.domain.power_policy import OnPowerOff

@@ -6,7 +6,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from labvirt.cli import bar, shapes
+from labvirt import shapes
+from labvirt.cli import bar
 from labvirt.cli.amounts import duration, moment
 from labvirt.domain.draft import DraftState
 from labvirt.domain.job import Job

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from labvirt import __version__
-from labvirt.cli import errors, progress, shapes, words
+from labvirt import __version__, shapes
+from labvirt.cli import errors, progress, words
 from labvirt.cli.amounts import counted, moment, size
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.canary import Canary

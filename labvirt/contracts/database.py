@@ -192,6 +192,33 @@ class Audit(Protocol):
         """At most so many entries that a stump stands for are gone; how many were."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptAnswer:
+    """What a request with an Idempotency-Key was answered; `status` 0: it is under way in the process `process`, or that died over it.
+    `mark`: the checksum of the request."""
+
+    who: str
+    key: str
+    mark: str
+    process: str
+    at: datetime
+    status: int = 0
+    headers: tuple[tuple[str, str], ...] = ()
+    body: str = ""
+
+
+class KeptAnswers(Protocol):
+    def get(self, who: str, key: str) -> KeptAnswer | None: ...
+    def put(self, answer: KeptAnswer) -> None:
+        """Insert or replace."""
+
+    def remove(self, who: str, key: str) -> None:
+        """Absent is fine."""
+
+    def trim(self, before: datetime) -> None:
+        """Those of requests before this time are gone."""
+
+
 class Facts(Protocol):
     """Small named values of the site: the hash of the set-up code, the controller's id."""
 
@@ -312,6 +339,8 @@ class UnitOfWork(Protocol):
     def audit(self) -> Audit: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def answers(self) -> KeptAnswers: ...
     @property
     def settings(self) -> Settings: ...
     @property

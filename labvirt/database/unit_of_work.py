@@ -15,6 +15,7 @@ from pathlib import Path
 
 from labvirt.database import migrate
 from labvirt.database.connections import connect
+from labvirt.database.repositories.answers import AnswerRepository
 from labvirt.database.repositories.audit import AuditRepository
 from labvirt.database.repositories.boots import BootRepository
 from labvirt.database.repositories.canaries import CanaryRepository
@@ -71,6 +72,7 @@ class SqliteUnitOfWork:
         self.boots = BootRepository(store)
         self.audit = AuditRepository(store)
         self.facts = FactRepository(store)
+        self.answers = AnswerRepository(store)
         self.settings = SettingRepository(store)
         self.messages = MessageRepository(store)
         self.people = PersonRepository(store)

@@ -19,6 +19,7 @@ from labvirt.contracts.locks import Locks
 from labvirt.contracts.offline import OfflineFiles
 from labvirt.contracts.trials import Trials
 from labvirt.contracts.uploads import Uploads
+from labvirt.domain.addresses import DEFAULT_MAC_PREFIX
 from labvirt.domain.audit import Entry, Fields, Outcome
 from labvirt.domain.caller import MACHINE, Caller
 from labvirt.errors import LabVirtError
@@ -58,6 +59,7 @@ class Limits:
     largest_disk_gib: int = 2048
     controller_port: int = 8080
     guest_uid_base: int | None = None
+    mac_prefix: int = DEFAULT_MAC_PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

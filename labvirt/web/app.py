@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, request
@@ -18,6 +19,8 @@ from labvirt.usecases import asking
 from labvirt.usecases.figures import figures
 from labvirt.usecases.ports import Ports
 from labvirt.web import uploads
+from labvirt.web.api.blueprint import blueprint as api_blueprint
+from labvirt.web.api.problem import MEDIA_TYPE, PLAIN_CODES, as_problem, is_of_the_api
 from labvirt.web.asgi import Receive, Scope, Send, read_body, replay, respond
 from labvirt.web.boot import BootRoute
 from labvirt.web.console import shop
@@ -27,7 +30,7 @@ from labvirt.web.figures import Exposition
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
-from labvirt.web.terminal.render import Format, render_error
+from labvirt.web.terminal.render import Format, as_json, render_error
 from labvirt.web.ui import account, audit, guard, monitoring, pages, people, routes, tell
 from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
@@ -101,19 +104,18 @@ class Application:
             await self._in_thread(scope, receive, send)
 
     async def _in_thread(self, scope: Scope, receive: Receive, send: Send) -> None:
-        plain = {"content-type": "text/plain; charset=utf-8"}
         try:
             body = await asyncio.wait_for(read_body(receive, LARGEST_BODY), BODY_SECONDS)
         except TimeoutError:
-            await respond(send, 408, b"The rest of the request did not come.\n", {**plain, "connection": "close"})
+            await _refuse(scope, send, 408, "The rest of the request did not come.", {"connection": "close"})
             return
         except InvalidInput as error:
-            await respond(send, 413, f"{error.sentence}.\n".encode(), {**plain, "connection": "close"})
+            await _refuse(scope, send, 413, f"{error.sentence}.", {"connection": "close"})
             return
         if body is None:
             return
         if not scope["query_string"].isascii():
-            await respond(send, 400, b"query: must be ASCII.\n", plain)
+            await _refuse(scope, send, 400, "query: must be ASCII.", {})
             return
         threads = self._terminals if scope["path"].startswith("/terminals/") else self._pages
         await threads(scope, replay(body, receive), send)  # type: ignore[arg-type]
@@ -133,6 +135,14 @@ class Application:
                 return
 
 
+async def _refuse(scope: Scope, send: Send, status: int, sentence: str, headers: dict[str, str]) -> None:
+    """What never comes to a thread: for clients of the API a problem, for all others plain text."""
+    content, media_type = f"{sentence}\n".encode(), "text/plain; charset=utf-8"
+    if is_of_the_api(scope["path"]):
+        content, media_type = as_json(as_problem(PLAIN_CODES[HTTPStatus(status)], status, sentence, "")), MEDIA_TYPE
+    await respond(send, status, content, {"content-type": media_type, **headers})
+
+
 def create_flask(ports: Ports, published: Published, at_door: Guard, exposition: Exposition) -> Flask:
     """The synchronous part. Every LabVirtError becomes its sentence and status; a mistake of ours a 500 with a number for the log."""
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
@@ -148,6 +158,7 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
     app.register_blueprint(audit.blueprint())
     app.register_blueprint(monitoring.blueprint(ports, exposition))
     app.register_blueprint(shop.blueprint())
+    app.register_blueprint(api_blueprint())
     routes.check_declared(app)
 
     @app.errorhandler(LabVirtError)

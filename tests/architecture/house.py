@@ -24,8 +24,9 @@ ROOMS: dict[str, frozenset[str]] = {
         "usecases": "contracts domain errors",
         "engine": "usecases contracts domain errors",
         "doctor": "contracts domain errors system",
-        "web": "usecases doctor contracts domain errors config",
-        "cli": "usecases doctor contracts domain errors config",
+        "shapes": "usecases contracts domain errors",
+        "web": "shapes usecases doctor contracts domain errors config",
+        "cli": "shapes usecases doctor contracts domain errors config",
         "demo": "system errors config",
         "__main__": "bootstrap",
     }.items()

@@ -15,7 +15,7 @@ from labvirt.database.tables.people import api_tokens, grants, groups, members, 
 from labvirt.database.tables.places import boots, classes, hardware, heartbeats, lab_dhcp, labs, settings, strangers, terminals
 from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
 from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
-from labvirt.database.tables.records import facts, job_lines, jobs
+from labvirt.database.tables.records import facts, job_lines, jobs, kept_answers
 
 __all__ = [
     "NOUNS",
@@ -38,6 +38,7 @@ __all__ = [
     "images",
     "job_lines",
     "jobs",
+    "kept_answers",
     "lab_dhcp",
     "labs",
     "members",

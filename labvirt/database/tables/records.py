@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
+    Text,
 )
 
 from labvirt.database.tables.columns import FLAG, filled, maybe, metadata, name, number, one_of
@@ -51,3 +52,18 @@ job_lines = Table(
 )
 
 facts = Table("facts", metadata, name(), filled("value"))
+
+kept_answers = Table(
+    "kept_answers",
+    metadata,
+    Column("who", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    filled("mark"),
+    filled("process"),
+    filled("at"),
+    number("status"),
+    filled("headers"),
+    filled("body"),
+    Index("kept_answers_at", "at"),
+)
+"""What requests with an Idempotency-Key were answered, for a day."""

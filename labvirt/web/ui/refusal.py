@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from flask import Response, render_template, request
 
 from labvirt.errors import LabVirtError
+from labvirt.web.api.problem import is_of_the_api, problem
 from labvirt.web.terminal.render import as_json
 
 
 def refusal(error: LabVirtError, status: int, headers: Mapping[str, str]) -> Response:
-    """The error as the asker likes to read it (Accept). Needs a request."""
+    """The error as the asker likes to read it (Accept); for clients of the API always as a problem. Needs a request."""
+    if is_of_the_api(request.path):
+        return problem(error, status, headers)
     if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
         told: dict[str, object] = {"error": {"code": error.code, "sentence": error.sentence, "hint": error.hint}}
         return Response(as_json(told), status, headers, mimetype="application/json")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Values as JSON: fields keep their names, addresses and times become text, sets become sorted lists. Pure."""
+"""Values as JSON, the same from the command line and the API: fields keep their names, addresses and times become text, sets become sorted
+lists. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from labvirt.domain.addresses import AddressPlan, InterfaceName, MacAddress
+from labvirt.domain.boot import Part
 from labvirt.domain.canary import Canary
 from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest, RunId
@@ -21,12 +23,15 @@ from labvirt.domain.lab import Lab
 from labvirt.domain.person import ApiToken, Group, Person, grant_text
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
+from labvirt.usecases.boots import BootView, LabBoots
 from labvirt.usecases.catalogue import ImageView, VersionView
 from labvirt.usecases.classes import ClassView
+from labvirt.usecases.hardware import HardwareView
 from labvirt.usecases.inspect import Explanation
 from labvirt.usecases.rescue import KeptView
 from labvirt.usecases.seats import SeatRestart, SeatVersions
 from labvirt.usecases.sessions import SessionView
+from labvirt.usecases.settings import SettingsView
 
 _TEXT = (MacAddress, InterfaceName, RunId, IPv4Address, IPv4Network, PurePath, UUID, Enum, str)
 
@@ -207,4 +212,58 @@ def token(each: ApiToken) -> dict[str, Any]:
         "made_at": each.made_at,
         "expires_at": each.expires_at,
         "used_at": each.used_at,
+    }
+
+
+def hardware(each: HardwareView) -> dict[str, Any]:
+    """What a terminal said, flat, with what is to be thought of it; null for what it could not tell."""
+    told: dict[str, Any] = {"terminal": each.terminal.name, "seat": each.terminal.seat, "mac": plain(each.terminal.mac)}
+    report = each.report
+    said = None
+    if report is not None:
+        said = plain(report.hardware) | {"at": plain(report.at), "since": plain(report.since)}
+    told["hardware"] = said
+    return told | {"findings": plain(each.findings)}
+
+
+def boot(view: BootView) -> dict[str, Any]:
+    """A boot in its parts, with the biggest."""
+    if view.boot is None:
+        return {"terminal": view.terminal, "boot": None}
+    told: dict[str, Any] = plain(view.boot)
+    told |= {"phases": dict(view.boot.phases), "own": dict(view.boot.own), "fetched_bytes": view.boot.fetched_bytes}
+    biggest = view.line.biggest
+    return {
+        "terminal": view.terminal,
+        "boot": told,
+        "total_ms": view.line.total_ms,
+        "biggest": biggest.name if biggest else None,
+        "parts": [_part(part) for part in view.line.parts],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    told: dict[str, Any] = plain(part)
+    return told | {"ms": part.ms}
+
+
+def lab_boots(each: LabBoots) -> dict[str, Any]:
+    return {"lab": each.lab, "boots": each.boots, "parts": plain(each.summary), "last": [boot(view) for view in each.last]}
+
+
+def settings(view: SettingsView) -> dict[str, Any]:
+    """What counts at a level, and where each value comes from."""
+    return {
+        "level": str(view.level.scope),
+        "subject": view.level.subject,
+        "settings": [
+            {
+                "key": each.setting.key,
+                "value": each.value,
+                "from": str(each.scope) if each.scope else "default",
+                "of": each.subject,
+                "own": each.setting.key in view.own,
+            }
+            for each in view.effective
+        ],
     }

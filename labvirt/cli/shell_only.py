@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""Commands that only somebody at a shell of the controller can run, and why: all others have an operation in the API (an executed test)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_HOST = "it looks at or changes the host itself, with the rights of whoever runs it"
+_PROCESS = "it is a process of the controller"
+_FILE = "it names a file of the controller's host, which a client must not choose"
+
+REASONS: Mapping[str, str] = {
+    "init": "it makes the site",
+    "code": "it buys a sign-in: who can run it owns the state folder",
+    "doctor": _HOST,
+    "serve": _PROCESS,
+    "engine": _PROCESS,
+    "web": _PROCESS,
+    "demo": _PROCESS,
+    "image build": "it builds from Debian packages on the host",
+    "image export": _FILE,
+    "guest run": _FILE,
+    "kiosk build": "it builds from Debian packages on the host",
+    "kiosk stick": _FILE,
+}
+"""By the words of the command."""

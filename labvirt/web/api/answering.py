@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""One request, from its bytes to its answer: checked against what the operation declares, done, written, with what HTTP knows of sameness
+(ETag, If-Match, Idempotency-Key)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from flask import Response, g, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+
+from labvirt.domain.job import Job
+from labvirt.domain.names import one_line
+from labvirt.errors import InvalidInput, LabVirtError, OutcomeUnknown
+from labvirt.usecases import repeating
+from labvirt.usecases.ports import Ports
+from labvirt.web.api.model import Asked, Told
+from labvirt.web.api.operation import PREFIX, Many, Operation
+from labvirt.web.api.paging import Paged, page
+from labvirt.web.api.problem import ChangedMeanwhile
+
+JSON = "application/json"
+KEY = "Idempotency-Key"
+LOOK_AGAIN_SECONDS = 1
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
+
+
+class Answering:
+    """Answers for all operations. Who changes something under If-Match is alone with that while he looks and changes."""
+
+    def __init__(self, operations: Mapping[str, Operation], process: str) -> None:
+        self._operations = operations
+        self._process = process
+        self._alone = threading.Lock()
+
+    def view(self, operation: Operation) -> Callable[..., Response]:
+        """What Flask calls."""
+
+        def answer(**places: str) -> Response:
+            ports: Ports = g.ports
+            if operation.method == "POST" and KEY in request.headers:
+                return self._once(ports, operation, places)
+            return self._done(ports, operation, places)
+
+        return answer
+
+    def _done(self, ports: Ports, operation: Operation, places: Mapping[str, str]) -> Response:
+        given = _read(operation, places)
+        with self._guard(ports, operation, given):
+            value = operation.run(ports, **given)
+        response = _written(ports, operation, value, given)
+        if operation.tagged:
+            response.set_etag(_tag(response))
+            response.make_conditional(request)
+        return response
+
+    def _guard(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> AbstractContextManager[object]:
+        """Raises ChangedMeanwhile. Without If-Match nothing is compared."""
+        if operation.guarded_by is None or "If-Match" not in request.headers:
+            return nullcontext()
+        return _Alone(self._alone, lambda: self._compare(ports, operation, given))
+
+    def _compare(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> None:
+        assert operation.guarded_by is not None
+        looked_at = self._operations[operation.guarded_by]
+        where = {name: given[name] for name in looked_at.places}
+        now = _written(ports, looked_at, looked_at.run(ports, **where), where)
+        if not request.if_match.contains(_tag(now)):
+            raise ChangedMeanwhile
+
+    def _once(self, ports: Ports, operation: Operation, places: Mapping[str, str]) -> Response:
+        """The answer of the first request with this key, whether that is this one or not."""
+        key = request.headers[KEY]
+        if not _KEY.match(key):
+            raise InvalidInput(KEY, "must be 1 to 64 letters, digits, '-' and '_'", hint="A new UUID for each thing that you want done.")
+        mark = hashlib.sha256(b"\0".join((request.method.encode(), request.full_path.encode(), request.get_data()))).hexdigest()
+        before = repeating.begin(ports, key, mark=mark, process=self._process)
+        if before is not None:
+            return Response(before.body, before.status, {**before.headers, "Idempotency-Replayed": "true"}, content_type=JSON)
+        try:
+            response = self._done(ports, operation, places)
+        except OutcomeUnknown:
+            raise  # it may have been done: the key stays used
+        except (LabVirtError, HTTPException):  # refused: nothing was done, and the next try may do it
+            repeating.forget(ports, key)
+            raise
+        headers = {name: response.headers[name] for name in ("Location", "Retry-After") if name in response.headers}
+        repeating.end(ports, key, status=response.status_code, headers=headers, body=response.get_data(as_text=True))
+        return response
+
+
+class _Alone:
+    def __init__(self, lock: threading.Lock, look: Callable[[], None]) -> None:
+        self._lock = lock
+        self._look = look
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._look()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+def _read(operation: Operation, places: Mapping[str, str]) -> dict[str, Any]:
+    """What the function is called with. Raises InvalidInput, UnsupportedMediaType."""
+    given: dict[str, Any] = {}
+    for name, adapter in operation.places.items():
+        try:
+            given[name] = adapter.validate_python(places[name])
+        except ValidationError as error:
+            raise _wrong(error, name) from error
+    asked = _query(operation.asked)
+    if operation.asked.model_fields:
+        given["asked"] = asked
+    body = request.get_data()
+    if operation.told is not None:
+        given["told"] = _body(operation.told, body)
+    elif body.strip():
+        raise InvalidInput("body", "is not taken here", hint="Send this request without one.")
+    return given
+
+
+def _query(model: type[Asked]) -> Asked:
+    told: dict[str, str] = {}
+    for name, values in request.args.lists():
+        if len(values) != 1:
+            raise InvalidInput(one_line(name, 40), "is there more than once")
+        told[name] = values[0]
+    try:
+        return model.model_validate(told)
+    except ValidationError as error:
+        raise _wrong(error) from error
+
+
+def _body(model: type[Told], body: bytes) -> Told:
+    if request.mimetype != JSON and not (not body and not request.mimetype):
+        raise UnsupportedMediaType("Send application/json.")
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise _wrong(error) from error
+
+
+def _wrong(error: ValidationError, where: str = "") -> InvalidInput:
+    """The first thing that is wrong."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = ".".join(str(part) for part in first["loc"]) or where or "body"
+    message = "is not known here" if first["type"] == "extra_forbidden" else first["msg"]
+    return InvalidInput(one_line(field, 80), one_line(message))
+
+
+def _written(ports: Ports, operation: Operation, value: Any, given: Mapping[str, Any]) -> Response:
+    answers = operation.answers
+    if answers is None:
+        return Response(status=operation.status)
+    if isinstance(answers, str):
+        return Response(value, operation.status, content_type=answers)
+    if isinstance(answers, Many):
+        asked = given.get("asked")
+        shown, after = page(answers, value, asked if isinstance(asked, Paged) else Paged())
+        return _json({"items": [answers.each.render(ports, each) for each in shown], "next": after}, operation.status)
+    response = _json(answers.render(ports, value), operation.status)
+    if operation.status is HTTPStatus.ACCEPTED and isinstance(value, Job):
+        response.headers["Location"] = f"{PREFIX}/jobs/{value.number}"
+        response.headers["Retry-After"] = str(LOOK_AGAIN_SECONDS)
+    elif operation.status is HTTPStatus.CREATED:
+        response.headers["Location"] = f"{request.path}/{quote(str(value_name(value)), safe='')}"
+    return response
+
+
+def value_name(value: Any) -> str:
+    """How a new thing is called in its address."""
+    named = getattr(value, "name", None)
+    return str(named if named is not None else value.terminal_class.name)
+
+
+def _json(told: Any, status: HTTPStatus) -> Response:
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return Response(text.encode("utf-8", "replace"), status, content_type=JSON)  # a guest's disk may hold names that are no text
+
+
+def _tag(response: Response) -> str:
+    return hashlib.sha256(response.get_data()).hexdigest()[:32]

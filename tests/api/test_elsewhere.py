@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""`labvirt --controller URL`: a command does at a controller elsewhere what it does here."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from werkzeug.serving import make_server
+
+from labvirt.bootstrap import app
+from labvirt.cli.main import Root
+from labvirt.usecases import jobs
+from labvirt.web.ui.sign_in import COOKIE
+
+from .conftest import Api
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def url(api: Api) -> Iterator[str]:
+    """The API on a socket. The token is a browser's sign-in here: how tokens are judged is not this test's matter."""
+
+    def door(environ: dict[str, Any], start: Any) -> Any:
+        token = environ.pop("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        environ["HTTP_COOKIE"] = f"{COOKIE}={token}"
+        return api.app(environ, start)
+
+    server = make_server("127.0.0.1", 0, door, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def run(api: Api, url: str, tmp_path: Path) -> Run:
+    cookie = api.client.get_cookie(COOKIE)
+    assert cookie is not None
+    file = tmp_path / "token"
+    file.write_text(f"{cookie.value}\n")
+
+    def call(*words: str, token: Path = file) -> Result:
+        return CliRunner().invoke(Root(app()), ["--controller", url, "--token-file", str(token), *words])
+
+    return call
+
+
+def told(result: Result, code: int = 0) -> Any:
+    assert result.exit_code == code, (result.stdout, result.stderr)
+    return json.loads(result.stdout)
+
+
+def test_labs_and_terminals(run: Run, api: Api) -> None:
+    assert told(run("lab", "add", "lab-b", "--network", "10.78.0.0/24", "--json"))["name"] == "lab-b"
+    assert [each["name"] for each in told(run("lab", "list", "--json"))] == ["lab-a", "lab-b"]
+    added = told(
+        run("terminal", "add", "pc-9", "--lab", "lab-b", "--mac", "52:54:00:00:00:09", "--parameter", "X=1", "--inactive", "--json")
+    )
+    assert (added["name"], added["mac"], added["parameters"], added["active"]) == ("pc-9", "52:54:00:00:00:09", {"X": "1"}, False)
+    assert told(run("terminal", "set", "pc-9", "--no-mac", "--id", "thin", "--json"))["mac"] is None
+    assert run("terminal", "remove", "pc-9").exit_code == 0
+    assert [each["name"] for each in api.get("/terminals?lab=lab-b").json["items"]] == []
+
+
+def test_guests_and_orders(run: Run) -> None:
+    assert told(run("guest", "start", "lab-a-t02", "--json"))["wish"] == "running"
+    assert told(run("guest", "stop", "lab-a-02", "--how", "kill", "--json"))["stop_how"] == "kill"
+    assert told(run("terminal", "restart", "lab-a-t01", "--grace", "60", "--json"))["word"] == "restart"
+    assert told(run("lab", "end", "lab-a", "--in", "30", "--then", "stop", "--json"))[0]["due"] == "stop"
+    assert told(run("lab", "power", "lab-a", "--on", "07:30", "--json"))["on"] == "07:30"
+    assert told(run("lab", "power", "lab-a", "--no-on", "--json"))["on"] is None
+
+
+def test_images_sessions_and_jobs(run: Run, api: Api) -> None:
+    begun = told(run("image", "blank", "win11", "--size", "1M", "--detach", "--json"))
+    assert (begun["kind"], begun["state"]) == ("blank", "queued")
+    assert [each["number"] for each in told(run("job", "list", "--json"))] == [begun["number"]]
+    jobs.run(api.ports, begun["number"])
+    assert told(run("job", "wait", str(begun["number"]), "--json"))["state"] == "done"
+    assert told(run("job", "list", "--json")) == []
+    assert told(run("version", "list", "win11", "--json"))[0]["number"] == 1
+    assert told(run("image", "note", "win11", "empty", "--json"))["note"] == "empty"
+    assert told(run("admin", "list", "--json")) == []
+
+
+def test_tables_and_sentences_for_people(run: Run) -> None:
+    table = run("terminal", "list")
+    assert (table.exit_code, "lab-a-t04" in table.stdout, "NAME" in table.stdout) == (0, True, True)
+    assert "network: 10.77.0.0/24" in run("lab", "show", "lab-a").stdout
+
+
+def test_refusals_have_the_exit_codes_of_here(run: Run) -> None:
+    missing = told(run("lab", "show", "lab-z", "--json"), code=1)["error"]
+    assert (missing["code"], missing["noun"], missing["name"]) == ("not-found", "lab", "lab-z")
+    assert told(run("lab", "add", "lab-b", "--network", "8.8.8.0/24", "--json"), code=2)["error"]["field"] == "network"
+    assert told(run("guest", "show", "lab-a-77", "--json"), code=1)["error"]["code"] == "not-found"
+
+
+@pytest.mark.parametrize("words", [("doctor",), ("init",), ("image", "export", "tiny", "/tmp/x", "--format", "raw"), ("demo",)])
+def test_what_works_at_the_controllers_shell_only_says_so(run: Run, words: tuple[str, ...]) -> None:
+    refused = run(*words)
+    assert (refused.exit_code, "on another machine" in refused.stderr) == (3, True)
+
+
+def test_who_may_not_pass_and_who_is_not_there(run: Run, tmp_path: Path) -> None:
+    assert run("lab", "list").exit_code == 0
+    wrong = tmp_path / "wrong"
+    wrong.write_text("nobody")
+    assert told(run("lab", "list", "--json", token=wrong), code=1)["error"]["code"] == "not-allowed"
+    assert run("lab", "list", token=tmp_path / "missing").exit_code == 2
+    for address, code in (("http://192.0.2.1", 2), ("ftp://localhost", 2), ("https://127.0.0.1:9", 3), ("http://127.0.0.1:9/x", 2)):
+        elsewhere = CliRunner().invoke(Root(app()), ["--controller", address, "--token-file", str(wrong), "lab", "list"])
+        assert elsewhere.exit_code == code, elsewhere.stderr
