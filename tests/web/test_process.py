@@ -33,7 +33,7 @@ def test_starts_clean_and_ends_on_sigterm(process: subprocess.Popen[str]) -> Non
     url, code = process.stdout.readline().split()
     with httpx.Client(base_url=url, timeout=PATIENCE_SECONDS, follow_redirects=True) as client:
         assert client.get("/healthz").text == "ok\nengine=answers\n"
-        assert "Screen of lab-a-01" in client.post("/enter", data={"code": code}).text
+        assert "Screen of lab-a-01" in client.post("/enter", data={"code": code, "name": "anna", "password": "four words in a row"}).text
         assert client.get("/guests/lab-a-01/screen.png").status_code == 200
         starting = {"id": str(terminal_mac(3)), "wait": "0"}
         etag = client.get("/terminals/config", params=starting).headers["etag"]

@@ -67,7 +67,7 @@ def test_pieces_a_checksum_and_an_import_in_the_name_of_who_is_signed_in(site: S
     assert done.status_code == 202, done.text
     job = jobs.one(site.ports, done.json()["job"])
     assert (job.subject, job.arguments["upload"], job.arguments["sha256"], job.arguments["note"]) == ("sent", id, SHA, "by hand")
-    assert job.asked_by.startswith("browser ")
+    assert job.asked_by == "shell"
     assert [(each["id"], each["job"]) for each in browser.get("/uploads").json()["uploads"]] == [(id, job.number)]
     assert browser.delete(f"/uploads/{id}", headers=JSON).status_code == 409
 

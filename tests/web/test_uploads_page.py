@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labvirt.disks import uploads as folder
-from labvirt.usecases import jobs, uploads
+from labvirt.usecases import jobs, setup, uploads
 from labvirt.web import uploads as routes
 
 from .conftest import Site
@@ -33,7 +33,7 @@ def test_the_example_sends_a_file_in_pieces(site: Site, tmp_path: Path) -> None:
     content = os.urandom(200_000)
     (tmp_path / "disk.qcow2").write_bytes(content)
     script = example()
-    for name, value in (("URL", site.url), ("FILE", "disk.qcow2"), ("CODE", site.code)):
+    for name, value in (("URL", site.url), ("FILE", "disk.qcow2"), ("CODE", setup.sign_in_code(site.ports))):
         script, count = re.subn(rf"\b{name}=\S+", f"{name}={value}", script, count=1)
         assert count == 1
     script, count = re.subn("head -c 64M", "head -c 90000", script)
