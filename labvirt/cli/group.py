@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import click
 
-from labvirt import shapes, words
+from labvirt import shapes
+from labvirt.cli import words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.caller import Grant
 from labvirt.domain.person import Group, grant_text

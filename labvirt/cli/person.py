@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import click
 
+from labvirt import shapes
 from labvirt.cli import secret, words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.caller import Grant
