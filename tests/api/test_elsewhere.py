@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 from labvirt.bootstrap import app
 from labvirt.cli.main import Root
 from labvirt.usecases import jobs
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Api
 
