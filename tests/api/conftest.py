@@ -62,9 +62,14 @@ def client_of(ports: Ports, *, signed_in: bool = True) -> tuple[Flask, FlaskClie
     app = create_flask(ports, Published(ports.engine), Guard(ports), Exposition(lambda: figures(ports)))
     client = app.test_client()
     if signed_in:
-        opened = sign_in.by_code(ports, setup.sign_in_code(ports), who=From(address="127.0.0.1"))
-        client.set_cookie(COOKIE, opened.token)
+        enter(ports, client)
     return app, client
+
+
+def enter(ports: Ports, client: FlaskClient) -> None:
+    """The client is signed in by the shell's code: a sign-in lasts some hours."""
+    opened = sign_in.by_code(ports, setup.sign_in_code(ports), who=From(address="127.0.0.1"))
+    client.set_cookie(COOKIE, opened.token)
 
 
 @pytest.fixture(scope="session")
