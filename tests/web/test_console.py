@@ -133,7 +133,7 @@ def test_the_ticket_is_told_once_and_never_in_an_address(people: Callable[[], Pe
     assert person.ask(kind="sound").json()["error"]["code"] == "invalid-input"
     assert person.ask("lab-a-03").status_code == 404
     with person.site.ports.database.read() as work:
-        assert not [entry for entry in work.history.last(10, "lab-a-01") if told["ticket"] in entry.what]
+        assert not [entry for entry in work.audit.last(10, "lab-a-01") if told["ticket"] in entry.what]
 
 
 def test_a_ticket_opens_once(people: Callable[[], Person]) -> None:
