@@ -55,6 +55,8 @@ def opened(extra: tuple[str, ...], log: Path) -> set[str]:
     found = set()
     for line in log.read_text().splitlines()[1:]:  # the first is strace's own execve of QEMU
         call = line.split(None, 1)[1]
+        if call.startswith("???( <detached"):
+            continue  # a thread that ended as strace looked: no call
         if call.startswith(("open", "creat")) and "= -1" in call:
             continue  # looked for and not found: libraries
         found.add(re.sub(r"\s+=.*|0x[0-9a-f]+|/proc/\d+|\d{3,}", "", call))
