@@ -31,6 +31,7 @@ from labvirt.database.repositories.power import (
 )
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository, HistoryRepository
+from labvirt.database.repositories.rooms import RoomRepository
 from labvirt.database.repositories.settings import SettingRepository
 from labvirt.database.repositories.strangers import StrangerRepository
 from labvirt.database.repositories.terminals import ClassRepository, TerminalRepository
@@ -68,6 +69,7 @@ class SqliteUnitOfWork:
         self.facts = FactRepository(store)
         self.settings = SettingRepository(store)
         self.messages = MessageRepository(store)
+        self.rooms = RoomRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

@@ -60,6 +60,7 @@ DOORS: dict[str, frozenset[str]] = {
         "pytest": "checks",
         # what people see
         "a2wsgi": "web",
+        "babel": "web",
         "flask": "web",
         "itsdangerous": "web",
         "jinja2": "web",

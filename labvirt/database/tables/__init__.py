@@ -10,7 +10,19 @@ from __future__ import annotations
 from labvirt.database.tables.columns import metadata
 from labvirt.database.tables.guests import guest_disks, guests, hosts, messages
 from labvirt.database.tables.images import canaries, drafts, images, versions
-from labvirt.database.tables.places import boots, classes, hardware, heartbeats, lab_dhcp, labs, settings, strangers, terminals
+from labvirt.database.tables.places import (
+    boots,
+    classes,
+    hardware,
+    heartbeats,
+    lab_dhcp,
+    labs,
+    rooms,
+    seat_places,
+    settings,
+    strangers,
+    terminals,
+)
 from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
 from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
 from labvirt.database.tables.records import facts, history, job_lines, jobs
@@ -43,6 +55,8 @@ __all__ = [
     "profile_positions",
     "profile_slots",
     "profiles",
+    "rooms",
+    "seat_places",
     "settings",
     "strangers",
     "terminals",
@@ -68,5 +82,7 @@ NOUNS = {
     "jobs": "job",
     "job_lines": "job",
     "power_orders": "order",
+    "rooms": "room",
+    "seat_places": "seat",
 }
 """What people call a row of each table; a part of something is called by its whole."""

@@ -6,46 +6,30 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from labvirt.contracts.clock import Clock
 from labvirt.domain.names import one_line
+from labvirt.domain.right import Right
 from labvirt.errors import EngineAway, LabVirtError, NotAllowed, NotFound, TooManyRequests
-from labvirt.usecases import boots, inspect, setup
+from labvirt.usecases import boots, setup
 from labvirt.usecases.ports import Ports
 from labvirt.web.errors import status_of
 from labvirt.web.published import Published
 from labvirt.web.ui import boot_chart, guard, seats, terminals
+from labvirt.web.ui.layout import may
+from labvirt.web.ui.looking import Looking, fragment
 from labvirt.web.ui.recent import Recent
 from labvirt.web.ui.refusal import refusal
 from labvirt.web.ui.screens import Screens
 from labvirt.web.ui.sign_in import COOKIE, LIFE_SECONDS, SignIns
 
-PAGE_SECONDS = 1.0
-"""So old may the labs be that a browser is shown when nothing was published: many browsers cost one look."""
 HEALTH_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
+CARDS = 60
+"""So many seats are shown one by one on the first page; beyond, each lab says how many it has of what, and has its map."""
 
 
-class FirstPage:
-    """Labs and seats as a fragment of HTML, shared by all browsers that ask at the same time."""
-
-    def __init__(self, ports: Ports, published: Published, clock: Clock) -> None:
-        self._ports = ports
-        self._published = published
-        self._recent: Recent[str] = Recent(clock, seconds=PAGE_SECONDS, patience=PATIENCE_SECONDS)
-
-    def fragment(self) -> str:
-        """Raises DatabaseError, Exhausted."""
-        return self._recent.get(self._make, self._published.revision(""))
-
-    def _make(self) -> str:
-        presences = {change.guest.name: change.presence for change in self._published.changes()}
-        return render_template("labs.html", page=seats.first_page(inspect.overview(self._ports, presences)))
-
-
-def blueprint(ports: Ports, published: Published, sign_ins: SignIns) -> Blueprint:
+def blueprint(ports: Ports, published: Published, looking: Looking, sign_ins: SignIns) -> Blueprint:
     """All routes, and the guard before every request of the whole application."""
     pages = Blueprint("pages", __name__)
-    first_page = FirstPage(ports, published, ports.clock)
     screens = Screens(ports.engine, ports.clock)
     engine_answers: Recent[bool] = Recent(ports.clock, seconds=HEALTH_SECONDS, patience=PATIENCE_SECONDS)
 
@@ -61,17 +45,23 @@ def blueprint(ports: Ports, published: Published, sign_ins: SignIns) -> Blueprin
 
     @pages.get("/")
     def first() -> str:
-        return render_template("first.html", labs=first_page.fragment())
+        return render_template("first.html", labs=_labs())
 
-    terminals.register(pages, ports)
+    terminals.register(pages)
 
     @pages.get("/labs")
-    def labs() -> str:
-        return first_page.fragment()
+    def labs() -> Response:
+        return fragment(_labs())
+
+    def _labs() -> str:
+        seen = looking.overview()
+        cards = sum(len(lab.seats) for lab in seen.labs) <= CARDS
+        page = seats.first_page(seen)
+        return render_template("labs.html", page=page, cards=cards, signs=seats.SIGNS, inbox=may(Right.SEATS), site=may(Right.SITE))
 
     @pages.get("/labs/<lab>/boots")
     def lab_boots(lab: str) -> str:
-        return render_template("boots.html", chart=boot_chart.chart(boots.of_lab(ports, one_line(lab, 64))))
+        return render_template("boots.html", chart=boot_chart.chart(boots.of_lab(g.ports, one_line(lab, 64))))
 
     @pages.get("/guests/<guest>/screen.png")
     def screen(guest: str) -> Response:

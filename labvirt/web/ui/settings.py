@@ -3,25 +3,24 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.domain.setting import Scope
 from labvirt.errors import InvalidInput
 from labvirt.usecases import settings
-from labvirt.usecases.ports import Ports
 from labvirt.usecases.settings import Level, SettingsView
 
 LONGEST = 200
 
 
-def blueprint(ports: Ports) -> Blueprint:
+def blueprint() -> Blueprint:
     """Look, and change one setting at one level. Behind the guard like all pages."""
     pages = Blueprint("settings", __name__, url_prefix="/settings")
 
     @pages.get("")
     def page() -> str:
-        return _page(settings.show(ports, _level(request.args.get("level", "site"))))
+        return _page(settings.show(g.ports, _level(request.args.get("level", "site"))))
 
     @pages.post("")
     def change() -> AnyResponse:
@@ -30,11 +29,11 @@ def blueprint(ports: Ports) -> Blueprint:
         key, value = told.get("key", "")[:LONGEST], told.get("value", "")[:LONGEST]
         try:
             if told.get("do") == "unset":
-                settings.unset(ports, level, key)
+                settings.unset(g.ports, level, key)
             else:
-                settings.change(ports, level, key, value)
+                settings.change(g.ports, level, key, value)
         except InvalidInput as error:
-            view = settings.show(ports, level)
+            view = settings.show(g.ports, level)
             return Response(_page(view, wrong=error, key=key, tried=value), 400, mimetype="text/html")
         return redirect(url_for("settings.page", level=_word(level), changed=key, _anchor=key), 303)
 
@@ -43,7 +42,7 @@ def blueprint(ports: Ports) -> Blueprint:
             "settings.html",
             view=view,
             level=_word(view.level),
-            levels=[(_word(each), str(each)) for each in settings.levels(ports)],
+            levels=[(_word(each), str(each)) for each in settings.levels(g.ports)],
             changed=request.args.get("changed", "") if wrong is None else "",
             wrong=wrong,
             wrong_key=key,

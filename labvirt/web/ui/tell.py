@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.domain.guest import Purpose
@@ -13,12 +13,12 @@ from labvirt.domain.message import is_end_of_lesson
 from labvirt.errors import Conflict, InvalidInput
 from labvirt.usecases import labs, messages, power
 from labvirt.usecases.ports import Ports
-from labvirt.web.ui.sign_in import COOKIE, SignIns
+from labvirt.web.ui.layout import name_of_caller
 
 LONGEST = 400
 
 
-def blueprint(ports: Ports, sign_ins: SignIns) -> Blueprint:
+def blueprint(ports: Ports) -> Blueprint:
     """Behind the guard like all pages."""
     pages = Blueprint("tell", __name__, url_prefix="/labs/<lab>/tell")
 
@@ -29,27 +29,27 @@ def blueprint(ports: Ports, sign_ins: SignIns) -> Blueprint:
     @pages.post("")
     def tell(lab: str) -> AnyResponse:
         told = request.form
-        by = sign_ins.who(request.cookies.get(COOKIE)) or "somebody"
-        labs.one(ports, lab)
+        by = name_of_caller()
+        labs.one(g.ports, lab)
         try:
             minutes = _whole(told.get("minutes", ""))
             if told.get("do") == "end":
                 at = ports.clock.now() + timedelta(minutes=minutes)
-                done = len(messages.end_lesson(ports, lab, at, fresh=told.get("then") != "stop", by=by))
+                done = len(messages.end_lesson(g.ports, lab, at, fresh=told.get("then") != "stop", by=by))
             elif told.get("do") == "call-off":
-                done = len(messages.call_off_end(ports, lab, by=by))
+                done = len(messages.call_off_end(g.ports, lab, by=by))
             elif guest := told.get("guest", "")[:64]:
-                messages.tell_guest(ports, guest, told.get("sentence", "")[:LONGEST], minutes=minutes, by=by)
+                messages.tell_guest(g.ports, guest, told.get("sentence", "")[:LONGEST], minutes=minutes, by=by)
                 done = 1
             else:
-                done = len(messages.tell_lab(ports, lab, told.get("sentence", "")[:LONGEST], minutes=minutes, by=by))
+                done = len(messages.tell_lab(g.ports, lab, told.get("sentence", "")[:LONGEST], minutes=minutes, by=by))
         except (InvalidInput, Conflict) as error:
             page = _page(lab, wrong=f"{error.sentence.rstrip('.')}.", sentence=told.get("sentence", "")[:LONGEST])
             return Response(page, 409 if isinstance(error, Conflict) else 400, mimetype="text/html")
         return redirect(url_for("tell.page", lab=lab, told=done), 303)
 
     def _page(lab: str, *, wrong: str = "", sentence: str = "") -> str:
-        there = [each for each in power.guests(ports, lab) if each.alive and each.purpose is Purpose.SEAT]
+        there = [each for each in power.guests(g.ports, lab) if each.alive and each.purpose is Purpose.SEAT]
         ends = next((each.due_at for each in there if is_end_of_lesson(each)), None)
         return render_template(
             "tell.html",

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: MIT
+"""Rooms: where the seats of a lab stand."""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+
+
+def upgrade() -> None:
+    op.execute(
+        """
+        CREATE TABLE rooms (
+            lab TEXT NOT NULL REFERENCES labs (name) ON DELETE CASCADE,
+            name TEXT NOT NULL,
+            position INTEGER NOT NULL,
+            columns INTEGER NOT NULL,
+            rows INTEGER NOT NULL,
+            PRIMARY KEY (lab, name)
+        )
+        """
+    )
+    op.execute(
+        """
+        CREATE TABLE seat_places (
+            lab TEXT NOT NULL REFERENCES labs (name) ON DELETE CASCADE,
+            seat INTEGER NOT NULL,
+            room TEXT NOT NULL,
+            x INTEGER NOT NULL,
+            y INTEGER NOT NULL,
+            PRIMARY KEY (lab, seat)
+        )
+        """
+    )
