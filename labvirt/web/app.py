@@ -180,6 +180,8 @@ def create_flask(ports: Ports, published: Published, sign_ins: SignIns) -> Flask
 
     @app.after_request
     def secure(response: Response) -> Response:
+        if request.method != "GET" and not request.path.startswith("/terminals/"):
+            looking.acted()
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if not request.path.startswith("/static/"):

@@ -90,7 +90,18 @@ def test_open_routes_tell_nothing(site: Site) -> None:
     assert client.get("/healthz").text == "ok\nengine=answers\n"
     site.engine.set_away(True)
     assert client.get("/door").status_code == 200
-    for path in ("labvirt.css", "map.css", "js/theme.js", "js/live.js", "js/map.js", "vendor/htmx.min.js", "vendor/icons.svg", "door.js", "mark.svg", "signs.svg"):
+    for path in (
+        "labvirt.css",
+        "map.css",
+        "js/theme.js",
+        "js/live.js",
+        "js/map.js",
+        "vendor/htmx.min.js",
+        "vendor/icons.svg",
+        "door.js",
+        "mark.svg",
+        "signs.svg",
+    ):
         assert client.get(f"/static/{path}").status_code == 200
     for path in ("../sign_in.py", "%2e%2e/sign_in.py", "..%2f..%2fapp.py", "/etc/passwd"):
         assert client.get(f"/static/{path}").status_code in (401, 404)

@@ -28,14 +28,19 @@ class Looking:
     def __init__(self, ports: Ports, published: Published) -> None:
         self._ports = ports
         self._published = published
+        self._acts = 0
         self._recent: Recent[Overview] = Recent(ports.clock, seconds=OLDEST_SECONDS, patience=PATIENCE_SECONDS)
 
     def overview(self) -> Overview:
         """Of the labs that the request's caller may look at. Raises DatabaseError, Exhausted."""
-        seen = self._recent.get(self._make, self._published.revision(""))
+        seen = self._recent.get(self._make, self._published.revision("") + self._acts)
         caller = g.ports.caller
         shown = tuple(lab for lab in seen.labs if caller.may(Right.LOOK, lab.lab.name))
         return replace(seen, labs=shown, strangers=seen.strangers if may(Right.SEATS) else ())
+
+    def acted(self) -> None:
+        """Somebody did something just now: whoever looks next sees it, however young the last look is."""
+        self._acts += 1
 
     def lab(self, name: str) -> tuple[Overview, LabView]:
         """Raises NotFound, also for a lab that the caller may not look at."""

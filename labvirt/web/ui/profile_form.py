@@ -85,7 +85,7 @@ GROUPS: tuple[tuple[str, tuple[Field, ...]], ...] = (
                 label=marked("Home"),
                 kind="text",
                 empty=True,
-                hint=marked("A folder of a file server per seat: smb://files/homes/%SEAT% or nfs://…"),
+                hint=marked("A folder of a file server per seat: smb://files/homes/%%SEAT%% or nfs://…"),
             ),
             Field(name="overlay_cap_mib", label=marked("It may write so many MiB"), kind="number", empty=True),
             Field(name="restart_days", label=marked("A fresh run after so many days"), kind="number", empty=True),

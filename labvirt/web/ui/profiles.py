@@ -51,7 +51,8 @@ def blueprint() -> Blueprint:
     @pages.get("/<name>/preview")
     def preview(name: str) -> str:
         lab, seat = request.args.get("lab", "")[:LONGEST], request.args.get("seat", "1")
-        argv, why = (), ""
+        argv: tuple[str, ...] = ()
+        why = ""
         try:
             argv = profiles.preview(g.ports, name, lab, int(seat) if seat.isascii() and seat.isdigit() else 0)
         except LabVirtError as error:

@@ -118,9 +118,9 @@ def _words(seen: TerminalView) -> dict[str, str]:
 
 def _life(seen: TerminalView) -> str:
     if seen.departure is not None:
-        ago = age(_seconds(seen.departure.at, seen.at))
+        gone = age(_seconds(seen.departure.at, seen.at))
         off = seen.departure.word is PowerWord.SHUTDOWN
-        return (_("It said %s ago that it is switched off.") if off else _("It said %s ago that it restarts.")) % ago
+        return (_("It said %s ago that it is switched off.") if off else _("It said %s ago that it restarts.")) % gone
     if seen.heartbeat is None:
         return _("It has not been heard yet.")
     ago = _seconds(seen.heartbeat.at, seen.at)
