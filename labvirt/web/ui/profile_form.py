@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The form of a profile: its fields in words, and a form that was sent as values. Pure; what is allowed is decided by the profile itself."""
+"""The form of a profile: its fields in words, and a form that was sent, as values. Pure; what is allowed the profile itself decides."""
 
 from __future__ import annotations
 

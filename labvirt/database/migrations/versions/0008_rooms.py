@@ -13,24 +13,26 @@ def upgrade() -> None:
     op.execute(
         """
         CREATE TABLE rooms (
-            lab TEXT NOT NULL REFERENCES labs (name) ON DELETE CASCADE,
+            lab TEXT NOT NULL,
             name TEXT NOT NULL,
             position INTEGER NOT NULL,
             columns INTEGER NOT NULL,
             rows INTEGER NOT NULL,
-            PRIMARY KEY (lab, name)
+            PRIMARY KEY (lab, name),
+            FOREIGN KEY(lab) REFERENCES labs (name) ON DELETE CASCADE
         )
         """
     )
     op.execute(
         """
         CREATE TABLE seat_places (
-            lab TEXT NOT NULL REFERENCES labs (name) ON DELETE CASCADE,
+            lab TEXT NOT NULL,
             seat INTEGER NOT NULL,
             room TEXT NOT NULL,
             x INTEGER NOT NULL,
             y INTEGER NOT NULL,
-            PRIMARY KEY (lab, seat)
+            PRIMARY KEY (lab, seat),
+            FOREIGN KEY(lab) REFERENCES labs (name) ON DELETE CASCADE
         )
         """
     )
