@@ -17,20 +17,23 @@ const change = () => document.body.dispatchEvent(new CustomEvent("labvirt:change
 
 const screens = () => document.querySelectorAll("img[data-screen]");
 
+const shown = new WeakMap(); // what each picture shows (its ETag), or that it is being asked for
+
 async function picture(image) {
-  if (image.dataset.asking) return;
-  image.dataset.asking = "yes";
+  const before = shown.get(image);
+  if (before === "asking") return;
+  shown.set(image, "asking");
+  let now = before;
   try {
-    image.dataset.source ??= image.src;
-    const answer = await fetch(image.dataset.source, { cache: "no-cache" });
+    const answer = await fetch(image.dataset.screen, { cache: "no-cache" });
     const etag = answer.headers.get("ETag");
-    if (!answer.ok || image.dataset.etag === etag) return;
+    if (!answer.ok || before === etag) return;
+    now = etag;
     const old = image.src;
     image.src = URL.createObjectURL(await answer.blob());
-    image.dataset.etag = etag;
     if (old.startsWith("blob:")) image.addEventListener("load", () => URL.revokeObjectURL(old), { once: true });
   } catch { /* the next round tries again */ }
-  finally { delete image.dataset.asking; }
+  finally { shown.set(image, now); }
 }
 
 function pictures() {
