@@ -94,6 +94,9 @@ def test_the_map_is_walked_and_drawn_by_keys(page: Page, lab: Site) -> None:
         return {place.seat: (place.x, place.y) for each in rooms.of_lab(lab.ports, "lab-a", (1, 2, 3, 4)) for place in each.places}
 
     until(lambda: where()[4] == (4, 2), "the seat at its new place")
+    page.keyboard.press("Escape")
+    page.locator("#edit[aria-pressed=false]").wait_for()
+    page.locator("#seat-4").focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/seats/lab-a-04")
 
@@ -131,7 +134,7 @@ def test_ctrl_k_finds_and_goes(page: Page, lab: Site) -> None:
 def test_dark_is_remembered(page: Page, lab: Site) -> None:
     page.goto(f"{lab.url}/jobs")
     page.get_by_role("button", name="Language, light and dark").click()
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="Dark", exact=True).click()
     page.goto(f"{lab.url}/profiles")
     assert page.get_attribute("html", "data-bs-theme") == "dark"
 
@@ -141,7 +144,7 @@ def test_the_menu_of_a_phone_opens_and_closes(page: Page, lab: Site) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(f"{lab.url}/jobs")
     assert not page.locator("#menu").is_visible()
-    page.get_by_role("button", name="Menu").click()
-    page.locator("#menu.show").wait_for()
+    page.get_by_role("button", name="Menu", exact=True).click()
+    page.locator("#menu:focus-within").wait_for()
     page.keyboard.press("Escape")
     page.locator("#menu").wait_for(state="hidden")

@@ -28,6 +28,7 @@ def blueprint() -> Blueprint:
                 g.ports,
                 told.get("profile", "")[:LONGEST],
                 by=layout.name_of_caller(),
+                lab=told.get("lab", "")[:LONGEST] or None,
                 image=told.get("image", "")[:LONGEST] or None,
                 draft=told.get("draft", "")[:LONGEST] or None,
             )

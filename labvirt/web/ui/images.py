@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from labvirt.domain.names import check_name
 from labvirt.domain.right import Right
 from labvirt.errors import InvalidInput, LabVirtError, NotFound
-from labvirt.usecases import administration, catalogue, imports, recycling, sessions, uploads, versions
+from labvirt.usecases import administration, catalogue, imports, profiles, recycling, sessions, uploads, versions
 from labvirt.web.ui import layout
 from labvirt.web.ui.amounts import moment, size
 from labvirt.web.ui.language import gettext as _
@@ -39,7 +39,8 @@ def blueprint() -> Blueprint:
         view = catalogue.one(g.ports, check_name(name, "image"))
         open_drafts = [each for each in sessions.everything(g.ports) if each.draft.image == name]
         updatable = [each for each in administration.all_administrative(g.ports) if any(disk.image == name for disk in each.disks)]
-        return render_template("image.html", view=view, drafts=open_drafts, updatable=updatable, size=size, moment=moment, tags=_tags(view))
+        told = {"drafts": open_drafts, "updatable": updatable, "tags": _tags(view), "labs": _labs(updatable)}
+        return render_template("image.html", view=view, size=size, moment=moment, **told)
 
     @pages.get("/<name>/<int:number>/canary.png")
     def canary(name: str, number: int) -> Response:
@@ -98,6 +99,17 @@ def blueprint() -> Blueprint:
         return redirect(layout.back(url_for("images.one", name=name)), 303)
 
     return pages
+
+
+def _labs(updatable: list[administration.AdministrativeView]) -> dict[str, list[str]]:
+    """Profile -> the labs of the caller in which its session may be."""
+    mine = [lab for lab in layout.lab_names() if layout.may(Right.UPDATE, lab)]
+    return {each.profile: [lab for lab in mine if _fits(each.profile, lab)] for each in updatable}
+
+
+def _fits(name: str, lab: str) -> bool:
+    profile = profiles.one(g.ports, name)
+    return not profile.labs or lab in profile.labs
 
 
 def _tags(view: catalogue.ImageView) -> dict[int, list[tuple[str, str, str]]]:

@@ -66,7 +66,7 @@ def blueprint(ports: Ports, published: Published, looking: Looking, sign_ins: Si
     @pages.get("/guests/<guest>/screen.png")
     def screen(guest: str) -> Response:
         known = published.change(guest)
-        if known is None:
+        if known is None or not may(Right.WATCH, known.guest.lab):
             raise NotFound("guest", one_line(guest, 64))
         picture = screens.picture(known.guest)
         response = Response(picture.png, mimetype="image/png", headers={"Cache-Control": "private, no-cache"})
