@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
 
@@ -143,3 +144,20 @@ def _new_code(work: UnitOfWork) -> str:
         code = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
         if work.strangers.by_code(code) is None:
             return code
+
+
+def take_over(ports: Ports, code_or_id: str, terminal: str) -> Terminal:
+    """A new PC stands at an old seat: the stranger's address is this terminal's now, which keeps its name, seat, class, profile and
+    settings; the old PC is unknown. The guest at the seat is not touched. Raises NotFound, AlreadyExists, InvalidInput.
+    """
+    with ports.database.write() as work:
+        stranger = find_stranger(work, code_or_id)
+        old = work.terminals.one(terminal)
+        new = replace(old, mac=stranger.mac, inventory_id=old.inventory_id if stranger.mac else stranger.id)
+        terminals.check(work, new)
+        work.terminals.update(new)
+        work.strangers.remove(stranger.id)
+        ports.note(work, terminal, f"replaced: {old.mac or old.inventory_id or 'no address'} by {stranger.id} (code {stranger.code})")
+        work.commit()
+    ports.poke()
+    return new

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: MIT
-"""What others wrote for the pages is here unchanged: every file is listed with its checksum, and nothing else lies there."""
+"""What others wrote for the pages is here unchanged, and nothing else; no page asks another machine for anything."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from labvirt.web.app import SECURITY_HEADERS
+
 from .vendor import LIST, VENDOR, digest, packages
+from .words import TEMPLATES, UI
 
 
 def changed(folder: Path) -> list[str]:
     """Files that are not as listed."""
-    listed = {f"{each['folder']}/{name}": told for each in packages() for name, told in each["files"].items()}
+    listed = {Path(each["folder"], name).as_posix(): told for each in packages() for name, told in each["files"].items()}
     there = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file() and path.name != LIST.name}
     return sorted(name for name in listed.keys() | there.keys() if name not in there or listed.get(name) != digest(there[name]))
 
@@ -22,7 +26,7 @@ def test_every_file_is_as_its_authors_published_it(tmp_path: Path) -> None:
     for each in packages():
         assert each["files"], each["name"]
         assert all(each[field] for field in ("name", "version", "licence", "folder"))
-        assert any("LICENSE" in name for name in each["files"]), each["name"]
+        assert any("licen" in name.lower() for name in each["files"]), each["name"]
 
 
 @pytest.mark.parametrize("harm", ["change", "remove", "add"])
@@ -41,3 +45,25 @@ def test_a_changed_file_is_noticed(tmp_path: Path, harm: str) -> None:
     else:
         victim.with_name("more.js").write_text("")
     assert changed(tmp_path) == ["novnc/core/more.js" if harm == "add" else "novnc/core/rfb.js"]
+
+
+def test_no_template_has_a_script_a_style_or_another_host() -> None:
+    for path in TEMPLATES.glob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"<script(?![^>]*\bsrc=)", text), path.name
+        assert not re.search(r"\son\w+=|\shx-on|\sstyle=|<style|hx-vals=['\"]js:", text), path.name
+        assert not re.search(r"(?:src|href|action)=\"(?:https?:)?//", text), path.name
+    for path in (UI / "static").glob("*.css"):
+        assert not re.search(r"url\([\"']?(?:https?:)?//", path.read_text()), path.name
+    policy = SECURITY_HEADERS["Content-Security-Policy"]
+    assert policy.startswith("default-src 'self';")
+    assert "unsafe" not in policy
+
+
+def test_every_icon_that_is_named_is_drawn() -> None:
+    drawn = set(re.findall(r'<symbol id="([\w-]+)"', (VENDOR / "icons.svg").read_text()))
+    named = {name for path in TEMPLATES.glob("*.html") for name in re.findall(r"\bicon\(\"([\w-]+)\"", path.read_text())}
+    for path in UI.glob("*.py"):
+        named |= set(re.findall(r"icon=\"([\w-]+)\"", path.read_text()))
+    assert named
+    assert named <= drawn
