@@ -12,7 +12,6 @@ from labvirt.cli import errors
 from labvirt.cli.controller import Controller
 from labvirt.cli.elsewhere import Call, call
 from labvirt.cli.session import Session
-from labvirt.errors import NotFound
 
 PAUSE_SECONDS = 1.0
 WIDEST = 8
@@ -60,8 +59,6 @@ def _ended(session: Session, controller: Controller, job: dict[str, Any]) -> dic
 
 
 def _show(session: Session, found: Any) -> None:
-    if isinstance(found, bytes):
-        raise NotFound("table", "for a picture")
     if isinstance(found, list):
         columns = [name for name, value in (found[0] if found else {}).items() if not isinstance(value, dict | list)][:WIDEST]
         rows = [[_cell(each.get(name)) for name in columns] for each in found]

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar, cast
 
 from labvirt.contracts.database import UnitOfWork
@@ -54,9 +56,11 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
 
         @wraps(function)
         def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
-            if ports.caller.kind is not CallerKind.MACHINE:
+            if ports.caller.kind is CallerKind.MACHINE:
+                return function(ports, *args, **kwargs)
+            with _refusals():
                 _check(ports, need, places, args, kwargs, function.__name__)
-            return function(ports, *args, **kwargs)
+                return function(ports, *args, **kwargs)
 
         asked.need = need  # type: ignore[attr-defined]
         return cast(F, asked)
@@ -132,10 +136,32 @@ def _check(
             _refuse(ports, need.right, reach, name.replace("_", " "))
 
 
+_thread = threading.local()
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """A refusal inside is written when the outermost use case is left: only then is no transaction of this thread open any more."""
+    depth = getattr(_thread, "depth", 0)
+    _thread.depth = depth + 1
+    try:
+        yield
+    finally:
+        _thread.depth = depth
+        if depth == 0:
+            told, _thread.told = getattr(_thread, "told", None), None
+            if told is not None:
+                told()
+
+
 def _refuse(ports: Ports, right: Right, reach: Reach, what: str) -> None:
     who = ports.caller.name
     log.warning("refused: %s may not %s (%s) in %s, from %s", who, what, right, reach, ports.caller.address or "here")
-    audit.refused(ports, what, right, reach.labs)
+    tell = partial(audit.refused, ports, what, right, reach.labs)
+    if getattr(_thread, "depth", 0):
+        _thread.told = tell
+    else:
+        tell()
     raise NotAllowed(f"You may not do this: it needs the right '{right}' in {reach}.", hint="Ask an administrator for it.")
 
 
@@ -168,6 +194,7 @@ ALONE: Mapping[str, str] = {
         "it asks itself: to look, to type, and into a session are three rights": (
             "consoles.buy consoles.spend consoles.connect consoles.check consoles.may_type consoles.open_now consoles.run_of"
         ),
+        "the API's own book of requests, by who sent them": "repeating.begin repeating.end repeating.forget",
         "what was refused is written on whoever's behalf": "audit.refused audit.denied audit.flush",
         "somebody at a shell of the controller, who can read the state folder anyway": "setup.init setup.sign_in_code",
         "the door itself: a code, a password or a token is the proof": (

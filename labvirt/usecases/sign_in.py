@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from labvirt.contracts.database import UnitOfWork
+from labvirt.domain.audit import Outcome
 from labvirt.domain.caller import Caller, CallerKind, Grant
 from labvirt.domain.names import one_line
 from labvirt.domain.person import SHELL, SignIn, check_person_name
@@ -67,7 +68,14 @@ def first(ports: Ports, code: str, name: str, password: str, *, full_name: str =
     with ports.database.write() as work:
         setup.spend(work, known)
         people.insert(ports, work, name, full_name=full_name, hashed=hashed, grants=EVERYTHING, groups=())
-        ports.note(work, name, f"first administrator made with the set-up code from {who.address}")
+        ports.note(
+            work,
+            name,
+            f"first administrator made with the set-up code from {who.address}",
+            verb="add",
+            noun="person",
+            by=_at_door(name, who),
+        )
         opened = _opened(ports, work, name, who, whole=True)
         work.commit()
     ports.attempts.succeeded(who.address, "")
@@ -84,7 +92,14 @@ def by_code(ports: Ports, code: str, *, who: From) -> Opened:
     with ports.database.write() as work:
         setup.spend(work, known)
         opened = _opened(ports, work, SHELL, who, whole=True)
-        ports.note(work, SHELL, f"signed in with a code of the command line from {who.address}")
+        ports.note(
+            work,
+            SHELL,
+            f"signed in with a code of the command line from {who.address}",
+            verb="sign-in",
+            noun="person",
+            by=_at_door(SHELL, who),
+        )
         work.commit()
     ports.attempts.succeeded(who.address, "")
     return opened
@@ -110,7 +125,7 @@ def with_password(ports: Ports, name: str, password: str, *, who: From) -> Opene
             work.people.put_secrets(replace(work.people.secrets(person.name), password=again))
         opened = _opened(ports, work, person.name, who, whole=not person.totp)
         if opened.sign_in.whole:
-            ports.note(work, person.name, f"signed in from {who.address}")
+            ports.note(work, person.name, f"signed in from {who.address}", verb="sign-in", noun="person", by=_at_door(person.name, who))
         work.commit()
     if opened.sign_in.whole:
         ports.attempts.succeeded(who.address, asked)
@@ -135,7 +150,9 @@ def with_phone(ports: Ports, code: str, *, who: From) -> Opened:
             work.people.put_secrets(replace(kept, totp_step=step or kept.totp_step, recovery=left if step is None else kept.recovery))
             opened = _opened(ports, work, person.name, who, whole=True)
             how = "the phone" if step else f"a recovery code, {len(left)} left"
-            ports.note(work, person.name, f"signed in from {who.address} with {how}")
+            ports.note(
+                work, person.name, f"signed in from {who.address} with {how}", verb="sign-in", noun="person", by=_at_door(person.name, who)
+            )
             work.commit()
             ports.attempts.succeeded(who.address, person.name)
             return opened
@@ -176,7 +193,7 @@ def leave(ports: Ports, token: str) -> None:
         if found is None:
             return
         work.sign_ins.remove(found.id)
-        ports.note(work, found.person, f"signed out from {found.address}")
+        ports.note(work, found.person, f"signed out from {found.address}", verb="sign-out", noun="person")
         work.commit()
 
 
@@ -203,7 +220,7 @@ def confirm(ports: Ports, password: str) -> SignIn:
             raise NotSignedIn
         found = replace(found, confirmed_at=ports.clock.now())
         work.sign_ins.update(found)
-        ports.note(work, caller.person, "gave the password once more")
+        ports.note(work, caller.person, "gave the password once more", verb="confirm", noun="person")
         work.commit()
     ports.attempts.succeeded(caller.address, caller.person)
     return found
@@ -221,7 +238,7 @@ def end(ports: Ports, id: str) -> SignIn:
                 raise NotFound("sign-in", id)
             people.confirmed(ports)
         work.sign_ins.remove(id)
-        ports.note(work, found.person, f"sign-in from {found.address} ended by {ports.caller.name}")
+        ports.note(work, found.person, f"sign-in from {found.address} ended by {ports.caller.name}", verb="sign-out", noun="person")
         work.commit()
     return found
 
@@ -261,11 +278,24 @@ def _seen(ports: Ports, found: SignIn) -> None:
         log.warning("it was not written down that a sign-in is used: %s", error)
 
 
+def _at_door(name: str, who: From, kind: CallerKind = CallerKind.PERSON) -> Caller:
+    """Who comes in, for the audit: the request itself is still nobody's."""
+    return Caller(kind=kind, name=name, address=who.address)
+
+
 def _failed(ports: Ports, name: str, who: From) -> None:
     """The same is written for every name, so that nobody learns from the time it takes."""
     ports.attempts.failed(name, ports.clock.monotonic())
     with ports.database.write() as work:
-        ports.note(work, "door", f"a sign-in as {name[:64]!r} from {who.address} failed")
+        ports.note(
+            work,
+            "door",
+            f"a sign-in as {name[:64]!r} from {who.address} failed",
+            verb="sign-in",
+            noun="site",
+            outcome=Outcome.REFUSED,
+            by=_at_door("nobody", who, CallerKind.TERMINAL),
+        )
         work.commit()
 
 

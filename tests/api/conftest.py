@@ -15,13 +15,18 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from labvirt.domain.guest import GuestState
+from labvirt.usecases import setup, sign_in
+from labvirt.usecases.figures import figures
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.sign_in import From
 from labvirt.web.app import create_flask
+from labvirt.web.figures import Exposition
 from labvirt.web.published import Published
-from labvirt.web.ui.sign_in import COOKIE, SignIns
+from labvirt.web.ui.guard import Guard
+from labvirt.web.ui.knock import COOKIE
 from tests.fakes.engine import FakeEngineLink
 from tests.fakes.ports import ports_in
-from tests.web.lab import KEY, MovableClock, guest, make
+from tests.web.lab import MovableClock, guest, make
 
 ROOT = "/api/v1"
 
@@ -54,12 +59,17 @@ class Api:
 
 def client_of(ports: Ports, *, signed_in: bool = True) -> tuple[Flask, FlaskClient]:
     """The application over these doors, and a client of it."""
-    sign_ins = SignIns(KEY, ports.clock)
-    app = create_flask(ports, Published(ports.engine), sign_ins)
+    app = create_flask(ports, Published(ports.engine), Guard(ports), Exposition(lambda: figures(ports)))
     client = app.test_client()
     if signed_in:
-        client.set_cookie(COOKIE, sign_ins.issue())
+        enter(ports, client)
     return app, client
+
+
+def enter(ports: Ports, client: FlaskClient) -> None:
+    """The client is signed in by the shell's code: a sign-in lasts some hours."""
+    opened = sign_in.by_code(ports, setup.sign_in_code(ports), who=From(address="127.0.0.1"))
+    client.set_cookie(COOKIE, opened.token)
 
 
 @pytest.fixture(scope="session")

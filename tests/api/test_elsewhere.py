@@ -16,7 +16,7 @@ from werkzeug.serving import make_server
 from labvirt.bootstrap import app
 from labvirt.cli.main import Root
 from labvirt.usecases import jobs
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Api
 
@@ -115,7 +115,7 @@ def test_who_may_not_pass_and_who_is_not_there(run: Run, tmp_path: Path) -> None
     assert run("lab", "list").exit_code == 0
     wrong = tmp_path / "wrong"
     wrong.write_text("nobody")
-    assert told(run("lab", "list", "--json", token=wrong), code=1)["error"]["code"] == "not-allowed"
+    assert told(run("lab", "list", "--json", token=wrong), code=1)["error"]["code"] == "not-signed-in"
     assert run("lab", "list", token=tmp_path / "missing").exit_code == 2
     for address, code in (("http://192.0.2.1", 2), ("ftp://localhost", 2), ("https://127.0.0.1:9", 3), ("http://127.0.0.1:9/x", 2)):
         elsewhere = CliRunner().invoke(Root(app()), ["--controller", address, "--token-file", str(wrong), "lab", "list"])

@@ -34,7 +34,7 @@ def test_every_operation_is_closed_to_who_is_not_signed_in(shared: Api) -> None:
     routes = [(each.method, ROOT + each.path.format(**PLACES)) for noun in NOUNS for each in noun.operations]
     for method, path in [*routes, ("GET", f"{ROOT}/openapi.json"), ("GET", f"{ROOT}/docs"), ("GET", f"{ROOT}/nothing")]:
         refused = nobody.open(path, method=method)
-        is_problem(refused, 401, "not-allowed")
+        is_problem(refused, 401, "not-signed-in")
         assert refused.headers["WWW-Authenticate"].startswith("Bearer")
     assert shared.get("/labs").status_code == 200
 

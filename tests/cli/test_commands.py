@@ -165,7 +165,7 @@ def test_explain_tells_everything_and_a_command_line_to_copy(line: Line) -> None
         "guest",
         "terminal",
         "lab",
-        "audit",
+        "history",
     } <= set(told)
     assert (told["identity"]["mac"], told["identity"]["address"], told["domain"]) == (
         "02:4c:56:00:00:01",

@@ -8,7 +8,7 @@ import re
 import subprocess
 from pathlib import Path
 
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Site
 
@@ -25,7 +25,7 @@ def run(site: Site, example: str, token: str) -> subprocess.CompletedProcess[str
 
 
 def test_the_examples_work(site: Site) -> None:
-    token = site.app.sign_ins.issue()
+    token = site.shell().token
     listed, made, noted = (run(site, example, token) for example in EXAMPLES)
     assert (listed.returncode, '"name":"lab-a-t01"' in listed.stdout, '"next":"' in listed.stdout) == (0, True, True), listed
     assert (made.returncode, '"name":"lab-b"' in made.stdout) == (0, True), made
@@ -38,7 +38,7 @@ def test_nobody_gets_nothing(site: Site) -> None:
     for example in EXAMPLES:
         refused = run(site, example, "nobody")
         assert refused.returncode == 22
-        assert '"code": "not-allowed"' in refused.stdout
+        assert '"code": "not-signed-in"' in refused.stdout
 
 
 def test_what_never_comes_to_a_thread_is_a_problem_too(site: Site) -> None:

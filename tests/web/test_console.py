@@ -16,12 +16,16 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection
 
+from labvirt.domain.caller import Grant
 from labvirt.domain.guest import GuestState, RunId
+from labvirt.domain.right import Role
 from labvirt.errors import EngineAway
+from labvirt.usecases import people, sign_in
+from labvirt.usecases.sign_in import From
 from labvirt.web.console import browser as browser_end
 from labvirt.web.console import route
 from labvirt.web.console.browser import Ending
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import PATIENCE_SECONDS, Site, until
 from .lab import MovableClock, guest, put
@@ -36,7 +40,10 @@ class Person:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.client = site.browser()
+        name = f"person{len(people.everything(site.ports))}"
+        people.add(site.ports, name, grants=(Grant(Role.ADMINISTRATOR),), password="four words in a row")
+        opened = sign_in.with_password(site.ports, name, "four words in a row", who=From(address="127.0.0.1"))
+        self.client = site.client(cookies={COOKIE: opened.token})
         self.cookie = f"{COOKIE}={self.client.cookies[COOKIE]}"
         self.lines: list[ClientConnection] = []
 
@@ -61,7 +68,7 @@ class Person:
 
 
 @pytest.fixture
-def people(site: Site) -> Iterator[Callable[[], Person]]:
+def persons(site: Site) -> Iterator[Callable[[], Person]]:
     """Makes people at a site with two running guests."""
     yield from _people(site)
 
@@ -84,7 +91,7 @@ def _people(site: Site) -> Iterator[Callable[[], Person]]:
 
 
 @pytest.fixture
-def played(site: Site, people: Callable[[], Person]) -> Iterator[list[socket.socket]]:
+def played(site: Site, persons: Callable[[], Person]) -> Iterator[list[socket.socket]]:
     """The guests' ends, which the test plays."""
     site.engine.guest_ends = []
     yield site.engine.guest_ends
@@ -107,8 +114,8 @@ def heard(end: socket.socket, count: int) -> bytes:
     return data
 
 
-def test_a_screen_is_seen_and_typed_into(people: Callable[[], Person]) -> None:
-    viewer = Viewer(people().open())
+def test_a_screen_is_seen_and_typed_into(persons: Callable[[], Person]) -> None:
+    viewer = Viewer(persons().open())
     assert (viewer.width, viewer.height, viewer.name) == (640, 400, "lab-a-01.g1")
     before = viewer.picture()
     assert len(before) == 640 * 400 * 4
@@ -116,8 +123,8 @@ def test_a_screen_is_seen_and_typed_into(people: Callable[[], Person]) -> None:
     assert viewer.picture(again=True) != before
 
 
-def test_the_ticket_is_told_once_and_never_in_an_address(people: Callable[[], Person]) -> None:
-    person = people()
+def test_the_ticket_is_told_once_and_never_in_an_address(persons: Callable[[], Person]) -> None:
+    person = persons()
     answer = person.ask(kind="serial", view_only=True)
     told = answer.json()
     assert {name: told[name] for name in ("guest", "kind", "view_only", "seconds")} == {
@@ -133,11 +140,11 @@ def test_the_ticket_is_told_once_and_never_in_an_address(people: Callable[[], Pe
     assert person.ask(kind="sound").json()["error"]["code"] == "invalid-input"
     assert person.ask("lab-a-03").status_code == 404
     with person.site.ports.database.read() as work:
-        assert not [entry for entry in work.history.last(10, "lab-a-01") if told["ticket"] in entry.what]
+        assert not [entry for entry in work.audit.last(10, "lab-a-01") if told["ticket"] in entry.what]
 
 
-def test_a_ticket_opens_once(people: Callable[[], Person]) -> None:
-    person = people()
+def test_a_ticket_opens_once(persons: Callable[[], Person]) -> None:
+    person = persons()
     ticket = person.ticket()
     first, second = person.dial(), person.dial()
     assert spend(first, ticket)["kind"] == "screen"
@@ -147,8 +154,8 @@ def test_a_ticket_opens_once(people: Callable[[], Person]) -> None:
     assert (refused.value.rcvd.code, refused.value.rcvd.reason) == (Ending.REFUSED, "This ticket is not valid.")
 
 
-def test_a_ticket_of_another_sign_in_is_worth_nothing(people: Callable[[], Person]) -> None:
-    person, other = people(), people()
+def test_a_ticket_of_another_sign_in_is_worth_nothing(persons: Callable[[], Person]) -> None:
+    person, other = persons(), persons()
     ticket = person.ticket()
     stolen = other.dial()
     stolen.send(json.dumps({"ticket": ticket}))
@@ -161,8 +168,8 @@ def test_a_ticket_of_another_sign_in_is_worth_nothing(people: Callable[[], Perso
 
 def test_a_ticket_counts_for_a_minute(serve: Callable[..., Site]) -> None:
     clock = MovableClock()
-    for people in _people(serve(clock=clock)):
-        person = people()
+    for persons in _people(serve(clock=clock)):
+        person = persons()
         early, late = person.ticket(), person.ticket()
         clock.move(59)
         assert spend(person.dial(), early)["guest"] == "lab-a-01"
@@ -172,8 +179,8 @@ def test_a_ticket_counts_for_a_minute(serve: Callable[..., Site]) -> None:
         assert ending(line)[0] == Ending.REFUSED
 
 
-def test_pages_of_others_are_refused_before_anything(people: Callable[[], Person]) -> None:
-    person = people()
+def test_pages_of_others_are_refused_before_anything(persons: Callable[[], Person]) -> None:
+    person = persons()
     own = person.site.url
     for headers in (
         {"origin": "http://evil.example"},
@@ -190,9 +197,9 @@ def test_pages_of_others_are_refused_before_anything(people: Callable[[], Person
         assert spend(person.dial(**headers), person.ticket())["guest"] == "lab-a-01"
 
 
-def test_nobody_gets_in_without_a_sign_in(people: Callable[[], Person], site: Site) -> None:
-    person = people()
-    for cookie in ("", f"{COOKIE}=forged", f"{COOKIE}={site.app.sign_ins.issue()[:-2]}"):
+def test_nobody_gets_in_without_a_sign_in(persons: Callable[[], Person], site: Site) -> None:
+    person = persons()
+    for cookie in ("", f"{COOKIE}=forged", f"{COOKIE}={site.shell().token[:-2]}"):
         with pytest.raises(InvalidStatus) as refused:
             dial(site.url, cookie)
         assert refused.value.response.status_code == 403
@@ -203,25 +210,25 @@ def test_nobody_gets_in_without_a_sign_in(people: Callable[[], Person], site: Si
 
 
 @pytest.mark.parametrize("words", ["", "{}", "[]", '{"ticket": 5}', '{"ticket": ""}', "x" * 2000, b"\x00" * 10, "[" * 1000])
-def test_what_is_no_ticket(people: Callable[[], Person], words: str | bytes) -> None:
-    line = people().dial()
+def test_what_is_no_ticket(persons: Callable[[], Person], words: str | bytes) -> None:
+    line = persons().dial()
     line.send(words)
     assert ending(line)[0] == Ending.NOT_UNDERSTOOD
 
 
-def test_who_says_nothing_is_let_go(people: Callable[[], Person], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_says_nothing_is_let_go(persons: Callable[[], Person], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(browser_end, "FIRST_SECONDS", 0.1)
-    assert ending(people().dial())[0] == Ending.REFUSED
+    assert ending(persons().dial())[0] == Ending.REFUSED
 
 
-def test_too_large_a_message_ends_it(people: Callable[[], Person]) -> None:
-    line = people().open()
+def test_too_large_a_message_ends_it(persons: Callable[[], Person]) -> None:
+    line = persons().open()
     line.send(b"\x00" * (64 * 1024 + 1))
     assert ending(line)[0] == 1009
 
 
-def test_who_only_looks_types_nothing(people: Callable[[], Person], played: list[socket.socket]) -> None:
-    person = people()
+def test_who_only_looks_types_nothing(persons: Callable[[], Person], played: list[socket.socket]) -> None:
+    person = persons()
     for number, view_only in enumerate((True, False)):
         line = person.open(view_only=view_only)
         end = end_of(played, number)
@@ -232,8 +239,8 @@ def test_who_only_looks_types_nothing(people: Callable[[], Person], played: list
         assert heard(end, len(through)) == through
 
 
-def test_what_no_viewer_says_ends_it(people: Callable[[], Person], played: list[socket.socket]) -> None:
-    line = people().open()
+def test_what_no_viewer_says_ends_it(persons: Callable[[], Person], played: list[socket.socket]) -> None:
+    line = persons().open()
     end_of(played).sendall(b"RFB 003.008\n")
     line.send(b"GET / HTTP/1.1\r\n\r\n")
     code, sentence = ending(line)
@@ -241,8 +248,8 @@ def test_what_no_viewer_says_ends_it(people: Callable[[], Person], played: list[
     assert end_of(played).recv(100) == b""
 
 
-def test_a_guest_that_was_started_anew(people: Callable[[], Person], site: Site) -> None:
-    person = people()
+def test_a_guest_that_was_started_anew(persons: Callable[[], Person], site: Site) -> None:
+    person = persons()
     ticket = person.ticket()
     again = replace(guest(1, GuestState.RUNNING, site.ports.clock.now()), generation=2, run=RunId("lab-a-01", 2))
     put(site.ports, site.engine, again)
@@ -252,8 +259,8 @@ def test_a_guest_that_was_started_anew(people: Callable[[], Person], site: Site)
     assert Viewer(person.open()).name == "lab-a-01.g2"
 
 
-def test_a_guest_that_ends_ends_its_consoles(people: Callable[[], Person], played: list[socket.socket]) -> None:
-    line, other = people().open(), people().open("lab-a-02")
+def test_a_guest_that_ends_ends_its_consoles(persons: Callable[[], Person], played: list[socket.socket]) -> None:
+    line, other = persons().open(), persons().open("lab-a-02")
     end_of(played, 1).sendall(b"still here")
     end_of(played).close()
     code, sentence = ending(line)
@@ -263,11 +270,11 @@ def test_a_guest_that_ends_ends_its_consoles(people: Callable[[], Person], playe
 
 
 def test_a_sign_in_that_ends_ends_its_consoles(
-    people: Callable[[], Person], played: list[socket.socket], monkeypatch: pytest.MonkeyPatch
+    persons: Callable[[], Person], played: list[socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert route.CHECK_SECONDS + route.CHECK_AGAIN_SECONDS <= 30
     monkeypatch.setattr(route, "CHECK_SECONDS", 0.05)
-    person, other = people(), people()
+    person, other = persons(), persons()
     line, theirs = person.open(), other.open()
     for number in (0, 1):
         end_of(played, number).sendall(b"hello")
@@ -278,8 +285,8 @@ def test_a_sign_in_that_ends_ends_its_consoles(
     assert theirs.recv(PATIENCE_SECONDS) == b"again"
 
 
-def test_the_engine_may_be_away(people: Callable[[], Person], site: Site) -> None:
-    person = people()
+def test_the_engine_may_be_away(persons: Callable[[], Person], site: Site) -> None:
+    person = persons()
     line, ticket = person.open(), person.ticket()
     site.engine.console = EngineAway()
     late = person.dial()
@@ -290,10 +297,10 @@ def test_the_engine_may_be_away(people: Callable[[], Person], site: Site) -> Non
     assert Viewer(line).name == "lab-a-01.g1"  # what is open needs no engine
 
 
-def test_a_guest_that_hangs_keeps_nobody_else_waiting(people: Callable[[], Person], site: Site) -> None:
+def test_a_guest_that_hangs_keeps_nobody_else_waiting(persons: Callable[[], Person], site: Site) -> None:
     """Its consoles wait for one opening, on one thread."""
     site.engine.hold_consoles = threading.Event()
-    person = people()
+    person = persons()
     for _ in range(8):
         line = person.dial()
         line.send(json.dumps({"ticket": person.ticket()}))
@@ -304,9 +311,9 @@ def test_a_guest_that_hangs_keeps_nobody_else_waiting(people: Callable[[], Perso
     held.set()
 
 
-def test_slow_browsers_hold_up_nobody(people: Callable[[], Person], played: list[socket.socket], site: Site) -> None:
+def test_slow_browsers_hold_up_nobody(persons: Callable[[], Person], played: list[socket.socket], site: Site) -> None:
     """Thirty screens that never stand still, and browsers that take nothing: pages answer, and little is piled up."""
-    person = people()
+    person = persons()
     lines = [person.open() for _ in range(30)]
     until(lambda: len(played) == 30, "all are connected")
     taken = [0] * 30
@@ -325,9 +332,9 @@ def test_slow_browsers_hold_up_nobody(people: Callable[[], Person], played: list
     assert lines[7].recv(PATIENCE_SECONDS)
 
 
-def test_as_many_consoles_as_are_allowed(people: Callable[[], Person], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_as_many_consoles_as_are_allowed(persons: Callable[[], Person], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(route, "PER_PERSON", 2)
-    person, other = people(), people()
+    person, other = persons(), persons()
     person.open(), person.open()
     assert ending(person.dial())[0] == Ending.TOO_MANY
     other.open()
@@ -338,8 +345,8 @@ def test_as_many_consoles_as_are_allowed(people: Callable[[], Person], monkeypat
     person.open()
 
 
-def test_a_serial_line_is_shared(people: Callable[[], Person], played: list[socket.socket], site: Site) -> None:
-    person, other = people(), people()
+def test_a_serial_line_is_shared(persons: Callable[[], Person], played: list[socket.socket], site: Site) -> None:
+    person, other = persons(), persons()
     first = person.open(kind="serial")
     end = end_of(played)
     end.sendall(b"lab-a-01 login: ")
@@ -363,8 +370,8 @@ def test_a_serial_line_is_shared(people: Callable[[], Person], played: list[sock
     assert later.recv(PATIENCE_SECONDS) == b"lab-a-01 login: Password: "
 
 
-def test_a_slow_listener_loses_the_oldest(people: Callable[[], Person], played: list[socket.socket]) -> None:
-    person = people()
+def test_a_slow_listener_loses_the_oldest(persons: Callable[[], Person], played: list[socket.socket]) -> None:
+    person = persons()
     fast, slow = person.open(kind="serial"), person.open(kind="serial")
     end, seen = end_of(played), 0
     line = b"0123456789abcdef" * 4096
@@ -385,8 +392,8 @@ def test_a_slow_listener_loses_the_oldest(people: Callable[[], Person], played: 
 EAR_AND_SOCKETS = 300 * 65536
 
 
-def test_the_page(people: Callable[[], Person]) -> None:
-    client = people().client
+def test_the_page(persons: Callable[[], Person]) -> None:
+    client = persons().client
     answer = client.get("/guests/lab-a-01/console")
     policy = answer.headers["content-security-policy"]
     assert "unsafe" not in policy

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from labvirt.domain.guest import GuestState
-from labvirt.web.ui.sign_in import COOKIE
+from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Site, until
 from .devtools import CHROMIUM, Chromium
@@ -55,7 +55,7 @@ def state(browser: Chromium) -> str:
 
 @pytest.mark.timeout(600)
 def test_a_screen(running: Site, browser: Chromium, keep: Callable[[Chromium, str], None]) -> None:
-    cookie = (COOKIE, running.app.sign_ins.issue())
+    cookie = (COOKIE, running.shell().token)
     browser.open(f"{running.url}/guests/lab-a-01/console", cookie)
     browser.until(PAINTED)
     keep(browser, "light")
@@ -93,7 +93,7 @@ def test_a_screen(running: Site, browser: Chromium, keep: Callable[[Chromium, st
 
 @pytest.mark.timeout(600)
 def test_a_serial_line(running: Site, browser: Chromium, keep: Callable[[Chromium, str], None]) -> None:
-    cookie = (COOKIE, running.app.sign_ins.issue())
+    cookie = (COOKIE, running.shell().token)
     shown = "document.querySelector('.xterm-rows')?.textContent ?? ''"
     browser.open(f"{running.url}/guests/lab-a-02/console?kind=serial", cookie)
     browser.until(f"({shown}).includes('lab-a-02 login:')")

@@ -11,10 +11,12 @@ import pytest
 from labvirt.domain.audit import Outcome, Wanted
 from labvirt.domain.caller import Caller, CallerKind, Grant
 from labvirt.domain.right import Right, Role
+from labvirt.domain.setting import Scope
 from labvirt.errors import NotAllowed
-from labvirt.usecases import audit, labs, settings, setup
+from labvirt.usecases import audit, labs, settings, setup, sign_in
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.settings import Level
+from labvirt.usecases.sign_in import From
 from tests.unit.usecases.conftest import Site
 
 ANNA = Caller(kind=CallerKind.PERSON, name="anna", address="10.1.2.3", grants=(Grant(Role.LAB_MANAGER, "lab-a"),))
@@ -35,7 +37,7 @@ def entries(ports: Ports, wanted: Wanted | None = None) -> list[tuple[str, str, 
 def test_an_entry_says_on_whose_behalf_and_what_changed(empty_site: Site) -> None:
     ports = as_anna(empty_site)
     labs.change(ports, "lab-a", note="new")
-    settings.change(ports, Level(), "language", "es")
+    settings.change(ports, Level(scope=Scope.LAB, subject="lab-a"), "language", "es")
     newest, changed = audit.page(empty_site.ports, Wanted(), count=2).entries
     assert (changed.who, changed.kind, changed.address, changed.verb, changed.noun, changed.lab) == (
         *("anna", CallerKind.PERSON, "10.1.2.3", "change", "lab", "lab-a"),
@@ -77,10 +79,10 @@ def test_a_flood_of_refusals_is_counted(empty_site: Site) -> None:
 def test_a_wrong_code_at_the_door_is_told(empty_site: Site) -> None:
     code = setup.sign_in_code(empty_site.ports)
     with pytest.raises(NotAllowed):
-        setup.redeem(empty_site.ports.on_behalf_of(EVE), "AAAAA-AAAAA-AAAAA")
-    setup.redeem(empty_site.ports.on_behalf_of(EVE), code)
+        sign_in.by_code(empty_site.ports.on_behalf_of(EVE), "AAAAA-AAAAA-AAAAA", who=From(address="192.0.2.7"))
+    sign_in.by_code(empty_site.ports.on_behalf_of(EVE), code, who=From(address="192.0.2.7"))
     told = [each for each in entries(empty_site.ports) if each[1] == "sign-in"]
-    assert told == [("eve", "sign-in", "site", "done"), ("eve", "sign-in", "site", "refused")]
+    assert told == [("shell", "sign-in", "shell", "done"), ("eve", "sign-in", "site", "refused")]
     assert code not in json.dumps([audit.shape(each) for each in audit.everything(empty_site.ports, Wanted())])
 
 

@@ -165,6 +165,6 @@ def test_history_says_who_looked(running: Site) -> None:
     for kind, view_only in ((SCREEN, True), (ConsoleKind.SERIAL, False)):
         consoles.spend(ports, consoles.buy(ports, "lab-a-01", kind, view_only=view_only).ticket)
     with running.ports.database.read() as work:
-        told = [entry.what for entry in work.history.last(10, "lab-a-01")]
+        told = [entry.what for entry in work.audit.last(10, "lab-a-01")]
     assert "anna looks at its screen" in told
     assert "anna opened its serial line" in told
