@@ -146,18 +146,29 @@ def _new_code(work: UnitOfWork) -> str:
             return code
 
 
+@needs(Right.SEATS, terminal="terminal")
 def take_over(ports: Ports, code_or_id: str, terminal: str) -> Terminal:
     """A new PC stands at an old seat: the stranger's address is this terminal's now, which keeps its name, seat, class, profile and
     settings; the old PC is unknown. The guest at the seat is not touched. Raises NotFound, AlreadyExists, InvalidInput.
     """
     with ports.database.write() as work:
+        must_see(ports, work, "stranger", code_or_id)
         stranger = find_stranger(work, code_or_id)
         old = work.terminals.one(terminal)
         new = replace(old, mac=stranger.mac, inventory_id=old.inventory_id if stranger.mac else stranger.id)
         terminals.check(work, new)
         work.terminals.update(new)
         work.strangers.remove(stranger.id)
-        ports.note(work, terminal, f"replaced: {old.mac or old.inventory_id or 'no address'} by {stranger.id} (code {stranger.code})")
+        ports.note(
+            work,
+            terminal,
+            f"replaced: {old.mac or old.inventory_id or 'no address'} by {stranger.id} (code {stranger.code})",
+            verb="replace",
+            noun="terminal",
+            lab=old.lab,
+            before=told(old),
+            after=told(new),
+        )
         work.commit()
     ports.poke()
     return new

@@ -53,6 +53,7 @@ def move(ports: Ports, lab: str, seat: int, *, room: str, x: int, y: int) -> tup
                 work.rooms.place(place)
         for place in changed:
             work.rooms.place(place)
+        ports.note(work, lab, f"seat {seat} stands in {room or 'the first room'} at {x}, {y}", verb="move", noun="room", lab=lab)
         work.commit()
     return tuple(changed)
 
@@ -72,7 +73,7 @@ def add(ports: Ports, lab: str, name: str, *, columns: int = COLUMNS, rows: int 
         if not there:
             _adopt_places(work, lab, name)
         work.rooms.put(room)
-        ports.note(work, lab, f"has the room {name}")
+        ports.note(work, lab, f"has the room {name}", verb="add", noun="room", lab=lab)
         work.commit()
     return room
 
@@ -87,6 +88,7 @@ def change(ports: Ports, lab: str, name: str, *, columns: int, rows: int) -> Roo
             raise NotFound("room", name)
         room = replace(old or Room(lab=lab, name=name), columns=columns, rows=rows)
         work.rooms.put(room)
+        ports.note(work, lab, f"the room {name or 'without a name'} is {columns} x {rows}", verb="change", noun="room", lab=lab)
         work.commit()
     return room
 
@@ -103,7 +105,7 @@ def remove(ports: Ports, lab: str, name: str) -> None:
         if user is not None:
             raise InUse("room", name, f"the seat {user.seat}")
         work.rooms.remove(lab, name)
-        ports.note(work, lab, f"has the room {name} no longer")
+        ports.note(work, lab, f"has the room {name} no longer", verb="remove", noun="room", lab=lab)
         work.commit()
 
 

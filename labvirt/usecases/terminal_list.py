@@ -19,9 +19,9 @@ from labvirt.domain.right import Right
 from labvirt.domain.room import ROOM_NAME_LENGTH, Room, SeatPlace
 from labvirt.domain.terminal import Terminal
 from labvirt.errors import Conflict, InvalidInput, LabVirtError
-from labvirt.usecases import terminals
+from labvirt.usecases import terminals, whose
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import needs
+from labvirt.usecases.rights import must, must_see, needs
 
 COLUMNS = ("mac", "id", "lab", "seat", "name", "class", "profile", "room", "x", "y", "note")
 MOST_LINES = 2000
@@ -42,7 +42,9 @@ class ListLine:
 
 @needs(Right.SEATS, anywhere=True)
 def look(ports: Ports, text: str, *, lab: str = "") -> tuple[ListLine, ...]:
-    """What each line would come to; `lab` counts where the list names none. Nothing is changed. Raises InvalidInput (the heading)."""
+    """What each line would come to; `lab` counts where the list names none. A line about a lab
+    where the caller may not keep seats is wrong. Nothing is changed. Raises InvalidInput (the heading).
+    """
     with ports.database.write() as work:  # left without commit: whatever was tried is forgotten
         return _try(ports, work, text, lab)
 
@@ -61,7 +63,7 @@ def take(ports: Ports, text: str, *, lab: str = "") -> tuple[Terminal, ...]:
             )
         added = tuple(line.terminal for line in lines if line.terminal is not None)
         for name, count in Counter(each.lab for each in added).items():
-            ports.note(work, name, f"{count} terminals added from a list")
+            ports.note(work, name, f"{count} terminals added from a list", verb="add", noun="terminal", lab=name)
         work.commit()
     ports.poke()
     return added
@@ -96,7 +98,10 @@ def _try(ports: Ports, work: UnitOfWork, text: str, lab: str) -> tuple[ListLine,
 
 def _one(ports: Ports, work: UnitOfWork, cells: Mapping[str, str], lab: str) -> tuple[Terminal, SeatPlace | None]:
     """The terminal is in the unit of work, so that the next line collides with it."""
-    place = work.labs.one(cells.get("lab") or lab)
+    name = cells.get("lab") or lab
+    must_see(ports, work, "lab", name)
+    place = work.labs.one(name)
+    must(ports, Right.SEATS, whose.lab(work, place.name), "add terminals from a list")
     seat = _whole(cells, "seat") if cells.get("seat") else terminals.lowest_free_seat(work, place)
     terminal = Terminal(
         name=cells.get("name") or terminals.default_name(place, seat),

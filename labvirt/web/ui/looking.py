@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from flask import Response, g, request
 
+from labvirt.domain.reach import EVERYWHERE, Reach
 from labvirt.domain.right import Right
+from labvirt.domain.terminal import Stranger
 from labvirt.errors import NotFound
 from labvirt.usecases import inspect
 from labvirt.usecases.inspect import LabView, Overview
@@ -35,8 +37,16 @@ class Looking:
         """Of the labs that the request's caller may look at. Raises DatabaseError, Exhausted."""
         seen = self._recent.get(self._make, self._published.revision("") + self._acts)
         caller = g.ports.caller
+        if caller.may(Right.LOOK, None):
+            return seen if may(Right.SEATS) else replace(seen, strangers=())
         shown = tuple(lab for lab in seen.labs if caller.may(Right.LOOK, lab.lab.name))
-        return replace(seen, labs=shown, strangers=seen.strangers if may(Right.SEATS) else ())
+        strangers = tuple(each for each in seen.strangers if _where(seen, each).seen_by(caller)) if may(Right.SEATS) else ()
+        engine = seen.engine
+        if engine is not None:
+            own = {seat.guest.name for lab in shown for seat in lab.seats if seat.guest is not None}
+            # findings name what belongs to others, and so does the queue
+            engine = replace(engine, findings=(), queue=tuple(name for name in engine.queue if name in own))
+        return replace(seen, labs=shown, strangers=strangers, engine=engine)
 
     def acted(self) -> None:
         """Somebody did something just now: whoever looks next sees it, however young the last look is."""
@@ -53,6 +63,12 @@ class Looking:
     def _make(self) -> Overview:
         presences = {change.guest.name: change.presence for change in self._published.changes()}
         return inspect.overview(self._ports, presences)
+
+
+def _where(seen: Overview, stranger: Stranger) -> Reach:
+    """As usecases/whose.py has it, from what was read already."""
+    there = frozenset(lab.lab.name for lab in seen.labs if stranger.address is not None and stranger.address in lab.lab.network.network)
+    return Reach(there) if there else EVERYWHERE
 
 
 def fragment(html: str) -> Response:
