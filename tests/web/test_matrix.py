@@ -36,6 +36,10 @@ ADDRESSES: Mapping[str, str] = {
     "people.change": "/people/anna",
     "people.change_group": "/people/groups/nobodys",
     "settings.page": "/settings?level=lab:{lab}",
+    "seat.page": "/seats/{lab}-01",
+    "seat.now": "/seats/{lab}-01/now",
+    "seat.act": "/seats/{lab}-01/act",
+    "hosts.service": "/hosts/here/service",
 }
 """Routes whose variables are called `name`."""
 FORMS: Mapping[str, Mapping[str, str]] = {
@@ -45,6 +49,13 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "uploads.begin": {"name": "new", "format": "raw", "size": "1"},
     "consoles.buy": {"guest": "{lab}-01", "view_only": "on"},
     "tell.tell": {"minutes": "5", "sentence": "hello"},
+    "labmap.place": {"seat": "1", "room": "", "x": "1", "y": "1"},
+    "labmap.room": {"room": "Room 12", "columns": "4", "rows": "4"},
+    "labmap.plan": {"do": "start", "seats": "1"},
+    "labmap.act": {"do": "start", "seats": "1"},
+    "seat.act": {"do": "start"},
+    "images.blank": {"name": "empty", "gib": "1"},
+    "welcome.lab": {"name": "lab-c", "network": "10.79.0.0/24"},
 }
 """What a writing route is sent, so that it would really do it."""
 

@@ -8,8 +8,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.domain.names import check_name
 from labvirt.domain.right import Right
-from labvirt.errors import InvalidInput, LabVirtError, NotFound
+from labvirt.errors import InvalidInput, LabVirtError
 from labvirt.usecases import administration, catalogue, imports, profiles, recycling, sessions, uploads, versions
+from labvirt.usecases.looking import canary_picture
 from labvirt.web.ui import layout
 from labvirt.web.ui.amounts import moment, size
 from labvirt.web.ui.language import gettext as _
@@ -44,10 +45,7 @@ def blueprint() -> Blueprint:
 
     @pages.get("/<name>/<int:number>/canary.png")
     def canary(name: str, number: int) -> Response:
-        seen = catalogue.version(g.ports, check_name(name, "image"), number).canary
-        if seen is None or not seen.picture:
-            raise NotFound("picture", f"{name} v{number}")
-        png = scale(g.ports.trials.picture(seen.picture), f"{name} v{number}")
+        png = scale(canary_picture(g.ports, check_name(name, "image"), number), f"{name} v{number}")
         return Response(png, mimetype="image/png", headers={"Cache-Control": "private, max-age=60"})
 
     @pages.post("/+blank")

@@ -76,6 +76,7 @@ def blueprint(looking: Looking) -> Blueprint:
     def room(lab: str) -> AnyResponse:
         told = request.form
         name = told.get("room", "")
+        looking.lab(lab)
         try:
             if told.get("do") == "remove":
                 rooms.remove(g.ports, lab, name)

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 
 from labvirt.domain.caller import CallerKind
 from labvirt.domain.right import Right
-from labvirt.errors import InvalidInput, LabVirtError
+from labvirt.errors import InvalidInput, LabVirtError, NotAllowed
 from labvirt.usecases import labs
 from labvirt.web.ui import language
 from labvirt.web.ui.language import marked
@@ -51,7 +51,9 @@ def told(sentence: str) -> None:
 
 
 def refused(error: LabVirtError) -> None:
-    """The next page says why not, and what to do."""
+    """The next page says why not, and what to do. Raises NotAllowed again: who may not is told so with a 403, not on the next page."""
+    if isinstance(error, NotAllowed):
+        raise error
     keep(f"{error.sentence} {error.hint}".strip(), "refused")
 
 

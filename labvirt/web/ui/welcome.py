@@ -6,8 +6,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from labvirt.domain.reach import SITE
+from labvirt.domain.right import Right
 from labvirt.errors import LabVirtError
-from labvirt.usecases import catalogue, labs, profiles, terminals
+from labvirt.usecases import catalogue, labs, profiles, rights, terminals
 from labvirt.web.errors import status_of
 from labvirt.web.ui import layout
 from labvirt.web.ui.language import gettext as _
@@ -37,6 +39,7 @@ def blueprint(looking: Looking) -> Blueprint:
         return redirect(url_for("welcome.page"), 303)
 
     def _page(*, wrong: str = "", name: str = "lab-a", network: str = "10.77.0.0/24") -> str:
+        rights.must(g.ports, Right.SITE, SITE, "set up the site")
         overview = looking.overview()
         images = [each for each in catalogue.everything(g.ports) if each.image.published]
         done = {
