@@ -28,7 +28,10 @@ def blueprint(looking: Looking) -> Blueprint:
 
     @pages.get("/now")
     def now(name: str) -> Response:
-        return fragment(render_template("seat_now.html", now=_now(name)))
+        seen = _now(name)
+        if seen is None:
+            _explanation(name)  # raises for what is not there or not the caller's
+        return fragment(render_template("seat_now.html", now=seen))
 
     @pages.post("/act")
     def act(name: str) -> AnyResponse:
