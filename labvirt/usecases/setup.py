@@ -115,9 +115,9 @@ def spend(work: UnitOfWork, code: KnownCode) -> None:
 
 
 def has_people(ports: Ports) -> bool:
-    """Was the first administrator made?"""
+    """Has anybody an account, made with the set-up code or by somebody with a shell?"""
     with ports.database.read() as work:
-        return work.facts.get(USERS_FACT) is not None
+        return bool(work.people.list())
 
 
 def is_done(ports: Ports) -> bool:

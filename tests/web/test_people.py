@@ -45,6 +45,23 @@ def test_the_first_administrator_is_made_at_the_door(site: Site) -> None:
     assert again.status_code == 403
 
 
+def test_who_was_added_by_the_shell_signs_in_before_there_is_an_administrator(site: Site) -> None:
+    client = site.client()
+    assert "The first administrator" in client.get("/door").text
+    people.add(site.ports, "bert", password=GOOD, grants=(Grant(Role.TEACHER, "lab-a"),))
+    door = client.get("/door").text
+    assert "The first administrator" not in door
+    assert 'autocomplete="current-password"' in door
+    assert client.post("/enter", data={"name": "bert", "password": GOOD}).headers["location"] == "/"
+    # The set-up code is still good, and its form comes to whoever shows it.
+    again = site.client()
+    shown = again.post("/enter", data={"code": site.code})
+    assert shown.status_code == 400
+    assert "The first administrator" in shown.text
+    assert again.post("/enter", data={"code": site.code, "name": "anna", "password": GOOD}).headers["location"] == "/"
+    assert again.get("/people").status_code == 200
+
+
 def test_name_and_password(site: Site) -> None:
     client = signed_in(site)
     assert "Anna Nová" in client.get("/account").text

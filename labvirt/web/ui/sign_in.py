@@ -70,7 +70,9 @@ def _from(knock: Knock) -> From:
 
 
 def _page(ports: Ports, error: LabVirtError | None = None, *, name: str = "", code: str = "") -> Response:
-    page = render_template("door.html", first=not setup.has_people(ports), name=name, code=code, **_words(error))
+    # Somebody with a shell may have made accounts before the set-up code was used: whoever shows it then still becomes the administrator.
+    first = not setup.has_people(ports) or bool(code and isinstance(error, InvalidInput))
+    page = render_template("door.html", first=first, name=name, code=code, **_words(error))
     return _answer(page, error)
 
 
