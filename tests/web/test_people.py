@@ -66,7 +66,10 @@ def test_name_and_password(site: Site) -> None:
     client = signed_in(site)
     assert "Anna Nová" in client.get("/account").text
     assert client.get("/people").status_code == 403
-    assert "No lab is yours" in client.get("/").text
+    first = client.get("/").text
+    assert "No lab is yours" in first
+    assert 'href="/audit"' not in first
+    assert 'href="/audit"' in site.browser().get("/").text
     answers = {}
     for name, password in (("anna", "wrong password"), ("nobody-here", GOOD)):
         answer = site.client().post("/enter", data={"name": name, "password": password})

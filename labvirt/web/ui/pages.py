@@ -73,7 +73,9 @@ def blueprint(ports: Ports, published: Published, at_door: Guard) -> Blueprint:
 
     @pages.get("/")
     def first() -> str:
-        return render_template("first.html", labs=first_page.fragment(g.ports), may_site=g.ports.caller.may(Right.SITE, None))
+        caller = g.ports.caller
+        shown = {"may_site": caller.may(Right.SITE, None), "may_audit": caller.may_somewhere(Right.AUDIT)}
+        return render_template("first.html", labs=first_page.fragment(g.ports), **shown)
 
     terminals.register(pages)
 
