@@ -144,7 +144,8 @@ def keeps(
             desk.guest.wait("the agent", desk.guest.answers, PATIENCE)
             desk.story.reached("agent", desk.guest)
             desk.guest.wait("port 3389", lambda: listens(desk.guest), PATIENCE)
-            assert desk.as_person("cat ~/Documents/essay.txt") == ESSAY
+            said = desk.as_person("cat ~/Documents/essay.txt")
+            assert said == ESSAY, (said, desk.as_person("ls -lna ~ ~/Documents; stat -f ~; mount | grep home; dmesg | tail -5"))
             desk.story.reached("the file is there", desk.guest)
             if console or blind:
                 server = at_the_second(

@@ -12,6 +12,7 @@ SCRIPTS = Path(__file__).parents[2] / "images" / "debian-desktop" / "root" / "us
 STUBS = {
     "mount": """echo "mount $*" >>"$STUBS/said"
         case $* in *credentials=*) cp "$LABVIRT_RUN/home-login" "$STUBS/login"; stat -c %a "$LABVIRT_RUN/home-login" >"$STUBS/mode" ;; esac
+        case $* in *vers=4.0*) ;; *) [ ! -e "$STUBS/old-server" ] || { cat "$STUBS/old-server" >&2; exit 32; } ;; esac
         [ ! -e "$STUBS/refusal" ] || { cat "$STUBS/refusal" >&2; exit 32; }
         touch "$STUBS/mounted" """,
     "umount": 'echo "umount $*" >>"$STUBS/said"; rm -f "$STUBS/mounted"',
@@ -73,12 +74,22 @@ def test_nfs_is_mounted_before_anything_is_promised_and_the_folders_are_there(tm
     (line,) = [line for line in desk.said().splitlines() if line.startswith("mount")]
     assert line.startswith("mount -t nfs4 -o nosuid,nodev,")
     assert ",soft," in line
+    assert ",vers=4.1," in line, "4.2 reads by READ_PLUS, and one server answered it with zeros"
     assert line.endswith(f" files.lab:/homes/lab-a/7 {desk.home}")
     assert desk.promised()
     assert not desk.trouble()
     assert {"Desktop", "Documents", "Downloads", "Music", "Pictures", "Videos"} <= {path.name for path in desk.home.iterdir()}
     assert 'XDG_DOWNLOAD_DIR="$HOME/Downloads"\n' in (desk.home / ".config/user-dirs.dirs").read_text()
     assert not (desk.home / ".labvirt-writes").exists()
+
+
+def test_a_server_that_speaks_nfs_4_0_only_serves_too(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "nfs://files.lab/homes/7")
+    (desk.stubs / "old-server").write_text("mount.nfs4: Protocol not supported")
+    desk.start()
+    assert [word for line in desk.said().splitlines() for word in line.split(",") if word.startswith("vers=")] == ["vers=4.1", "vers=4.0"]
+    assert desk.promised()
+    assert not desk.trouble()
 
 
 def test_what_a_home_has_already_stays(tmp_path: Path) -> None:
@@ -125,6 +136,7 @@ def test_a_machine_without_a_home_mounts_nothing_and_says_nothing(tmp_path: Path
         ("mount.nfs4: Connection timed out", "does not answer"),
         ("mount error(113): could not connect to 10.0.0.1: No route to host", "does not answer"),
         ("mount.nfs4: access denied by server while mounting files.lab:/x", "refuses this computer"),
+        ("mount.nfs4: Protocol not supported", "does not speak NFS 4"),
         ("mount error(13): Permission denied", "refuses this computer"),
         ("mount.nfs4: mounting files.lab:/x failed, reason given by server: No such file or directory", "has no folder for this seat"),
     ],
