@@ -229,7 +229,7 @@ def over_rdp(desk: Desk, guest: Guest) -> dict[str, object]:
 
 def as_user(guest: Guest, script: str) -> tuple[int, str]:
     """As the person's desktop would run it."""
-    environment = "export XDG_RUNTIME_DIR=/run/user/1000 DISPLAY=:10 XAUTHORITY=/home/student/.Xauthority; "
+    environment = "export XDG_RUNTIME_DIR=/run/user/1000 DISPLAY=:10 XAUTHORITY=/run/labvirt-session/Xauthority; "
     return guest.run("/usr/sbin/runuser", "-u", USER, "--", "/bin/sh", "-c", environment + script)
 
 
