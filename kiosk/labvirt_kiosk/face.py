@@ -90,7 +90,7 @@ class Face:
     def _yield_to_viewer(self) -> None:
         self.root.attributes("-fullscreen", False)  # window managers keep full-screen windows above others
         self.root.geometry(f"{self.sizes.width}x{self.sizes.height}+0+0")
-        # Openbox puts an undecorated window of the screen's size above all others while it has the keyboard: who is gone for a moment has not.
+        # Openbox puts an undecorated window of the screen's size above all others while it has the keyboard; gone for a moment, it has not.
         self.root.withdraw()
         self.root.update_idletasks()
         self.root.deiconify()

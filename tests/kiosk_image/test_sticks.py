@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import select
 import subprocess
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator
@@ -178,3 +181,35 @@ def test_a_whole_stick_is_the_viewers_while_that_was_said(terminal: Terminal) ->
     terminal.say("off")
     assert terminal.log()[-1] == "chown root /dev/bus/usb/002/005"
     assert not [line for line in terminal.log() if line.startswith("mount")]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="plays the viewer, who is not root: needs root")
+def test_the_viewer_waits_until_a_stick_is_its_own() -> None:
+    helper = SCRIPT.parents[2] / "libexec" / "spice-client-glib-usb-acl-helper"
+    nobody = 65534
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        node = Path(folder, "002", "005")
+        node.parent.mkdir()
+        copy = Path(folder, "helper")
+        copy.write_bytes(helper.read_bytes())  # the checkout may be closed to others
+        with subprocess.Popen(
+            ["setpriv", "--reuid", str(nobody), "--clear-groups", "/bin/sh", copy],
+            env={"PATH": "/usr/bin:/bin", "LABVIRT_NODES": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as asked:
+            assert asked.stdin
+            assert asked.stdout
+            node.touch(mode=0o600)
+            asked.stdin.write("2 5\n")
+            asked.stdin.flush()
+            time.sleep(0.5)
+            assert not select.select([asked.stdout], [], [], 0)[0], "root's stick was said to be the viewer's"
+            os.chown(node, nobody, -1)
+            assert asked.stdout.readline() == "SUCCESS\n"
+            asked.stdin.close()
+        node.unlink()
+        gone = subprocess.run(["/bin/sh", copy], env={"LABVIRT_NODES": folder}, input="2 5\n", capture_output=True, text=True, timeout=30)
+        assert gone.stdout == "CANCELED\n"
