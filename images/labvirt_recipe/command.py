@@ -17,6 +17,7 @@ from typing import Any
 from labvirt_recipe import RecipeError
 from labvirt_recipe.cache import default_cache
 from labvirt_recipe.mirror import default_mirror
+from labvirt_recipe.program import SPEAKER
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ def carry_out(options: argparse.Namespace, make: Callable[[argparse.Namespace, P
     try:
         made = make(options, cache)
     except RecipeError as error:
-        print(f"build.py: {error}", file=sys.stderr)
+        print(f"{SPEAKER}{error}", file=sys.stderr)
         return 1
     except OSError as error:
         place = error.filename or cache
-        print(f"build.py: {place}: {error.strerror}; choose another --cache or --out, or free space.", file=sys.stderr)
+        print(f"{SPEAKER}{place}: {error.strerror}; choose another --cache or --out, or free space.", file=sys.stderr)
         return 1
     if isinstance(made, Made) and options.json:
         told = {**made.manifest, "path": str(made.path), "built": made.built, "seconds": round(time.monotonic() - began, 3)}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from labvirt_recipe import RecipeError
@@ -26,6 +26,9 @@ PACKAGES = {
     "xz": "xz-utils",
 }
 """Which package of Debian has a program, where it is called otherwise."""
+
+SPEAKER = "build.py: "
+"""Before each sentence that a recipe says on its standard error."""
 
 LONGEST_WORDS = 400
 """As much of what a program said as a sentence bears."""
@@ -47,12 +50,18 @@ def run(*argv: str | Path, data: bytes = b"", cwd: Path | None = None, first: Pa
     except FileNotFoundError as error:
         raise RecipeError(missing([str(argv[0])])) from error
     if done.returncode != 0:
-        told = done.stderr.strip() or done.stdout.strip() or b"it said nothing"
-        words = told.decode(errors="replace").splitlines()
-        # apt's and depmod's reasons stand before their last line, which only says that it ends.
-        said = next((word for word in words if word.startswith(("E:", "FATAL"))), words[-1])
-        raise RecipeError(f"The program {argv[0]} failed with status {done.returncode}: {said[:LONGEST_WORDS]}.")
+        said = reason((done.stderr.strip() or done.stdout.strip()).decode(errors="replace").splitlines())
+        if said.startswith(SPEAKER):  # a recipe that was called by itself: its sentence is one already
+            raise RecipeError(said.removeprefix(SPEAKER))
+        raise RecipeError(f"The program {argv[0]} failed with status {done.returncode}: {said[:LONGEST_WORDS].rstrip('.')}.")
     return done.stdout
+
+
+def reason(words: Sequence[str]) -> str:
+    """The line that says why a program failed: its last one, but for those of which that says only that they end."""
+    whys = [word for word in words if not word.startswith(("tar: Exiting with failure", "tar: Error is not recoverable"))]
+    firsts = [word for word in whys if word.startswith(("E:", "FATAL"))]  # apt, mmdebstrap, depmod
+    return (firsts or whys[-1:] or ["it said nothing"])[0]
 
 
 def missing(names: Iterable[str]) -> str:

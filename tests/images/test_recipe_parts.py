@@ -44,8 +44,12 @@ def test_a_program_that_fails_is_a_sentence_with_its_reason() -> None:
         run("sh", "-c", "echo 'FATAL: no module' >&2; echo 'ends' >&2; exit 3")
     with pytest.raises(RecipeError, match=r"status 4: told on stdout\.$"):
         run("sh", "-c", "echo told on stdout; exit 4")
+    with pytest.raises(RecipeError, match=r"status 2: tar: .*no-such-file: Cannot open"):
+        run("tar", "-xf", "/no-such-file")
     with pytest.raises(RecipeError, match=r"it said nothing\.$"):
         run("false")
+    with pytest.raises(RecipeError, match=r"^Name a time zone\.$"):
+        run("sh", "-c", "echo 'build.py: Name a time zone.' >&2; exit 1")
 
 
 def test_a_missing_program_says_what_to_do() -> None:
