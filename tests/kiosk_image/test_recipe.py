@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import stat
 from pathlib import Path
 
 import pytest
+from kiosk_recipe import KIOSK, tree
 from kiosk_recipe.account import add_kiosk
 from kiosk_recipe.boot_folder import FILES, finished, put_folder
 from kiosk_recipe.command import PROGRAMS, tidy
@@ -73,6 +76,22 @@ def test_the_user_kiosk_is_in_its_groups_and_nobody_has_a_password(tmp_path: Pat
     groups = (tmp_path / "etc/group").read_text().splitlines()
     assert groups == ["root:x:0:", "audio:x:29:kiosk", "video:x:44:pulse,kiosk", "input:x:104:pulse,kiosk", "users:x:100:", "kiosk:x:1000:"]
     assert [line.split(":")[1] for line in (tmp_path / "etc/shadow").read_text().splitlines()] == ["!", "*", "!"]
+
+
+def test_the_user_kiosk_may_read_its_program_whatever_the_checkouts_modes_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("etc/passwd", "etc/group", "etc/shadow", "usr/sbin/init"):
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).touch()
+    private = Path(shutil.copytree(KIOSK, tmp_path / "kiosk", ignore=shutil.ignore_patterns("__pycache__", "image")))
+    for path in private.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    monkeypatch.setattr(tree, "KIOSK", private)
+    tree.dress(tmp_path / "tree", "v1")
+    program = tmp_path / "tree/usr/lib/labvirt/kiosk"
+    assert (program / "labvirt_kiosk/loop.py").read_bytes() == (KIOSK / "labvirt_kiosk/loop.py").read_bytes()
+    modes = {path.is_dir(): stat.S_IMODE(path.stat().st_mode) for path in program.rglob("*")}
+    assert modes == {True: 0o755, False: 0o644}
+    assert os.readlink(tmp_path / "tree/usr/sbin/init") == "../bin/busybox"
 
 
 def boot_folder(folder: Path) -> Path:
