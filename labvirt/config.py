@@ -105,7 +105,7 @@ def state_folder(option: str | None) -> Path:
 def cache_folder() -> Path:
     """What can be made again and is shared by all state folders: built images, what the accelerator probe found.
 
-    LABVIRT_CACHE, else the user's cache folder (XDG Base Directory Specification). images/tiny/build.py holds the same rule.
+    LABVIRT_CACHE, else the user's cache folder (XDG Base Directory Specification). images/labvirt_recipe/cache.py holds the same rule.
     """
     own = os.environ.get("LABVIRT_CACHE")
     base = os.environ.get("XDG_CACHE_HOME")

@@ -7,84 +7,77 @@
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import os
 import shutil
 import struct
 import subprocess
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from desktop_recipe.choices import content_key, package_list, password_hash, recipe_files
+from desktop_recipe.command import PROGRAMS, tidy
+from desktop_recipe.disk import copy_data, first_sector
+from desktop_recipe.seal import seal
+from desktop_recipe.tree import OURS
+from labvirt_recipe import RecipeError, program
 
 RECIPE = Path(__file__).parents[2] / "images" / "debian-desktop"
 ROOT = RECIPE / "root"
 SCRIPTS = sorted((ROOT / "usr/lib/labvirt").iterdir())
 SVG = "{http://www.w3.org/2000/svg}"
 
-
-@pytest.fixture(scope="module")
-def recipe() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("desktop_recipe", RECIPE / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 # --- what goes in -----------------------------------------------------------------------------------------------------
 
 
-def test_the_list_has_what_the_contract_needs_and_no_server_for_shells(recipe: ModuleType) -> None:
-    listed = recipe.package_list([])
+def test_the_list_has_what_the_contract_needs_and_no_server_for_shells() -> None:
+    listed = package_list([])
     assert {"xrdp", "xorgxrdp", "qemu-guest-agent", "spice-vdagent", "linux-image-amd64", "xfce4-session"} <= set(listed)
     assert not {"openssh-server", "light-locker", "xfce4-screensaver", "lightdm"} & set(listed)
     assert listed == list(dict.fromkeys(listed))
 
 
-def test_more_packages_come_once_and_only_by_their_names(recipe: ModuleType) -> None:
-    assert recipe.package_list(["firefox-esr", "xrdp", "g++"])[-2:] == ["firefox-esr", "g++"]
+def test_more_packages_come_once_and_only_by_their_names() -> None:
+    assert package_list(["firefox-esr", "xrdp", "g++"])[-2:] == ["firefox-esr", "g++"]
     for hostile in ("--variant=x", "a b", "a,b", "$(id)", "../x", "", "Upper"):
-        with pytest.raises(recipe.RecipeError, match="is no name of a Debian package"):
-            recipe.package_list([hostile])
+        with pytest.raises(RecipeError, match="is no name of a Debian package"):
+            package_list([hostile])
 
 
-def test_the_key_follows_packages_choices_and_files(recipe: ModuleType) -> None:
-    plain = recipe.content_key(["a 1"], {"locale": "en_US"})
-    assert recipe.content_key(["a 1"], {"locale": "en_US"}) == plain
-    assert plain not in (recipe.content_key(["a 2"], {"locale": "en_US"}), recipe.content_key(["a 1"], {"locale": "cs_CZ"}))
-    names = {str(file.relative_to(RECIPE)) for file in recipe.recipe_files()}
+def test_the_key_follows_packages_choices_and_files() -> None:
+    plain = content_key(["a 1"], {"locale": "en_US"})
+    assert content_key(["a 1"], {"locale": "en_US"}) == plain
+    assert plain not in (content_key(["a 2"], {"locale": "en_US"}), content_key(["a 1"], {"locale": "cs_CZ"}))
+    names = set(recipe_files())
     assert {"build.py", "packages", "root/usr/lib/labvirt/identity"} <= names
     assert "README.md" not in names
 
 
-def test_a_root_password_comes_as_a_hash_or_not_at_all(recipe: ModuleType, tmp_path: Path) -> None:
+def test_a_root_password_comes_as_a_hash_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "hash"
     file.write_text("$6$salt$abc./DEF\n")
-    assert recipe.password_hash(file) == "$6$salt$abc./DEF"
-    assert recipe.password_hash(None) == ""
+    assert password_hash(file) == "$6$salt$abc./DEF"
+    assert password_hash(None) == ""
     for wrong in ("secret", "", "$6$a:b$c", "$6$a$b\nroot::0"):
         file.write_text(wrong)
-        with pytest.raises(recipe.RecipeError, match="openssl passwd -6"):
-            recipe.password_hash(file)
+        with pytest.raises(RecipeError, match="openssl passwd -6"):
+            password_hash(file)
 
 
-def test_missing_programs_are_named_with_their_packages(recipe: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe.shutil, "which", lambda name, path=None: "/usr/bin/x")
-    recipe.check_programs()
-    monkeypatch.setattr(recipe.shutil, "which", lambda name, path=None: None)
-    with pytest.raises(recipe.RecipeError, match=r"apt-get install --no-install-recommends .*mmdebstrap.*mtools"):
-        recipe.check_programs()
+def test_missing_programs_are_named_with_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program.shutil, "which", lambda name, path=None: "/usr/bin/x")
+    program.check(PROGRAMS)
+    monkeypatch.setattr(program.shutil, "which", lambda name, path=None: None)
+    with pytest.raises(RecipeError, match=r"apt-get install --no-install-recommends .*mmdebstrap.*mtools"):
+        program.check(PROGRAMS)
 
 
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_sector_names_two_partitions_that_meet(recipe: ModuleType) -> None:
+def test_the_first_sector_names_two_partitions_that_meet() -> None:
     size = 8 << 30
-    sector = recipe.boot_record(b"\xeb" * 512, size)
+    sector = first_sector(b"\xeb" * 512, size)
     assert len(sector) == 512
     assert sector[510:] == b"\x55\xaa"
     assert sector[:440] == b"\xeb" * 440
@@ -94,7 +87,7 @@ def test_the_first_sector_names_two_partitions_that_meet(recipe: ModuleType) -> 
     assert (parts[1][4] + parts[1][5]) * 512 == size
 
 
-def test_data_is_copied_and_holes_stay_holes(recipe: ModuleType, tmp_path: Path) -> None:
+def test_data_is_copied_and_holes_stay_holes(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     with source.open("wb") as stream:
         stream.seek(8 << 20)
@@ -103,7 +96,7 @@ def test_data_is_copied_and_holes_stay_holes(recipe: ModuleType, tmp_path: Path)
     with target.open("wb") as stream:
         stream.truncate(80 << 20)
     with source.open("rb") as reading, target.open("r+b") as writing:
-        recipe.copy_data(reading, writing, 1 << 20)
+        copy_data(reading, writing, 1 << 20)
     with target.open("rb") as stream:
         stream.seek(9 << 20)
         assert stream.read(6) == b"middle"
@@ -126,23 +119,23 @@ def sealed_tree(folder: Path) -> Path:
     return tree
 
 
-def test_a_sealed_tree_has_no_key_no_name_and_no_password(recipe: ModuleType, tmp_path: Path) -> None:
+def test_a_sealed_tree_has_no_key_no_name_and_no_password(tmp_path: Path) -> None:
     tree = sealed_tree(tmp_path)
-    recipe.seal(tree, "")
+    seal(tree, "")
     left = {str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file() and not path.is_symlink()}
     assert left == {"etc/ssl/certs/Real_CA.pem", "etc/shadow", "etc/machine-id"}
     assert (tree / "etc/machine-id").read_text() == ""
     assert os.readlink(tree / "etc/xrdp/cert.pem") == "/run/labvirt/xrdp/cert.pem"
     assert not (tree / "etc/ssl/certs/abc.0").is_symlink()
     assert [line.split(":")[1] for line in (tree / "etc/shadow").read_text().splitlines()] == ["!", "!", "!"]
-    recipe.seal(tree, "$6$salt$hash")
+    seal(tree, "$6$salt$hash")
     assert (tree / "etc/shadow").read_text().startswith("root:$6$salt$hash:20000:")
 
 
-def test_only_what_is_kept_stays_in_the_cache(recipe: ModuleType, tmp_path: Path) -> None:
+def test_only_what_is_kept_stays_in_the_cache(tmp_path: Path) -> None:
     for name in ("desktop-" + "a" * 16, "desktop-" + "b" * 16, "desktop-base-" + "c" * 16, "desktop-notes", "kiosk-" + "d" * 16):
         (tmp_path / name).mkdir()
-    recipe.tidy(tmp_path, [tmp_path / ("desktop-" + "b" * 16)])
+    tidy(tmp_path, [tmp_path / ("desktop-" + "b" * 16)])
     assert {path.name for path in tmp_path.iterdir()} == {"desktop-" + "b" * 16, "desktop-notes", "kiosk-" + "d" * 16}
 
 
@@ -167,9 +160,9 @@ def test_xrdp_speaks_tls_only_and_starts_nothing_but_the_desktop() -> None:
     assert (ROOT / sesman["Globals"]["DefaultWindowManager"].lstrip("/")).is_file()
 
 
-def test_units_run_programs_that_are_there(recipe: ModuleType) -> None:
+def test_units_run_programs_that_are_there() -> None:
     units = ROOT / "usr/lib/systemd/system"
-    assert set(recipe.OURS) <= {unit.name for unit in units.iterdir()}
+    assert set(OURS) <= {unit.name for unit in units.iterdir()}
     for unit in units.rglob("*"):
         for line in unit.read_text().splitlines() if unit.is_file() else []:
             for word in line.partition("=")[2].split() if line.startswith("ExecStart=") else []:

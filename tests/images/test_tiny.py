@@ -16,14 +16,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from labvirt_recipe.cache import default_cache
+from labvirt_recipe.disk_image import finished
+from tiny_recipe import packages
+from tiny_recipe.command import content_key
+from tiny_recipe.kernel_modules import module_order
+from tiny_recipe.packages import known_packages, pinned_packages
 
 from .tiny_guest import BOOT_SECONDS, DISK_NAMES, DISKS, MAC, RECIPE, SERIAL, UUID, TinyGuest, recipe_module
 
-build = recipe_module("build")
 strip = recipe_module("strip")
 
 PACKAGES = {
-    name: {"version": "1", "filename": f"{name}_1_amd64.deb", "sha256": "00"} for name in ("some-kernel", *build.TOOLS, build.AGENT)
+    name: {"version": "1", "filename": f"{name}_1_amd64.deb", "sha256": "00"} for name in ("some-kernel", *packages.TOOLS, packages.AGENT)
 }
 
 
@@ -34,7 +39,7 @@ def recipe(*arguments: str | Path, cache: Path, **environment: str) -> subproces
 
 def fill_cache(cache: Path) -> str:
     """A cache as a finished build leaves it, with a stand-in for the image. Returns the key."""
-    key: str = build.content_key(PACKAGES)
+    key: str = content_key(PACKAGES)
     (cache / key).mkdir(parents=True)
     (cache / key / "tiny.qcow2").write_bytes(b"an image")
     manifest = {"key": key, "sha256": hashlib.sha256(b"an image").hexdigest()}
@@ -68,40 +73,40 @@ def test_a_known_image_is_reused_without_apt(tmp_path: Path) -> None:
 
 def test_a_damaged_image_is_not_reused(tmp_path: Path) -> None:
     key = fill_cache(tmp_path)
-    assert build.finished(tmp_path / key) is not None
+    assert finished(tmp_path / key, "tiny") is not None
     (tmp_path / key / "tiny.qcow2").write_bytes(b"an imagE")
-    assert build.finished(tmp_path / key) is None
+    assert finished(tmp_path / key, "tiny") is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"a": 1}', '{"a": {"version": "1"}}'])
 def test_a_damaged_record_of_packages_counts_as_none(tmp_path: Path, text: str) -> None:
     fill_cache(tmp_path)
-    assert build.pinned_packages(tmp_path) == PACKAGES
+    assert pinned_packages(tmp_path) == PACKAGES
     (tmp_path / "tiny-packages.json").write_text(text)
-    assert build.pinned_packages(tmp_path) is None
+    assert pinned_packages(tmp_path) is None
 
 
 def test_a_record_of_a_recipe_that_needed_less_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "ask_apt", lambda: {"asked": {}})
+    monkeypatch.setattr(packages, "ask_apt", lambda: {"asked": {}})
     (tmp_path / "tiny-packages.json").write_text(json.dumps(PACKAGES))
-    assert build.known_packages(tmp_path, refresh=False) == PACKAGES
-    assert build.known_packages(tmp_path, refresh=True) == {"asked": {}}
-    less = {name: package for name, package in PACKAGES.items() if name != build.AGENT}
+    assert known_packages(tmp_path, refresh=False) == PACKAGES
+    assert known_packages(tmp_path, refresh=True) == {"asked": {}}
+    less = {name: package for name, package in PACKAGES.items() if name != packages.AGENT}
     (tmp_path / "tiny-packages.json").write_text(json.dumps(less))
-    assert build.known_packages(tmp_path, refresh=False) == {"asked": {}}
+    assert known_packages(tmp_path, refresh=False) == {"asked": {}}
 
 
 def test_the_key_follows_versions() -> None:
     newer = {**PACKAGES, "some-kernel": {**PACKAGES["some-kernel"], "version": "2"}}
-    assert build.content_key(PACKAGES) == build.content_key(dict(PACKAGES))
-    assert build.content_key(newer) != build.content_key(PACKAGES)
+    assert content_key(PACKAGES) == content_key(dict(PACKAGES))
+    assert content_key(newer) != content_key(PACKAGES)
 
 
 def test_modules_load_after_what_they_depend_on(tmp_path: Path) -> None:
     for name, depends in {"virtio_net": "net-failover,virtio", "net-failover": "", "virtio": "virtio_ring"}.items():
         (tmp_path / f"{name}.ko").write_bytes(b"\x7fELF\0license=GPL\0depends=" + depends.encode() + b"\0name=x\0")
     (tmp_path / "virtio_ring.ko").write_bytes(b"\x7fELF\0depends=\0")
-    order = [file.stem for file in build.module_order(("no_such_module", "virtio_net"), tmp_path)]
+    order = [file.stem for file in module_order(("no_such_module", "virtio_net"), tmp_path)]
     assert order == ["net-failover", "virtio_ring", "virtio", "virtio_net"]
 
 
@@ -112,7 +117,7 @@ def test_modules_load_after_what_they_depend_on(tmp_path: Path) -> None:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The image, from the usual cache where it is there already."""
     out = tmp_path_factory.mktemp("tiny") / "tiny.qcow2"
-    done = recipe("--out", out, cache=build.default_cache())
+    done = recipe("--out", out, cache=default_cache())
     assert done.returncode == 0, done.stderr
     return out
 
@@ -135,7 +140,7 @@ def test_image_is_small_whole_and_plain(image: Path) -> None:
 def test_builds_may_be_killed_and_may_run_together(image: Path, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     (cache / "debs").mkdir(parents=True)
-    known = build.default_cache()
+    known = default_cache()
     shutil.copytree(known / "debs", cache / "debs", dirs_exist_ok=True)
     shutil.copy(known / "tiny-packages.json", cache)
     argv = [sys.executable, RECIPE / "build.py", "--cache", cache, "--json", "--out"]
