@@ -24,7 +24,7 @@ from tests.boot.controller import Controller
 from tests.boot.kiosk import PATIENCE, menu
 from tests.desktop.guest import Guest
 from tests.desktop.proof import USER, listens
-from tests.desktop.terminal import colours
+from tests.desktop.terminal import colours, words
 from tests.system import apart
 from tests.system.recipe import built
 
@@ -142,7 +142,7 @@ def over_spice(desk: Desk, hum: tone.Hum) -> dict[str, object]:
     desk.wait_here()
     hum.hang_up()
     desk.pc.wait("the face", lambda: not hum.is_seen() and not is_yellow(desk.look()), PATIENCE)
-    desk.questions(2)
+    desk.pc.wait("the face's words", lambda: "beingstarted" in words(desk.look()), PATIENCE)
     for _ in range(2):  # from language by keyboard to "Quieter"
         desk.pc.press("tab")
         time.sleep(0.5)

@@ -34,7 +34,18 @@ def pull(pc: Computer) -> None:
     """Without a word to anybody, as people do."""
     pc.ask("device_del", id="stick")
     pc.wait("the stick is out", lambda: not is_in(pc), 60)
-    pc.ask("blockdev-del", **{"node-name": "stick"})
+    pc.wait("its file is free", lambda: _let_go(pc), 60)
+
+
+def _let_go(pc: Computer) -> bool:
+    """QEMU holds it for a moment after the device is gone."""
+    try:
+        pc.ask("blockdev-del", **{"node-name": "stick"})
+    except AssertionError as error:
+        if "in use" in str(error):
+            return False
+        raise
+    return True
 
 
 def is_in(pc: Computer) -> bool:
