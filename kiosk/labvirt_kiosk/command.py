@@ -8,13 +8,15 @@ import subprocess
 import threading
 
 _SECONDS = 10
+_TURN = threading.Lock()
+"""One after the other: two steps of the volume at once would be one, since each reads what it changes."""
 
 
 def run(argv: list[str]) -> None:
     """It is started; whether it worked is heard or seen by the person, who can ask again."""
 
     def work() -> None:
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):  # then everything is as before
+        with _TURN, contextlib.suppress(OSError, subprocess.TimeoutExpired):  # then everything is as before
             subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False)
 
     threading.Thread(target=work, name="command", daemon=True).start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -212,7 +213,7 @@ def over_rdp(desk: Desk, guest: Guest) -> dict[str, object]:
     desk.show_desktop(QUIET, guest)
     guest.run("/usr/bin/pkill", "-x", "xrdp")
     guest.run("/usr/bin/systemctl", "restart", "xrdp")
-    desk.pc.wait("one screen in the guest", lambda: monitors(guest) == 1, PATIENCE)
+    desk.pc.wait("a desktop of one screen's size", lambda: desktop_size(guest) == desk.look(0).size, PATIENCE)
     persons_stick.plug(desk.pc, stick)
     desk.questions(3)
     assert "hello" not in as_user(guest, f"find {drives}")[1].lower(), "a stick that nobody allowed is in the desktop"
@@ -229,13 +230,18 @@ def over_rdp(desk: Desk, guest: Guest) -> dict[str, object]:
 
 def as_user(guest: Guest, script: str) -> tuple[int, str]:
     """As the person's desktop would run it."""
-    environment = "export XDG_RUNTIME_DIR=/run/user/1000 DISPLAY=:10 XAUTHORITY=/run/labvirt-session/Xauthority; "
+    environment = "export XDG_RUNTIME_DIR=/run/user/1000 DISPLAY=:$(ls -t /tmp/.X11-unix | head -n 1 | tr -d X) XAUTHORITY=/run/labvirt-session/Xauthority; "
     return guest.run("/usr/sbin/runuser", "-u", USER, "--", "/bin/sh", "-c", environment + script)
 
 
 def monitors(guest: Guest) -> int:
     said = as_user(guest, "xrandr --listmonitors")[1].splitlines()
     return int(said[0].split()[1]) if said and said[0].startswith("Monitors:") else 0
+
+
+def desktop_size(guest: Guest) -> tuple[int, int] | None:
+    found = re.search(r"current (\d+) x (\d+)", as_user(guest, "xrandr --query")[1])
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def wave_of(hertz: float, seconds: float = 3.0, rate: int = 16000) -> bytes:

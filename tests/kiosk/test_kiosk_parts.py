@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.kiosk.conftest import until
+
 
 def test_backoff_grows_to_a_minute_with_jitter_and_starts_anew() -> None:
     from labvirt_kiosk.backoff import Backoff
@@ -441,3 +443,13 @@ def test_a_display_of_another_authority_is_refused_where_the_sites_own_is_known(
     for wrong in (file(other), file(), file(own, other), file(other, own)):
         with pytest.raises(Refused, match="a certificate that this terminal does not know"):
             connection_file.render_vv(wrong, None, own)
+
+
+def test_commands_of_the_face_run_one_after_the_other(tmp_path: Path) -> None:
+    from labvirt_kiosk import command
+
+    log = tmp_path / "log"
+    for _ in range(3):
+        command.run(["/bin/sh", "-c", f"echo begin >> {log}; sleep 0.2; echo end >> {log}"])
+    until(lambda: log.exists() and len(log.read_text().split()) == 6, "three commands")
+    assert log.read_text().split() == ["begin", "end"] * 3
