@@ -230,7 +230,8 @@ def over_rdp(desk: Desk, guest: Guest) -> dict[str, object]:
 
 def as_user(guest: Guest, script: str) -> tuple[int, str]:
     """As the person's desktop would run it."""
-    environment = "export XDG_RUNTIME_DIR=/run/user/1000 DISPLAY=:$(ls -t /tmp/.X11-unix | head -n 1 | tr -d X) XAUTHORITY=/run/labvirt-session/Xauthority; "
+    display = ":$(ls -t /tmp/.X11-unix | head -n 1 | tr -d X)"
+    environment = f"export XDG_RUNTIME_DIR=/run/user/1000 DISPLAY={display} XAUTHORITY=/run/labvirt-session/Xauthority; "
     return guest.run("/usr/sbin/runuser", "-u", USER, "--", "/bin/sh", "-c", environment + script)
 
 
