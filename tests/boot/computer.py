@@ -34,7 +34,8 @@ class Computer:
                 *("-m", str(memory_mib), "-nodefaults", *display, "-display", "none", "-boot", "n"),
                 *("-drive", f"if=none,id=disk,format=raw,file={disk}", "-device", "ide-hd,drive=disk"),
                 *("-netdev", f"user,id=net,tftp={tftp},bootfile=core.0", "-device", f"e1000e,netdev=net,mac={MAC}"),
-                *("-device", "intel-hda", "-device", "hda-output,audiodev=speakers", "-audiodev", speakers),
+                # Without a mixer of its own, whose volume QEMU's recording does not have: the system's volume is what is heard.
+                *("-device", "intel-hda", "-device", "hda-output,audiodev=speakers,mixer=off", "-audiodev", speakers),
                 *("-device", "qemu-xhci,id=usb"),
                 *("-serial", f"file:{self._serial}", "-qmp", f"unix:{self._socket},server=on,wait=off"),
             ],
