@@ -33,6 +33,8 @@ SPICE_PORT, RDP_PORT = 15930, 13389
 HEARD_PIECES = 8
 """A fifth of a second of the tone, all pieces together: an emulated processor stutters."""
 STEPS = 6
+DRAIN_SECONDS = 3
+"""Until the loudspeakers have played what they were given last."""
 RDP_HERTZ = 1000.0
 SCREENS = ("virtio-vga,id=screens,max_outputs=2", "video=Virtual-1:1024x768", "video=Virtual-2:1024x768e")
 """A card with two outputs, and the kernel's word that a screen is plugged into the second, which QEMU without a window never says."""
@@ -162,6 +164,7 @@ def over_spice(desk: Desk, hum: tone.Hum) -> dict[str, object]:
     desk.show_hum(QUIET)
     hum.hang_up()
     desk.pc.wait("the viewer gone", lambda: not hum.is_seen(), PATIENCE)
+    time.sleep(DRAIN_SECONDS)
     ear = tone.Ear(desk.recording, tone.HERTZ)
     desk.pc.wait("its picture without sound", lambda: hum.is_seen() and is_yellow(desk.look()), PATIENCE)
     persons_stick.plug(desk.pc, stick)
