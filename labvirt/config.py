@@ -133,6 +133,7 @@ class StatePaths:
     uploads/          files that are being sent   canaries/  pictures of versions on trial
     checks/           profiles' own check files   kiosk/     what terminals boot: one folder per version, and current
     homes/            logins for file servers, one file per profile (0600)
+    templates/        booted, frozen guests from which instant clones start, 0444
     """
 
     def __init__(self, root: Path) -> None:
@@ -154,6 +155,7 @@ class StatePaths:
         self.checks = root / "checks"
         self.kiosk = root / "kiosk"
         self.homes = root / "homes"
+        self.templates = root / "templates"
 
     def folders(self) -> tuple[Path, ...]:
         return (

@@ -24,6 +24,7 @@ LabVirtError                    code, sentence, hint, retryable
       +-- DriverTimeout         retryable
       +-- OutcomeUnknown        the command may have run: look before trying again
       +-- HypervisorError
+      |    +-- TemplateUnfit    instant clones cannot start from it: start cold
       +-- DiskError
       |    +-- ImageDamaged     a file is not what it should be; never repaired automatically
       +-- NetworkError
@@ -278,6 +279,21 @@ class HypervisorError(DriverError):
 
     code = "hypervisor"
     driver = "hypervisor"
+
+
+class TemplateUnfit(HypervisorError):
+    """No instant clone can start from this template, now or later: it is missing, damaged, or of another machine. A cold start can."""
+
+    code = "template-unfit"
+
+    def __init__(self, template: str, why: str) -> None:
+        super().__init__(
+            f"The template {template} cannot be used: {why}.",
+            operation="clone",
+            subject=template,
+            hint="Nothing is to be done: guests start from their disks meanwhile, and a new one is made.",
+        )
+        self.why = why
 
 
 class DiskError(DriverError):

@@ -59,11 +59,15 @@ def hypervisor_of(settings: Settings, paths: StatePaths, database: Database) -> 
     if settings.hypervisor == "fake":
         from labvirt.hypervisors.fake import FakeHypervisor
 
-        return FakeHypervisor(paths.fake / "hypervisor.json")
+        return FakeHypervisor(paths.fake / "hypervisor.json", templates=paths.templates)
     from labvirt.hypervisors.qemu.driver import QemuHypervisor
 
     direct = QemuHypervisor(
-        runs=paths.runs, choice=settings.accelerator, probe_guest=_probe_guest(database, paths), probe_cache=probe_cache()
+        runs=paths.runs,
+        templates=paths.templates,
+        choice=settings.accelerator,
+        probe_guest=_probe_guest(database, paths),
+        probe_cache=probe_cache(),
     )
     if settings.hypervisor == "qemu":
         return direct

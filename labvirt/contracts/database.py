@@ -31,6 +31,7 @@ from labvirt.domain.power_order import PowerOrder
 from labvirt.domain.power_policy import Departure, PowerPolicy
 from labvirt.domain.power_times import PowerTimes
 from labvirt.domain.profile import Profile
+from labvirt.domain.room import Room, SeatPlace
 from labvirt.domain.setting import Scope, SettingValue
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.domain.terminal_class import TerminalClass
@@ -290,6 +291,23 @@ class Settings(Protocol):
         """One key, or all of this subject; how many were set. Absent is fine."""
 
 
+class Rooms(Protocol):
+    """Rooms of labs, and the places that somebody gave to seats."""
+
+    def of_lab(self, lab: str) -> tuple[Room, ...]:
+        """By position, then name."""
+
+    def put(self, room: Room) -> None:
+        """Insert or replace. NotFound (lab)."""
+
+    def remove(self, lab: str, name: str) -> int:
+        """The room and the places in it; how many rooms there were. Absent is fine."""
+
+    def places(self, lab: str) -> tuple[SeatPlace, ...]: ...
+    def place(self, place: SeatPlace) -> None:
+        """Insert or replace. NotFound (lab)."""
+
+
 class Messages(Protocol):
     """At most one for each guest; they go with it."""
 
@@ -353,6 +371,8 @@ class UnitOfWork(Protocol):
     def sign_ins(self) -> SignIns: ...
     @property
     def tokens(self) -> Tokens: ...
+    @property
+    def rooms(self) -> Rooms: ...
 
     def commit(self) -> None:
         """Durable when this returns (synchronous=FULL); the unit of work is over then: nothing more can be read or written in it.

@@ -14,6 +14,7 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, RunId
+from labvirt.domain.host import HostLoad
 from labvirt.domain.lease import Lease
 
 
@@ -32,6 +33,8 @@ class EngineStatus:
     """Strange things the last reconcile saw and did not touch."""
     queue: tuple[str, ...]
     """Guests that wait for their turn, in order."""
+    load: HostLoad | None = None
+    """Of the engine's host, read now; None when it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 """The door to QEMU and libvirt. A run (domain.guest.RunId) is the only key; pids and libvirt objects stay inside the driver.
 
 Order of a start, kept by the engine: overlays (contracts.disks), then the port (contracts.network: TAP exists, filtered, isolated,
-up), then `Hypervisor.start`. Guests outlive the controller: nothing here is a child that dies with it. The seam for instant clones
-is Capability.INSTANT_CLONE with operations of its own; a cold start never needs to know.
+up), then `Hypervisor.start`. Guests outlive the controller: nothing here is a child that dies with it. Instant clones have operations
+of their own (contracts.templates), behind Capability.INSTANT_CLONE; a cold start never needs to know.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from datetime import datetime
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Bus, Clock, Firmware, Machine, Nic, Sound, Video
+
+if TYPE_CHECKING:
+    from labvirt.contracts.templates import Templates
 
 
 class Capability(StrEnum):
@@ -29,6 +32,7 @@ class Capability(StrEnum):
     CONSOLE = "console"
     """`open_console` gives its screen and its serial line."""
     INSTANT_CLONE = "instant-clone"
+    """Guests can be frozen, and others start from there: `templates` gives the operations."""
     AGENT = "agent"
     """The run's folder has agent.sock: the channel of the guest's agent (org.qemu.guest_agent.0)."""
     SERIAL = "serial"
@@ -245,6 +249,9 @@ class Hypervisor(Protocol):
         """The descriptor of a stream socket whose other end is the guest's screen (RFB, no password) or serial line. The caller owns it; it
         works on when this driver and its process are gone, until the run ends. Needs Capability.CONSOLE. Raises HypervisorError,
         DriverTimeout, Conflict (the serial line has one listener at a time, and has one)."""
+
+    def templates(self) -> Templates:
+        """The operations on templates and instant clones. Raises Unsupported without Capability.INSTANT_CLONE."""
 
     def subscribe(self, listener: Listener) -> None:
         """From now on `listener` hears every event of every run."""

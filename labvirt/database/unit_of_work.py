@@ -36,6 +36,7 @@ from labvirt.database.repositories.power import (
 )
 from labvirt.database.repositories.profiles import ProfileRepository
 from labvirt.database.repositories.records import FactRepository, HeartbeatRepository
+from labvirt.database.repositories.rooms import RoomRepository
 from labvirt.database.repositories.settings import SettingRepository
 from labvirt.database.repositories.sign_ins import SignInRepository, TokenRepository
 from labvirt.database.repositories.strangers import StrangerRepository
@@ -79,6 +80,7 @@ class SqliteUnitOfWork:
         self.groups = GroupRepository(store)
         self.sign_ins = SignInRepository(store)
         self.tokens = TokenRepository(store)
+        self.rooms = RoomRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

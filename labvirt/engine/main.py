@@ -16,6 +16,7 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, RunId
+from labvirt.domain.host import HostLoad
 from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Protocol
 from labvirt.engine import foreign
@@ -135,7 +136,14 @@ class Engine:
             reconciled_at=self._reconciler.reconciled_at,
             findings=findings,
             queue=self._admission.waiting(),
+            load=self._load(),
         )
+
+    def _load(self) -> HostLoad | None:
+        try:
+            return self._world.machine.load()
+        except (LabVirtError, OSError):
+            return None
 
     def poke(self) -> None:
         self._reconciler.poke()

@@ -42,6 +42,7 @@ from labvirt.hypervisors import media
 from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
 from labvirt.hypervisors.fake_disks import is_beyond, write_into
 from labvirt.hypervisors.fake_memory import Memory, Run, changes, dump, load, status_of
+from labvirt.hypervisors.fake_templates import FakeTemplates
 from labvirt.hypervisors.qemu import command
 from labvirt.system import locks
 from labvirt.system.files import write_atomic
@@ -51,16 +52,16 @@ SILENT = "silent"
 _CAPABILITIES = frozenset(
     {
         *(Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE, Capability.OVERLAY_CAP, Capability.TPM),
-        Capability.GUEST_LOGIN,
+        *(Capability.GUEST_LOGIN, Capability.INSTANT_CLONE),
     }
 )
 _GREYS = ((24, 32, 40), (230, 235, 240))
 
 
 class FakeHypervisor:
-    """Keeps contracts.hypervisor.Hypervisor. `memory` is its file, made when needed."""
+    """Keeps contracts.hypervisor.Hypervisor. `memory` is its file, made when needed; `templates` a folder."""
 
-    def __init__(self, memory: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, memory: Path, *, templates: Path | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._file = memory
         self._now = now
         self._listeners: tuple[Listener, ...] = ()
@@ -70,6 +71,7 @@ class FakeHypervisor:
         self._events: queue.SimpleQueue[RunEvent | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._screens = FakeScreens(self._image)
+        self._templates = FakeTemplates(self, templates or memory.parent / "templates", now=now)
 
     def capabilities(self) -> HypervisorInfo:
         return HypervisorInfo(
@@ -84,6 +86,12 @@ class FakeHypervisor:
         return ("fake", *command.render(spec, accelerator="tcg"))
 
     def start(self, spec: LaunchSpec) -> RunStatus:
+        return self._begin(spec)
+
+    def templates(self) -> FakeTemplates:
+        return self._templates
+
+    def _begin(self, spec: LaunchSpec, *, machine: str = "", template: str = "") -> RunStatus:
         name = spec.run.guest
         with self._changing() as memory:
             known = memory.runs.get(str(spec.run))
@@ -116,6 +124,8 @@ class FakeHypervisor:
                 display=spec.spice is not None,
                 cap_bytes=spec.overlay_cap_bytes,
                 overlays=[str(drive.chain[0].path) for drive in spec.drives if drive.chain and not drive.cdrom],
+                machine=machine,
+                template=template,
             )
             return status_of(spec.run, memory.runs[str(spec.run)])
 
@@ -192,6 +202,14 @@ class FakeHypervisor:
             return open_serial(str(run), run.guest, lambda name: self._run(name) is not None)
         return open_screen(self._screens, str(run))
 
+    def _froze(self, run: RunId) -> None:
+        """It is stopped for good, and what it was is about to be kept."""
+        with self._one(run):
+            pass
+        with self._changing() as memory:
+            memory.ends[str(run)] = "it was stopped"
+            memory.runs.pop(str(run), None)
+
     def _run(self, name: str) -> Run | None:
         return load(self._file).runs.get(name)
 
@@ -208,6 +226,7 @@ class FakeHypervisor:
 
     def close(self) -> None:
         self._closed.set()
+        self._templates.close()
         with self._seeing:
             self._listeners = ()
             self._events.put(None)

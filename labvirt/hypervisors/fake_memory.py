@@ -45,6 +45,10 @@ class Run:
     """What the agent can read inside: path -> base64."""
     agent: str = ""
     """Empty: it answers; 'silent'; else the words with which it refuses to set a password."""
+    machine: str = ""
+    """Digest of its machine, when it was started to be frozen."""
+    template: str = ""
+    """From which template it was cloned."""
 
 
 @dataclass(slots=True, kw_only=True)

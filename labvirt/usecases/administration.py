@@ -28,7 +28,9 @@ class AdministrativeDisk:
     """The session that is open, or being published, on this image; nobody else may begin one meanwhile."""
     kept: tuple[Draft, ...]
     clients: tuple[str, ...]
-    """Guests of seats that run from it now."""
+    """Guests of seats that run from it now, of labs that the caller may look at."""
+    clients_elsewhere: int = 0
+    """How many more run from it in other labs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class AdministrativeView:
 def administrative(ports: Ports, profile: str) -> AdministrativeView:
     """Raises NotFound."""
     with ports.database.read() as work:
-        return _view(work, work.profiles.one(profile))
+        return _view(ports, work, work.profiles.one(profile))
 
 
 @needs(Right.LOOK, each=True)
@@ -57,12 +59,12 @@ def all_administrative(ports: Ports) -> tuple[AdministrativeView, ...]:
     """For every profile, in the order in which they are tried."""
     with ports.database.read() as work:
         found = visible(ports, work.profiles.list(), whose.of_profile)
-        return tuple(_view(work, each) for each in sorted(found, key=lambda p: (p.position, p.name)))
+        return tuple(_view(ports, work, each) for each in sorted(found, key=lambda p: (p.position, p.name)))
 
 
-def _view(work: UnitOfWork, profile: Profile) -> AdministrativeView:
+def _view(ports: Ports, work: UnitOfWork, profile: Profile) -> AdministrativeView:
     disks = tuple(
-        _disk(work, place, work.images.one(slot.image), slot.version)
+        _disk(ports, work, place, work.images.one(slot.image), slot.version)
         for place, slot in enumerate(profile.slots)
         if slot.kind is SlotKind.DISK and slot.image is not None
     )
@@ -77,8 +79,10 @@ def _view(work: UnitOfWork, profile: Profile) -> AdministrativeView:
     )
 
 
-def _disk(work: UnitOfWork, place: int, image: Image, pinned: int | None) -> AdministrativeDisk:
+def _disk(ports: Ports, work: UnitOfWork, place: int, image: Image, pinned: int | None) -> AdministrativeDisk:
     drafts = work.drafts.of_image(image.name)
+    clients = draining.clients(work, image.name)
+    seen = tuple(guest.name for guest in clients if ports.caller.may(Right.LOOK, guest.lab))
     there = [version.number for version in work.images.versions(image.name) if version.binned_at is None]
     return AdministrativeDisk(
         place=place,
@@ -87,7 +91,8 @@ def _disk(work: UnitOfWork, place: int, image: Image, pinned: int | None) -> Adm
         pinned=pinned,
         open=next((draft for draft in drafts if draft.state in (DraftState.OPEN, DraftState.PUBLISHING)), None),
         kept=tuple(draft for draft in drafts if draft.state is DraftState.KEPT),
-        clients=tuple(guest.name for guest in draining.clients(work, image.name)),
+        clients=seen,
+        clients_elsewhere=len(clients) - len(seen),
     )
 
 
@@ -102,14 +107,15 @@ def _why_not(work: UnitOfWork, profile: Profile, disks: tuple[AdministrativeDisk
     if first.open is not None:
         doing = "being published" if first.open.state is DraftState.PUBLISHING else "being updated"
         return f"{first.image} is {doing} by {first.open.owner} since {draining.clock_time(first.open.since)} ({first.open.name})"
-    if profile.session_policy is SessionPolicy.REFUSE and first.clients:
-        many = len(first.clients)
-        return f"{many} client{'' if many == 1 else 's'} run{'s' if many == 1 else ''} from {first.image} ({', '.join(first.clients[:4])})"
+    many = len(first.clients) + first.clients_elsewhere
+    if profile.session_policy is SessionPolicy.REFUSE and many:
+        names = f" ({', '.join(first.clients[:4])})" if first.clients else ""
+        return f"{many} client{'' if many == 1 else 's'} run{'s' if many == 1 else ''} from {first.image}{names}"
     return ""
 
 
 def _what_happens(profile: Profile, disks: tuple[AdministrativeDisk, ...]) -> str:
-    many = len(disks[0].clients)
+    many = len(disks[0].clients) + disks[0].clients_elsewhere
     if profile.session_policy is SessionPolicy.REFUSE:
         return "clients that run keep it from beginning, and none starts while it is open"
     if profile.session_policy is SessionPolicy.DRAIN:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from ipaddress import IPv4Address
 
@@ -12,11 +13,11 @@ from labvirt.domain import caller
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.audit import told
 from labvirt.domain.right import Right
-from labvirt.domain.terminal import CODE_LENGTH, CODE_LETTERS, Stranger, Terminal, check_code
-from labvirt.errors import InvalidInput, NotFound
+from labvirt.domain.terminal import CODE_LENGTH, CODE_LETTERS, Stranger, Terminal
+from labvirt.errors import NotFound
 from labvirt.usecases import finding, terminals, whose
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import must_see, needs, visible
+from labvirt.usecases.rights import needs, visible
 
 SEEN_AGAIN = timedelta(seconds=30)
 """A stranger that asks more often is not written again: strangers must not be able to wear the disk out."""
@@ -65,15 +66,16 @@ def meet(ports: Ports, *, id: str, mac: MacAddress | None, address: IPv4Address 
 
 def find_stranger(work: UnitOfWork, code_or_id: str) -> Stranger:
     """By the code on its screen, or by the id under which it asked (a MAC in any spelling). Raises NotFound."""
-    mac = finding.mac_of(code_or_id)
-    stranger = work.strangers.get(str(mac)) if mac else None
-    stranger = stranger or work.strangers.get(code_or_id)
+    stranger = finding.stranger_of(work, code_or_id)
     if stranger is None:
-        try:
-            stranger = work.strangers.by_code(check_code(code_or_id))
-        except InvalidInput:
-            stranger = None
-    if stranger is None:
+        raise NotFound("stranger", code_or_id)
+    return stranger
+
+
+def _theirs(ports: Ports, work: UnitOfWork, code_or_id: str) -> Stranger:
+    """The stranger, however it is spelt, if the caller may see it. Raises NotFound."""
+    stranger = find_stranger(work, code_or_id)
+    if not visible(ports, (stranger,), lambda each: whose.of_stranger(work, each)):
         raise NotFound("stranger", code_or_id)
     return stranger
 
@@ -97,8 +99,7 @@ def adopt(
     InvalidInput.
     """
     with ports.database.write() as work:
-        must_see(ports, work, "stranger", code_or_id)
-        stranger = find_stranger(work, code_or_id)
+        stranger = _theirs(ports, work, code_or_id)
         place = work.labs.one(lab)
         seat = seat if seat is not None else terminals.lowest_free_seat(work, place)
         terminal = Terminal(
@@ -143,3 +144,30 @@ def _new_code(work: UnitOfWork) -> str:
         code = "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
         if work.strangers.by_code(code) is None:
             return code
+
+
+@needs(Right.SEATS, terminal="terminal")
+def take_over(ports: Ports, code_or_id: str, terminal: str) -> Terminal:
+    """A new PC stands at an old seat: the stranger's address is this terminal's now, which keeps its name, seat, class, profile and
+    settings; the old PC is unknown. The guest at the seat is not touched. Raises NotFound, AlreadyExists, InvalidInput.
+    """
+    with ports.database.write() as work:
+        stranger = _theirs(ports, work, code_or_id)
+        old = work.terminals.one(terminal)
+        new = replace(old, mac=stranger.mac, inventory_id=old.inventory_id if stranger.mac else stranger.id)
+        terminals.check(work, new)
+        work.terminals.update(new)
+        work.strangers.remove(stranger.id)
+        ports.note(
+            work,
+            terminal,
+            f"replaced: {old.mac or old.inventory_id or 'no address'} by {stranger.id} (code {stranger.code})",
+            verb="replace",
+            noun="terminal",
+            lab=old.lab,
+            before=told(old),
+            after=told(new),
+        )
+        work.commit()
+    ports.poke()
+    return new

@@ -15,7 +15,7 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.lab import Lab
 from labvirt.domain.lease import owner
 from labvirt.domain.names import check_terminal_id
-from labvirt.domain.terminal import Terminal
+from labvirt.domain.terminal import Stranger, Terminal, check_code
 from labvirt.errors import EngineAway, InvalidInput
 from labvirt.usecases.ports import Ports
 
@@ -59,6 +59,21 @@ def mac_of(text: str) -> MacAddress | None:
     """The MAC address that `text` spells, if it does."""
     try:
         return MacAddress.parse(text)
+    except InvalidInput:
+        return None
+
+
+def stranger_of(work: UnitOfWork, code_or_id: str) -> Stranger | None:
+    """Who is meant by a code in any spelling, or by the id under which it asked. Whoever asks whose it is and whoever acts on it use this
+    one, or another spelling would pass by the limits of a lab.
+    """
+    mac = mac_of(code_or_id)
+    found = work.strangers.get(str(mac)) if mac else None
+    found = found or work.strangers.get(code_or_id)
+    if found is not None:
+        return found
+    try:
+        return work.strangers.by_code(check_code(code_or_id))
     except InvalidInput:
         return None
 

@@ -92,7 +92,7 @@ def change(ports: Ports, name: str, **changes: Any) -> Terminal:
         new = replace(old, **changes)
         if (new.lab, new.seat) != (old.lab, old.seat):
             _seat_is_free_of_guests(work, old)
-        _check(work, new)
+        check(work, new)
         work.terminals.update(new)
         before, after = changed(old, new)
         ports.note(
@@ -134,7 +134,7 @@ def remove(ports: Ports, name: str) -> Terminal:
 
 def insert(ports: Ports, work: UnitOfWork, terminal: Terminal) -> None:
     """Add a checked terminal in this unit of work."""
-    _check(work, terminal)
+    check(work, terminal)
     work.terminals.add(terminal)
 
 
@@ -157,7 +157,8 @@ def default_name(lab: Lab, seat: int) -> str:
     return lab.name[: NAME_LENGTH - len(suffix)].rstrip("-") + suffix
 
 
-def _check(work: UnitOfWork, terminal: Terminal) -> None:
+def check(work: UnitOfWork, terminal: Terminal) -> None:
+    """It fits its lab, class and profile, and its address is no guest's. Raises NotFound, Exhausted, InvalidInput."""
     lab = work.labs.one(terminal.lab)
     lab.network.terminal(terminal.seat)  # Exhausted when the network has no room for it
     terminal_class = work.classes.one(terminal.terminal_class)

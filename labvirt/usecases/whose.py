@@ -19,6 +19,7 @@ from labvirt.domain.reach import EVERYWHERE, SITE, Reach
 from labvirt.domain.setting import Scope
 from labvirt.domain.terminal import Stranger
 from labvirt.errors import InvalidInput, NotFound
+from labvirt.usecases import finding
 
 _SEAT = re.compile(r"(.+)-[a-z]?[0-9]+\Z")
 
@@ -115,7 +116,7 @@ def level(work: UnitOfWork, found: Any) -> Reach:
 
 
 def stranger(work: UnitOfWork, code_or_id: str) -> Reach:
-    found = work.strangers.by_code(code_or_id) or work.strangers.get(code_or_id)
+    found = finding.stranger_of(work, code_or_id)
     return EVERYWHERE if found is None else of_stranger(work, found)
 
 

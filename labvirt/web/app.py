@@ -31,11 +31,34 @@ from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
 from labvirt.web.terminal.render import Format, as_json, render_error
-from labvirt.web.ui import account, audit, guard, monitoring, pages, people, routes, tell
+from labvirt.web.ui import (
+    account,
+    audit,
+    drafts,
+    guard,
+    hosts,
+    images,
+    inbox,
+    jobs,
+    labmap,
+    layout,
+    mine,
+    monitoring,
+    pages,
+    people,
+    plant,
+    profiles,
+    routes,
+    search,
+    seat,
+    tell,
+    welcome,
+)
 from labvirt.web.ui import settings as settings_page
 from labvirt.web.ui.events import EventsRoute
 from labvirt.web.ui.guard import Guard
 from labvirt.web.ui.knock import NOBODY_TRUSTED, Proxy
+from labvirt.web.ui.looking import Looking
 from labvirt.web.ui.refusal import refusal
 
 log = logging.getLogger(__name__)
@@ -54,7 +77,7 @@ BODY_SECONDS = 10.0
 """A body is read whole before a thread is given to it: a client that dribbles holds no thread."""
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; object-src 'none'; base-uri 'none';"
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none';"
     " frame-ancestors 'none'; form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -146,11 +169,19 @@ async def _refuse(scope: Scope, send: Send, status: int, sentence: str, headers:
 def create_flask(ports: Ports, published: Published, at_door: Guard, exposition: Exposition) -> Flask:
     """The synchronous part. Every LabVirtError becomes its sentence and status; a mistake of ours a 500 with a number for the log."""
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
+    app.secret_key = secrets.token_bytes(32)  # only for what the next page says was done: a restart forgets it
+    app.config.update(SESSION_COOKIE_NAME="labvirt_told", SESSION_COOKIE_SAMESITE="Strict", SESSION_COOKIE_HTTPONLY=True)
     app.config.update(MAX_CONTENT_LENGTH=LARGEST_BODY, MAX_FORM_MEMORY_SIZE=LARGEST_BODY, MAX_FORM_PARTS=50)
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
     app.register_blueprint(terminal_routes.blueprint(ports, published.flow_since))
     app.register_blueprint(uploads.blueprint())
-    app.register_blueprint(pages.blueprint(ports, published, at_door))
+    layout.install(app)
+    looking = Looking(ports, published)
+    app.register_blueprint(pages.blueprint(ports, published, looking, at_door))
+    for with_looking in (labmap, seat, mine, hosts, search, plant, welcome):
+        app.register_blueprint(with_looking.blueprint(looking))
+    for each in (inbox, profiles, images, drafts, jobs):
+        app.register_blueprint(each.blueprint())
     app.register_blueprint(settings_page.blueprint())
     app.register_blueprint(tell.blueprint())
     app.register_blueprint(account.blueprint())
@@ -183,6 +214,8 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
 
     @app.after_request
     def secure(response: Response) -> Response:
+        if request.method != "GET" and not request.path.startswith("/terminals/"):
+            looking.acted()
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if not request.path.startswith("/static/"):

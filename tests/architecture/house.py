@@ -65,6 +65,7 @@ DOORS: dict[str, frozenset[str]] = {
         # what people see
         "segno": "web",
         "a2wsgi": "web",
+        "babel": "web",
         "flask": "web",
         "jinja2": "web",
         "markupsafe": "web",

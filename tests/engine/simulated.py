@@ -29,6 +29,7 @@ from labvirt.contracts.hypervisor import (
     RunEvent,
     RunStatus,
 )
+from labvirt.contracts.templates import Templates
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.drafts import DraftFiles
@@ -50,7 +51,7 @@ from labvirt.domain.terminal_class import BUILT_IN
 from labvirt.engine.main import Engine
 from labvirt.engine.settings import EngineSettings
 from labvirt.engine.world import World
-from labvirt.errors import DriverTimeout, HypervisorError
+from labvirt.errors import DriverTimeout, HypervisorError, Unsupported
 from labvirt.network.dhcp.fake import FakeDhcp, FakeLookup
 from labvirt.network.fake import FakeNetwork
 from labvirt.system.clock import SystemClock
@@ -85,7 +86,7 @@ class SimHypervisor:
         self.refuse_console: Exception | None = None
         self.specs: dict[RunId, LaunchSpec] = {}
         self.unknown = False
-        self.able = frozenset(Capability)
+        self.able = frozenset(Capability) - {Capability.INSTANT_CLONE}
 
     def capabilities(self) -> HypervisorInfo:
         return HypervisorInfo(driver="simulated", version="1", accelerator="fake", capabilities=self.able, notice="")
@@ -184,6 +185,9 @@ class SimHypervisor:
             raise self.refuse_console
         self.consoles[run, kind], given = socket.socketpair()
         return given.detach()
+
+    def templates(self) -> Templates:
+        raise Unsupported("instant clones", "simulated")
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)

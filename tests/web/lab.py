@@ -209,6 +209,10 @@ class FakeEngine:
         self._here()
         return ("qemu-system-x86_64", "-name", guest)
 
+    def preview(self, profile: str, lab: str, seat: int) -> tuple[str, ...]:
+        self._here()
+        return ("qemu-system-x86_64", "-name", f"{lab}-{seat:02d}", profile)
+
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         self._here()
         self.woken += macs
@@ -216,6 +220,29 @@ class FakeEngine:
     def verify(self) -> tuple[Finding, ...]:
         self._here()
         return ()
+
+
+class EmptyShelf:
+    """Image store, drafts and kept overlays of a site that has no file yet: what is shown comes from the rows."""
+
+    def entries(self) -> tuple[Any, ...]:
+        return ()
+
+    def check(self, *told: Any, **more: Any) -> None:
+        """Whatever is asked about is whole."""
+
+    def list(self) -> tuple[Any, ...]:
+        return ()
+
+
+class Trials:
+    """What canaries left: a picture, whatever is asked for."""
+
+    def picture(self, name: str) -> bytes:
+        return screen(name, 1)
+
+    def copy_checks(self, profile: str, to: str) -> None:
+        """There are none."""
 
 
 def screen(guest: str, seat: int) -> bytes:
@@ -262,17 +289,18 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
     engine = FakeEngine(clock=clock)
     database = SqliteDatabase.open(folder / "labvirt.db", create=True)
     nobody = cast(Any, None)  # doors that no page goes through
+    shelf = cast(Any, EmptyShelf())
     ports = Ports(
         database=database,
         engine=engine,
         clock=clock,
         disks=nobody,
-        store=nobody,
-        drafts=nobody,
-        kept=nobody,
+        store=shelf,
+        drafts=shelf,
+        kept=shelf,
         kiosk=SiteKiosk(folder / "kiosk"),
         offline=nobody,
-        trials=nobody,
+        trials=cast(Any, Trials()),
         locks=nobody,
         uploads=UploadFolder(folder / "uploads"),
     )

@@ -24,7 +24,7 @@ from .lab import MovableClock
 def urls(flask: Flask) -> list[tuple[str, str, str]]:
     """(endpoint, method, a URL) of every route."""
     return [
-        (rule.endpoint, method, re.sub(r"<[^>]*>", "lab-a-01", rule.rule))
+        (rule.endpoint, method, re.sub(r"<[^>]*>", "lab-a-01", re.sub(r"<int:[^>]*>", "1", rule.rule)))
         for rule in flask.url_map.iter_rules()
         for method in sorted(rule.methods or ())
     ]
@@ -60,7 +60,18 @@ def test_open_routes_tell_nothing(site: Site) -> None:
     assert client.get("/healthz").text == "ok\nengine=answers\n"
     site.engine.set_away(True)
     assert client.get("/door").status_code == 200
-    for path in ("labvirt.css", "first.js", "door.js", "mark.svg", "signs.svg"):
+    for path in (
+        "labvirt.css",
+        "map.css",
+        "js/theme.js",
+        "js/live.js",
+        "js/map.js",
+        "vendor/htmx.min.js",
+        "vendor/icons.svg",
+        "door.js",
+        "mark.svg",
+        "signs.svg",
+    ):
         assert client.get(f"/static/{path}").status_code == 200
     for path in ("../sign_in.py", "%2e%2e/sign_in.py", "..%2f..%2fapp.py", "/etc/passwd"):
         assert client.get(f"/static/{path}").status_code in (401, 404)

@@ -192,7 +192,7 @@ def test_strange_but_printable_ids_are_only_strangers(site: Site) -> None:
         assert told["enrolment_code"] in told["message"]
         codes.add(told["enrolment_code"])
     assert len(codes) == len(STRANGE_IDS)
-    page = site.browser().get("/labs").text
+    page = site.browser().get("/inbox").text
     assert all(code in page for code in codes)
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page

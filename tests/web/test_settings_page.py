@@ -69,7 +69,7 @@ def test_nothing_of_the_page_is_wider_than_the_window(serve: Callable[..., Site]
     """The page as a file with its sheet in it, so that no sign-in is in the way; its script only measures."""
     site = serve()
     page = site.browser().get("/settings", params={"level": "lab:lab-a"}).text
-    sheet = site.client().get("/static/labvirt.css").text
+    sheet = "".join(site.client().get(f"/static/{name}").text for name in ("vendor/tabler.min.css", "labvirt.css", "map.css"))
     measure = "document.title = document.documentElement.scrollWidth + ' of ' + window.innerWidth"
     file = tmp_path / "page.html"
     file.write_text(page.replace("</head>", f"<style>{sheet}</style></head>").replace("</body>", f"<script>{measure}</script></body>"))

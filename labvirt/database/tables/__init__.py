@@ -12,7 +12,19 @@ from labvirt.database.tables.columns import metadata
 from labvirt.database.tables.guests import guest_disks, guests, hosts, messages
 from labvirt.database.tables.images import canaries, drafts, images, versions
 from labvirt.database.tables.people import api_tokens, grants, groups, members, people, sign_ins
-from labvirt.database.tables.places import boots, classes, hardware, heartbeats, lab_dhcp, labs, settings, strangers, terminals
+from labvirt.database.tables.places import (
+    boots,
+    classes,
+    hardware,
+    heartbeats,
+    lab_dhcp,
+    labs,
+    rooms,
+    seat_places,
+    settings,
+    strangers,
+    terminals,
+)
 from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
 from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
 from labvirt.database.tables.records import facts, job_lines, jobs, kept_answers
@@ -52,6 +64,8 @@ __all__ = [
     "profile_positions",
     "profile_slots",
     "profiles",
+    "rooms",
+    "seat_places",
     "settings",
     "sign_ins",
     "strangers",
@@ -82,5 +96,7 @@ NOUNS = {
     "person_groups": "group",
     "api_tokens": "token",
     "sign_ins": "sign-in",
+    "rooms": "room",
+    "seat_places": "seat",
 }
 """What people call a row of each table; a part of something is called by its whole."""

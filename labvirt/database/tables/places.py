@@ -74,6 +74,27 @@ terminals = Table(
     CheckConstraint("seat >= 1"),
 )
 
+rooms = Table(
+    "rooms",
+    metadata,
+    Column("lab", Text, ForeignKey("labs.name", ondelete="CASCADE"), primary_key=True),
+    Column("name", Text, primary_key=True),
+    number("position"),
+    number("columns"),
+    number("rows"),
+)
+
+seat_places = Table(
+    "seat_places",
+    metadata,
+    Column("lab", Text, ForeignKey("labs.name", ondelete="CASCADE"), primary_key=True),
+    Column("seat", Integer, primary_key=True, autoincrement=False),
+    filled("room"),
+    number("x"),
+    number("y"),
+)
+"""Where somebody put a seat; the others stand where the reading order puts them (domain/room.py)."""
+
 strangers = Table(
     "strangers",
     metadata,

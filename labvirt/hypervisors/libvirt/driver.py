@@ -36,6 +36,7 @@ from labvirt.contracts.hypervisor import (
     RunEvent,
     RunStatus,
 )
+from labvirt.contracts.templates import Templates
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
@@ -254,6 +255,9 @@ class LibvirtHypervisor:
         with translated("look for the serial line of", str(run)):
             xml = domain.XMLDesc()
         return console_line.connected(domain_xml.serial_path(xml), run.guest)
+
+    def templates(self) -> Templates:
+        raise Unsupported("instant clones", "libvirt")
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners = (*self._listeners, listener)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from labvirt.contracts.hypervisor import HOME_LOGIN, USB_DEVICES, Drive, LaunchSpec
 from labvirt.domain.extra_arguments import values_of
@@ -23,6 +24,22 @@ which a process exists that nobody can reach.
 """
 TAP_DESCRIPTOR = 4
 
+MEMORY = "memory"
+RAM_DESCRIPTOR = 4
+"""A clone's instead: its network card comes when it has woken."""
+SEAT_PORT = "seat"
+"""Where a clone's network card is plugged in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFile:
+    """The guest's RAM is this file, as QEMU sees it. A template in the making writes it; a clone maps it, keeps what it writes for
+    itself, and waits for its device state."""
+
+    path: str
+    clone: bool
+
+
 HYPERV = (
     "hv_relaxed,hv_vapic,hv_spinlocks=0x1fff,hv_vpindex,hv_runtime,hv_synic,hv_time,hv_stimer,hv_frequencies,hv_reset,hv_tlbflush,hv_ipi"
 )
@@ -34,15 +51,16 @@ _NICS = {Nic.VIRTIO: "virtio-net-pci", Nic.E1000: "e1000", Nic.RTL8139: "rtl8139
 _VIDEOS = {Video.STD: "VGA", Video.VIRTIO: "virtio-vga", Video.QXL: "qxl-vga"}
 
 
-def render(spec: LaunchSpec, *, accelerator: str) -> tuple[str, ...]:
-    """The argv of QEMU itself, with the paths that it sees. `accelerator` is 'kvm' or 'tcg'."""
+def render(spec: LaunchSpec, *, accelerator: str, memory: MemoryFile | None = None) -> tuple[str, ...]:
+    """The argv of QEMU itself, with the paths that it sees. `accelerator` is 'kvm' or 'tcg'. `memory`: for templates and their clones,
+    whose argv is the same but for who they are."""
     words = [PROGRAM]
-    for option, value in _options(spec, accelerator):
+    for option, value in _options(spec, accelerator, memory):
         words += [option, value] if value else [option]
     return tuple(words)
 
 
-def _options(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
+def _options(spec: LaunchSpec, accelerator: str, memory: MemoryFile | None) -> Iterator[tuple[str, str]]:
     yield "-name", _join(guest=spec.run.guest)
     yield "-uuid", str(spec.uuid)
     yield "-no-user-config", ""
@@ -50,9 +68,9 @@ def _options(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
     # docs/system/security.rst and qemu(1): no old calls, no other user, no program, no other priority.
     yield "-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
     yield "-msg", "timestamp=on"
-    yield from _machine(spec, accelerator)
+    yield from _machine(spec, accelerator, memory)
     yield from _drives(spec)
-    yield from _network(spec)
+    yield from _network(spec) if memory is None else _freezable(spec, memory)
     yield from _displays(spec)
     yield from _sound(spec)
     # Pointers with absolute coordinates: else the cursor of a console and that of the guest drift apart.
@@ -119,9 +137,10 @@ def _processor(spec: LaunchSpec, accelerator: str) -> str:
     return ",".join((*chosen, *((HYPERV,) if spec.hyperv and accelerator == "kvm" else ())))
 
 
-def _machine(spec: LaunchSpec, accelerator: str) -> Iterator[tuple[str, str]]:
+def _machine(spec: LaunchSpec, accelerator: str, memory: MemoryFile | None) -> Iterator[tuple[str, str]]:
     flash = {"pflash0": "uefi-code", "pflash1": "uefi-vars"} if spec.firmware is Firmware.UEFI else {}
-    yield "-machine", _join(spec.machine.value, accel=accelerator, vmport="off", **flash)
+    backend = {} if memory is None else {"memory-backend": MEMORY}
+    yield "-machine", _join(spec.machine.value, accel=accelerator, vmport="off", **flash, **backend)
     yield "-cpu", _processor(spec, accelerator)
     yield "-smp", _join(str(spec.cpus), sockets=1, cores=spec.cpus, threads=1)
     yield "-m", _join(size=f"{spec.memory_mib}M")
@@ -193,6 +212,28 @@ def _network(spec: LaunchSpec) -> Iterator[tuple[str, str]]:
     yield "-netdev", _join("tap", id="net0", fd=TAP_DESCRIPTOR)
     # No option ROM: a seat boots from its disk or says why not, and never from whoever answers on the network.
     yield "-device", _join(_NICS[spec.port.model], netdev="net0", id="nic0", mac=spec.port.mac, romfile="")
+
+
+def _freezable(spec: LaunchSpec, memory: MemoryFile) -> Iterator[tuple[str, str]]:
+    """What a machine that is frozen, or that wakes, has instead of a network card."""
+    # Not readonly=on: before QEMU 8.2 the guest could then not write either. The file itself is sealed (system/sealed_memory.py).
+    share = "off" if memory.clone else "on"
+    yield "-object", _join("memory-backend-file", **{"id": MEMORY, "size": f"{spec.memory_mib}M", "mem-path": memory.path, "share": share})
+    if spec.machine is Machine.Q35:  # the old machine takes new cards on its only bus
+        yield "-device", _join("pcie-root-port", id=SEAT_PORT, chassis=1)
+    if memory.clone:
+        yield "-incoming", "defer"
+        yield "-S", ""
+
+
+def seat_bus(spec: LaunchSpec) -> str:
+    """The bus that takes the network card of a clone."""
+    return SEAT_PORT if spec.machine is Machine.Q35 else "pci.0"
+
+
+def nic(model: Nic) -> str:
+    """QEMU's name of the device."""
+    return _NICS[model]
 
 
 def _displays(spec: LaunchSpec) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -42,6 +44,8 @@ from labvirt.hypervisors.qemu.launch import end_all, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.roster import Roster
 from labvirt.hypervisors.qemu.session import Session
+from labvirt.hypervisors.qemu.templates import QemuTemplates
+from labvirt.hypervisors.qemu.waking import Fork
 from labvirt.system import privileges
 from labvirt.system.files import read_bounded
 from labvirt.system.process import run as run_program
@@ -54,6 +58,8 @@ START_SECONDS = 30.0
 ANSWER_SECONDS = 2.0
 """After so long a run counts as silent."""
 COMMAND_SECONDS = 10.0
+FREEZE_SECONDS = 30.0
+"""The device state is some MiB at most, and its disks are flushed."""
 END_SECONDS = 15.0
 """From quit or SIGKILL to the end of the process: its disks are flushed meanwhile."""
 RESUME_SECONDS = 1.0
@@ -76,12 +82,13 @@ _CAPABILITIES = frozenset(
         Capability.SERIAL,
         Capability.OVERLAY_CAP,
         Capability.GUEST_LOGIN,
+        Capability.INSTANT_CLONE,
     }
 )
 
 
 class QemuHypervisor:
-    """All runs whose folders lie in `runs`.
+    """All runs whose folders lie in `runs`, and the templates in `templates` (absent: beside the runs).
 
     `choice` is 'auto', 'kvm' or 'tcg'; `probe_guest` an image for trying KVM out.
     """
@@ -90,6 +97,7 @@ class QemuHypervisor:
         self,
         *,
         runs: Path,
+        templates: Path | None = None,
         choice: str = "auto",
         probe_guest: Path | None = None,
         probe_cache: Path | None = None,
@@ -104,6 +112,9 @@ class QemuHypervisor:
         self._starting: set[RunId] = set()
         self._swept: set[RunId] = set()
         self._accelerator: accelerator.Accelerator | None = None
+        self._version = _Version()
+        folder = templates or runs.with_name("templates")
+        self._templates = QemuTemplates(self, folder=folder, runs=runs, about=lambda: (self._version.now(), self._chosen().name))
 
     def capabilities(self) -> HypervisorInfo:
         version = _versions()
@@ -117,17 +128,29 @@ class QemuHypervisor:
         )
 
     def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
+        return self._argv(spec, None)
+
+    def _argv(self, spec: LaunchSpec, memory: command.MemoryFile | None) -> tuple[str, ...]:
         chosen = self._chosen().name
         kvm = chosen == "kvm"
         before = sandbox.prefix(spec, root=privileges.is_root(), kvm=kvm, kvm_group=accelerator.kvm_group() if kvm else None)
-        return (*before, *command.render(spec, accelerator=chosen))
+        return (*before, *command.render(spec, accelerator=chosen, memory=memory))
 
     def start(self, spec: LaunchSpec) -> RunStatus:
+        return self._begin(spec)
+
+    def _begin(self, spec: LaunchSpec, *, machine: str = "", fork: Fork | None = None) -> RunStatus:
+        """`machine`: it can be frozen, and this is the digest of its shape. `fork`: it is a clone."""
+        memory = None
+        if fork is not None:
+            memory = command.MemoryFile(path=f"/proc/self/fd/{command.RAM_DESCRIPTOR}", clone=True)
+        elif machine:
+            memory = command.MemoryFile(path=f"{layout.GUEST}/{layout.RAM}", clone=False)
         with self._only_one(spec.run):
             session = self._roster.adopt(spec.run)
             if session is None:
                 _check(spec)
-                launch(spec, self.command_line(spec), deadline_seconds=START_SECONDS)
+                launch(spec, self._argv(spec, memory), deadline_seconds=START_SECONDS, machine=machine, fork=fork)
                 session = self._roster.adopt(spec.run)
             try:
                 return self._started(spec, session)
@@ -275,10 +298,14 @@ class QemuHypervisor:
         console_line.check_free(lines, ("serial",), run.guest)
         return console_line.connected(self._runs / str(run) / layout.SERIAL_SOCKET, run.guest)
 
+    def templates(self) -> QemuTemplates:
+        return self._templates
+
     def subscribe(self, listener: Listener) -> None:
         self._roster.subscribe(listener)
 
     def close(self) -> None:
+        self._templates.close()
         if not self._loop.closed:
             self._roster.let_go()
             self._loop.close()
@@ -292,6 +319,12 @@ class QemuHypervisor:
                 qemu_version=version or _versions(),
             )
         return self._accelerator
+
+    def _living(self, run: RunId) -> Session | None:
+        return self._roster.adopt(run)
+
+    def _freeze(self, session: Session, state: int) -> None:
+        self._loop.call(session.freeze(state, deadline_seconds=FREEZE_SECONDS), timeout=FREEZE_SECONDS * 5, subject=session.run.guest)
 
     def _one(self, run: RunId) -> Session:
         session = self._roster.adopt(run)
@@ -340,6 +373,21 @@ class QemuHypervisor:
 async def _ask(sessions: list[Session]) -> tuple[RunStatus, ...]:
     answers = await asyncio.gather(*(session.status(ANSWER_SECONDS) for session in sessions))
     return tuple(answer for answer in answers if answer is not None)
+
+
+class _Version:
+    """QEMU's version, asked again only when its program was replaced: an upgrade comes while the engine runs."""
+
+    def __init__(self) -> None:
+        self._known: tuple[tuple[int, ...], str] = ((), "")
+
+    def now(self) -> str:
+        program = shutil.which(command.PROGRAM)
+        found = os.stat(program) if program else None
+        seen = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) if found else ()
+        if not seen or self._known[0] != seen:
+            self._known = (seen, _versions())
+        return self._known[1]
 
 
 def _versions() -> str:

@@ -23,6 +23,7 @@ from labvirt.errors import DriverTimeout, HypervisorError
 from labvirt.hypervisors.qemu import identity, layout, tpm
 from labvirt.hypervisors.qemu.record import LaunchRecord
 from labvirt.hypervisors.qemu.session import last_words
+from labvirt.hypervisors.qemu.waking import Fork, wake
 from labvirt.system import privileges
 from labvirt.system.files import read_tail, write_atomic
 from labvirt.system.machine import boot_id
@@ -33,30 +34,34 @@ from labvirt.system.tap import open_tap
 GREETING_LIMIT = 65536
 
 
-def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float) -> None:
-    """QEMU runs and has greeted. After a failure no process of this run exists.
+def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float, machine: str = "", fork: Fork | None = None) -> None:
+    """QEMU runs and has greeted; a `fork` has woken. After a failure no process of this run exists. `machine` goes into its record.
 
-    Raises HypervisorError (with QEMU's last words), DriverTimeout.
+    Raises HypervisorError (with QEMU's last words), TemplateUnfit, DriverTimeout.
     """
     try:
         with ExitStack() as descriptors:
-            greeting = _spawn(spec, argv, descriptors)
+            greeting = _spawn(spec, argv, descriptors, machine, fork)
             descriptors.close()  # QEMU's copy of the listener is the last one now: when it ends, the connection breaks
             with greeting:
                 _await_greeting(spec, greeting, deadline_seconds)
+                if fork is not None:
+                    wake(spec, fork, greeting, deadline_seconds=deadline_seconds)
     except BaseException:
         end_all(spec.folder)
         raise
 
 
-def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack) -> socket.socket:
+def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack, machine: str, fork: Fork | None) -> socket.socket:
     """The process exists. Returns a connection to its monitor, which has not answered yet."""
     name = spec.run.guest
     try:
-        _prepare(spec, argv)
+        _prepare(spec, argv, machine)
         listener = descriptors.enter_context(listen_unix(spec.folder / layout.QMP_SOCKET))
         passed = [listener.fileno()]
-        if spec.port is not None:
+        if fork is not None:
+            passed.append(fork.ram)
+        elif spec.port is not None:
             tap = open_tap(str(spec.port.tap))
             descriptors.callback(os.close, tap)
             passed.append(tap)
@@ -79,9 +84,9 @@ def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack) -> soc
         ) from error
 
 
-def _prepare(spec: LaunchSpec, argv: Sequence[str]) -> None:
+def _prepare(spec: LaunchSpec, argv: Sequence[str], machine: str) -> None:
     """Everything that must lie in the folder before QEMU begins. Raises OSError."""
-    for leftover in (layout.VNC_SOCKET, layout.SERIAL_SOCKET, layout.AGENT_SOCKET, layout.LOG):
+    for leftover in (layout.VNC_SOCKET, layout.SERIAL_SOCKET, layout.AGENT_SOCKET, layout.LOG, layout.RAM):
         (spec.folder / leftover).unlink(missing_ok=True)
     if spec.firmware is Firmware.UEFI and not (spec.folder / layout.UEFI_VARIABLES).is_file():
         template = layout.UEFI_VARIABLES_TEMPLATE.read_bytes()
@@ -94,6 +99,7 @@ def _prepare(spec: LaunchSpec, argv: Sequence[str]) -> None:
         boot_id=boot_id(),
         overlay_cap_bytes=spec.overlay_cap_bytes,
         overlays=tuple(layout.overlays(spec)),
+        machine=machine,
     )
     record.write(spec.folder)
 

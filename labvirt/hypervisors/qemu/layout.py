@@ -24,6 +24,8 @@ VNC_SOCKET = "vnc.sock"
 LOG = "qemu.log"
 TPM_LOG = "tpm.log"
 RECORD = "launch.json"
+RAM = "ram"
+"""The memory of a guest that can be frozen."""
 TLS = "tls"
 
 UEFI_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")

@@ -29,6 +29,8 @@ class LaunchRecord:
     boot_id: str
     overlay_cap_bytes: int | None = None
     overlays: tuple[tuple[str, str], ...] = ()
+    machine: str = ""
+    """Digest of its shape, when it was started to be frozen."""
 
     @property
     def cap(self) -> OverlayCap | None:
@@ -54,6 +56,7 @@ def read(folder: Path) -> LaunchRecord | None:
             # Runs of an older LabVirt, which are adopted too, have no cap.
             overlay_cap_bytes=None if found.get("overlay_cap_bytes") is None else int(found["overlay_cap_bytes"]),
             overlays=tuple((str(node), str(name)) for node, name in found.get("overlays", ())),
+            machine=str(found.get("machine", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

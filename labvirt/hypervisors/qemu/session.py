@@ -27,6 +27,7 @@ from labvirt.hypervisors.qemu import layout, tpm
 from labvirt.hypervisors.qemu.cap import OverlayCap
 from labvirt.hypervisors.qemu.identity import prove_peer
 from labvirt.hypervisors.qemu.viewers import Viewers
+from labvirt.hypervisors.qemu.waking import CAPABILITIES, ENDS
 from labvirt.system.files import read_tail
 from labvirt.system.process import ProcessIdentity, is_alive, open_pidfd, started_at
 from labvirt.system.sockets import connect_unix
@@ -79,6 +80,7 @@ class Session:
         self._viewers = Viewers(self._say)
         self._last_words = ""
         self._pidfd: int | None = None
+        self._migrated: asyncio.Future[str] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
@@ -125,13 +127,17 @@ class Session:
             memory_mib=self._memory_mib,
         )
 
-    async def execute(self, command: str, arguments: Mapping[str, object] | None = None, *, deadline_seconds: float) -> object:
-        """QEMU's answer. Raises HypervisorError (it refused, or has ended), DriverTimeout, OutcomeUnknown."""
+    async def execute(
+        self, command: str, arguments: Mapping[str, object] | None = None, *, deadline_seconds: float, descriptor: int | None = None
+    ) -> object:
+        """QEMU's answer; `descriptor` goes along. Raises HypervisorError (it refused, or has ended), DriverTimeout, OutcomeUnknown."""
         asked = False
         try:
             async with asyncio.timeout(deadline_seconds):
                 client = await self._connected()
                 asked = True
+                if descriptor is not None:
+                    client.send_fd_scm(descriptor)
                 return await client.execute(command, arguments)
         except TimeoutError as error:
             raise DriverTimeout(
@@ -159,6 +165,21 @@ class Session:
             )
         self._stopped.clear()
         await self.execute("cont", deadline_seconds=deadline_seconds)
+
+    async def freeze(self, state: int, *, deadline_seconds: float) -> None:
+        """It stands still for good, and its device state is in the file `state`. Raises what `execute` raises."""
+        self._migrated = asyncio.get_running_loop().create_future()
+        await self.execute("stop", deadline_seconds=deadline_seconds)
+        await self.execute("migrate-set-capabilities", {"capabilities": CAPABILITIES}, deadline_seconds=deadline_seconds)
+        await self.execute("getfd", {"fdname": "state"}, deadline_seconds=deadline_seconds, descriptor=state)
+        await self.execute("migrate", {"uri": "fd:state"}, deadline_seconds=deadline_seconds)
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                end = await self._migrated
+        except TimeoutError:
+            end = f"not within {deadline_seconds:g} s"
+        if end != "completed":
+            raise HypervisorError(f"The state of {self.run.guest} could not be kept: {end}.", operation="freeze", subject=self.run.guest)
 
     async def _look_again(self) -> None:
         """Look, over the next connection too if the present one is just breaking."""
@@ -319,6 +340,9 @@ class Session:
                     self._say(EventKind.GUEST_SHUTDOWN)
                 else:
                     self._last_words = "it was stopped"
+            case "MIGRATION" if data.get("status") in ENDS:
+                if self._migrated is not None and not self._migrated.done():
+                    self._migrated.set_result(str(data.get("status")))
             case "RESET":
                 self._say(EventKind.RESET)
             case "SPICE_INITIALIZED":
@@ -337,6 +361,8 @@ class Session:
                 await self._apart.wait()
         keeper.cancel()
         await asyncio.wait((keeper,))
+        if self._migrated is not None and not self._migrated.done():
+            self._migrated.set_result("it ended")
         # Who hears of the end takes the run's files: nobody may write to them any more.
         try:
             await asyncio.to_thread(tpm.await_end, self._folder)

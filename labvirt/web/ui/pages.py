@@ -3,61 +3,32 @@
 
 from __future__ import annotations
 
-import threading
-
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from labvirt.contracts.clock import Clock
 from labvirt.domain.names import one_line
 from labvirt.domain.right import Right
 from labvirt.errors import EngineAway, LabVirtError, NotFound
-from labvirt.usecases import boots, inspect, watching
+from labvirt.usecases import boots, watching
 from labvirt.usecases.ports import Ports
 from labvirt.web.published import Published
 from labvirt.web.ui import boot_chart, guard, seats, sign_in, terminals
 from labvirt.web.ui.guard import Guard
+from labvirt.web.ui.layout import may
+from labvirt.web.ui.looking import Looking, fragment
 from labvirt.web.ui.recent import Recent
 from labvirt.web.ui.refusal import refusal
 from labvirt.web.ui.screens import Screens
 
-PAGE_SECONDS = 1.0
-"""So old may the labs be that a browser is shown when nothing was published: many browsers cost one look."""
-KEPT = 64
-"""Kinds of people whose page is remembered."""
 HEALTH_SECONDS = 1.0
 PATIENCE_SECONDS = 10.0
+CARDS = 60
+"""So many seats are shown one by one on the first page; beyond, each lab says how many it has of what, and has its map."""
 
 
-class FirstPage:
-    """Labs and seats as a fragment of HTML, shared by all browsers that ask at the same time and may see the same."""
-
-    def __init__(self, published: Published, clock: Clock) -> None:
-        self._published = published
-        self._clock = clock
-        self._recent: dict[object, Recent[str]] = {}
-        self._lock = threading.Lock()
-
-    def fragment(self, ports: Ports) -> str:
-        """What `ports.caller` may see. Raises DatabaseError, Exhausted."""
-        sees = (ports.caller.grants, ports.caller.rights)
-        with self._lock:
-            if len(self._recent) >= KEPT and sees not in self._recent:
-                self._recent.clear()
-            recent = self._recent.setdefault(sees, Recent(self._clock, seconds=PAGE_SECONDS, patience=PATIENCE_SECONDS))
-        return recent.get(lambda: self._make(ports), self._published.revision(""))
-
-    def _make(self, ports: Ports) -> str:
-        presences = {change.guest.name: change.presence for change in self._published.changes()}
-        return render_template(
-            "labs.html", page=seats.first_page(inspect.overview(ports, presences)), may_site=ports.caller.may(Right.SITE, None)
-        )
-
-
-def blueprint(ports: Ports, published: Published, at_door: Guard) -> Blueprint:
+def blueprint(ports: Ports, published: Published, looking: Looking, at_door: Guard) -> Blueprint:
     """All routes, and the guard before every request of the whole application."""
     pages = Blueprint("pages", __name__)
-    first_page = FirstPage(published, ports.clock)
     screens = Screens(ports.engine, ports.clock)
     engine_answers: Recent[bool] = Recent(ports.clock, seconds=HEALTH_SECONDS, patience=PATIENCE_SECONDS)
 
@@ -73,15 +44,19 @@ def blueprint(ports: Ports, published: Published, at_door: Guard) -> Blueprint:
 
     @pages.get("/")
     def first() -> str:
-        caller = g.ports.caller
-        shown = {"may_site": caller.may(Right.SITE, None), "may_audit": caller.may_somewhere(Right.AUDIT)}
-        return render_template("first.html", labs=first_page.fragment(g.ports), **shown)
+        return render_template("first.html", labs=_labs())
 
     terminals.register(pages)
 
     @pages.get("/labs")
-    def labs() -> str:
-        return first_page.fragment(g.ports)
+    def labs() -> Response:
+        return fragment(_labs())
+
+    def _labs() -> str:
+        seen = looking.overview()
+        cards = sum(len(lab.seats) for lab in seen.labs) <= CARDS
+        page = seats.first_page(seen)
+        return render_template("labs.html", page=page, cards=cards, signs=seats.SIGNS, inbox=may(Right.SEATS), site=may(Right.SITE))
 
     @pages.get("/labs/<lab>/boots")
     def lab_boots(lab: str) -> str:
@@ -91,7 +66,7 @@ def blueprint(ports: Ports, published: Published, at_door: Guard) -> Blueprint:
     def screen(guest: str) -> Response:
         watching.may_watch(g.ports, one_line(guest, 64))
         known = published.change(guest)
-        if known is None:
+        if known is None or not may(Right.WATCH, known.guest.lab):
             raise NotFound("guest", one_line(guest, 64))
         picture = screens.picture(known.guest)
         response = Response(picture.png, mimetype="image/png", headers={"Cache-Control": "private, no-cache"})

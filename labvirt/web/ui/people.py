@@ -15,6 +15,7 @@ from labvirt.errors import InvalidInput, LabVirtError, MustConfirm
 from labvirt.usecases import groups, labs, people, sign_in, tokens
 from labvirt.web.errors import status_of
 from labvirt.web.ui.account import LONGEST, REFUSALS, words_of
+from labvirt.web.ui.language import gettext
 
 DEEDS = ("save", "password", "phone", "remove", "end", "token")
 
@@ -145,9 +146,11 @@ def _common(error: LabVirtError | None, sentence: str, hint: str) -> dict[str, o
 
 def _choices() -> list[tuple[str, str]]:
     """Every grant there can be, and its words."""
-    there = [each.name for each in labs.everything(g.ports)]
-    site = [(str(role), f"{role} everywhere") for role in Role]
-    return site + [(f"{role}:{lab}", f"{role} in {lab}") for lab in there for role in Role if role is not Role.ADMINISTRATOR]
+    everywhere, inside = gettext("%(role)s everywhere"), gettext("%(role)s in %(lab)s")
+    site = [(str(role), everywhere % {"role": role}) for role in Role]
+    for lab in (each.name for each in labs.everything(g.ports)):
+        site += [(f"{role}:{lab}", inside % {"role": role, "lab": lab}) for role in Role if role is not Role.ADMINISTRATOR]
+    return site
 
 
 def _grants(words: Iterable[str]) -> tuple[Grant, ...]:

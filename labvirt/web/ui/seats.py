@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The first page in words: what is shown of each seat. Pure; an Overview goes in, plain text comes out.
+"""The first page in words: what is shown of each seat. An Overview goes in, plain text in the reader's language comes out.
 
 State is told three times over (word, sign, colour). Every sign that somebody is connected stays apart, with who says so.
 """
@@ -18,29 +18,40 @@ from labvirt.domain.lease import Lease
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.terminal import Stranger
 from labvirt.usecases.inspect import LabView, Overview, SeatView, SpecialView
+from labvirt.web.ui.language import current, marked, ngettext
+from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.screens import shows
 
 SILENT_KIOSK_SECONDS = 30
 """A kiosk speaks every 10 s (docs/reference/terminal-protocol.md, section 3)."""
 
 LOOKS: dict[GuestState, tuple[str, str, str]] = {
-    GuestState.WANTED: ("wait", "waits", "waiting for its turn"),
-    GuestState.STARTING: ("busy", "starts", "starting"),
-    GuestState.RUNNING: ("good", "runs", "running"),
-    GuestState.CONNECTED: ("used", "used", "in use"),
-    GuestState.PAUSED: ("wait", "paused", "paused"),
-    GuestState.SILENT: ("bad", "silent", "does not answer"),
-    GuestState.STOPPING: ("busy", "stops", "stopping"),
-    GuestState.STOPPED: ("off", "off", "off"),
-    GuestState.FAILED: ("bad", "failed", "failed"),
+    GuestState.WANTED: ("wait", "waits", marked("waiting for its turn")),
+    GuestState.STARTING: ("busy", "starts", marked("starting")),
+    GuestState.RUNNING: ("good", "runs", marked("running")),
+    GuestState.CONNECTED: ("used", "used", marked("in use")),
+    GuestState.PAUSED: ("wait", "paused", marked("paused")),
+    GuestState.SILENT: ("bad", "silent", marked("does not answer")),
+    GuestState.STOPPING: ("busy", "stops", marked("stopping")),
+    GuestState.STOPPED: ("off", "off", marked("off")),
+    GuestState.FAILED: ("bad", "failed", marked("failed")),
 }
 """State -> tone (colour), sign (in static/signs.svg), words."""
 
-POOR = {"terminal-memory": "little memory", "terminal-link": "slow network", "terminal-screen": "no screen"}
+POOR = {"terminal-memory": marked("little memory"), "terminal-link": marked("slow network"), "terminal-screen": marked("no screen")}
 """What domain.hardware finds, so short that it fits on a seat."""
 
 TONES = ("used", "good", "busy", "wait", "bad", "off")
-COUNTED = {"used": "in use", "good": "running", "busy": "on the way", "wait": "waiting", "bad": "in trouble", "off": "off"}
+SIGNS = {"used": "used", "good": "runs", "busy": "starts", "wait": "waits", "bad": "failed", "off": "off"}
+"""The sign that stands for each tone where seats are counted."""
+COUNTED = {
+    "used": marked("in use"),
+    "good": marked("running"),
+    "busy": marked("on the way"),
+    "wait": marked("waiting"),
+    "bad": marked("in trouble"),
+    "off": marked("off"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,11 +127,11 @@ def first_page(seen: Overview) -> FirstPage:
     """The page of this overview."""
     engine = seen.engine
     return FirstPage(
-        engine_problem="" if engine else seen.engine_problem or "The engine does not answer.",
+        engine_problem="" if engine else seen.engine_problem or _("The engine does not answer."),
         notice=engine.notice if engine else "",
         driver=f"engine {engine.version}, {engine.driver}, {engine.accelerator}" if engine else "",
         findings=engine.findings if engine else (),
-        labs=tuple(_lab(lab, seen.at, engine is not None) for lab in seen.labs),
+        labs=tuple(lab_part(lab, seen.at, engine=engine is not None) for lab in seen.labs),
         inbox=tuple(_inbox(stranger, seen.at) for stranger in seen.strangers),
         read_at=seen.at.strftime("%H:%M:%S"),
     )
@@ -129,32 +140,34 @@ def first_page(seen: Overview) -> FirstPage:
 def age(seconds: int) -> str:
     """A duration for people: one unit, two for hours."""
     if seconds < 60:
-        return f"{seconds} s"
+        return _("%d s") % seconds
     if seconds < 3600:
-        return f"{seconds // 60} min"
+        return _("%d min") % (seconds // 60)
     if seconds < 86400:
-        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+        return _("%d h %02d min") % (seconds // 3600, seconds % 3600 // 60)
     days = seconds // 86400
-    return f"{days} day{'' if days == 1 else 's'}"
+    return ngettext("%d day", "%d days", days) % days
 
 
-def _lab(view: LabView, now: datetime, engine: bool) -> LabPart:
+def lab_part(view: LabView, now: datetime, *, engine: bool) -> LabPart:
+    """One lab in words."""
     seats = tuple(_seat(seat, view, now, engine) for seat in view.seats)
     tones = Counter(seat.tone for seat in seats)
     return LabPart(
         name=view.lab.name,
-        network=f"{view.lab.network.network}{', addresses by the campus' if view.lab.foreign_dhcp else ''}",
+        network=f"{view.lab.network.network}{', ' + _('addresses by the campus') if view.lab.foreign_dhcp else ''}",
         seats=seats,
-        counts=tuple((tone, tones[tone], COUNTED[tone]) for tone in TONES if tones[tone]),
+        counts=tuple((tone, tones[tone], _(COUNTED[tone])) for tone in TONES if tones[tone]),
         specials=tuple(_special(special) for special in view.specials),
     )
 
 
 def _special(view: SpecialView) -> str:
-    what = {Purpose.ADMIN: "admin session", Purpose.CANARY: "canary", Purpose.RESCUE: "rescue"}.get(view.guest.purpose, "guest")
+    what = {Purpose.ADMIN: _("admin session"), Purpose.CANARY: _("canary"), Purpose.RESCUE: _("rescue")}.get(view.guest.purpose, _("guest"))
     disks = f", {view.versions}" if view.versions else ""
     why = f": {view.guest.reason}" if view.guest.reason else ""
-    return f"{view.guest.name}: {what} {view.subject}{disks}, {LOOKS[view.guest.state][2]} for {age(view.seconds)}{why}"
+    state = f"{_(LOOKS[view.guest.state][2])} {_('for %(age)s') % {'age': age(view.seconds)}}"
+    return f"{view.guest.name}: {what} {view.subject}{disks}, {state}{why}"
 
 
 def _seat(view: SeatView, lab: LabView, now: datetime, engine: bool) -> Seat:
@@ -181,12 +194,13 @@ def _seat(view: SeatView, lab: LabView, now: datetime, engine: bool) -> Seat:
 def _look(view: SeatView) -> tuple[str, str, str]:
     guest, answer = view.guest, view.answer
     if guest is not None and (guest.state is not GuestState.STOPPED or answer is None):
-        return LOOKS[guest.state]
+        tone, sign, words = LOOKS[guest.state]
+        return tone, sign, _(words)
     if answer is not None and answer.status is Status.INACTIVE and view.terminal is not None and not view.terminal.active:
-        return "off", "off", "switched off by the administrator"
+        return "off", "off", _("switched off by the administrator")
     if answer is not None and answer.status is Status.FAILED:
-        return "bad", "failed", "cannot be started"
-    return "off", "off", "off" if guest is not None else "never started"
+        return "bad", "failed", _("cannot be started")
+    return "off", "off", _("off") if guest is not None else _("never started")
 
 
 def _waits(view: SeatView) -> str:
@@ -196,39 +210,39 @@ def _waits(view: SeatView) -> str:
         return answer.message if answer is not None and answer.status is Status.FAILED else ""
     reason = guest.reason.removeprefix("full:").strip()
     if guest.state is GuestState.WANTED:
-        place = f"{_ordinal(view.queue_place)} in the queue" if view.queue_place else ""
-        return "Waits for: " + "; ".join(part for part in (reason or ("" if place else "its turn"), place) if part)
+        place = _("%(ordinal)s in the queue") % {"ordinal": _ordinal(view.queue_place)} if view.queue_place else ""
+        return _("Waits for: %s") % "; ".join(part for part in (reason or ("" if place else _("its turn")), place) if part)
     if guest.state in (GuestState.STARTING, GuestState.STOPPING):
-        return f"Waits for: {reason}" if reason else ""
+        return _("Waits for: %s") % reason if reason else ""
     if guest.state is GuestState.FAILED:
-        again = f" ({guest.failures} starts failed in a row)" if guest.failures > 1 else ""
-        return f"Why: {reason or 'nobody said'}{again}"
+        again = " " + _("(%d starts failed in a row)") % guest.failures if guest.failures > 1 else ""
+        return _("Why: %s") % (reason or _("nobody said")) + again
     if guest.wish is Wish.STOPPED:
-        return f"To be stopped: {_stop(guest)}"
+        return _("To be stopped: %s") % _stop(guest)
     if guest.due_at is not None:
-        return f"Told: {guest.notice}"
-    return f"Why: {reason}" if reason else ""
+        return _("Told: %s") % guest.notice
+    return _("Why: %s") % reason if reason else ""
 
 
 def _stop(guest: Guest) -> str:
     if guest.stop_how is StopHow.SHUTDOWN:
-        return "asked to shut down"
-    return "being switched off" if guest.stop_how is StopHow.STOP else "being killed"
+        return _("asked to shut down")
+    return _("being switched off") if guest.stop_how is StopHow.STOP else _("being killed")
 
 
 def _address(address: object, lease: Lease | None, lab: LabView, now: datetime, expected: bool) -> Address:
     shown = str(address)
     if lab.lab.foreign_dhcp:
-        return Address(address=shown, lease="given by the campus", odd=False)
+        return Address(address=shown, lease=_("given by the campus"), odd=False)
     if lab.leases_problem:
-        return Address(address=shown, lease="lease not known now", odd=False)
+        return Address(address=shown, lease=_("lease not known now"), odd=False)
     if lease is None:
-        return Address(address=shown, lease="no lease seen yet" if expected else "no lease", trouble=expected)
+        return Address(address=shown, lease=_("no lease seen yet") if expected else _("no lease"), trouble=expected)
     if not lease.valid(now):
-        return Address(address=shown, lease="lease is over", trouble=expected)
+        return Address(address=shown, lease=_("lease is over"), trouble=expected)
     if lease.address != address:
-        return Address(address=shown, lease=f"but leased {lease.address}", trouble=True)
-    return Address(address=shown, lease="lease seen", odd=False)
+        return Address(address=shown, lease=_("but leased %s") % lease.address, trouble=True)
+    return Address(address=shown, lease=_("lease seen"), odd=False)
 
 
 def _seen(view: SeatView, now: datetime, engine: bool) -> list[Seen]:
@@ -237,13 +251,13 @@ def _seen(view: SeatView, now: datetime, engine: bool) -> list[Seen]:
     guest, presence = view.guest, view.presence
     if guest is not None and guest.alive:
         if not engine:
-            signs.append(Seen(how="none", words="Who is connected is not known now"))
+            signs.append(Seen(how="none", words=_("Who is connected is not known now")))
         else:
             signs += _watched(presence, now)
     signs += _claimed(view, now, alive=guest is not None and guest.alive)
     if view.poor:
-        poor = ", ".join(POOR.get(each.code, each.code) for each in view.poor)
-        signs.append(Seen(how="kiosk", words=f"Terminal says: {poor}", trouble=True))
+        poor = ", ".join(_(POOR.get(each.code, each.code)) for each in view.poor)
+        signs.append(Seen(how="kiosk", words=_("Terminal says: %s") % poor, trouble=True))
     return signs
 
 
@@ -251,39 +265,44 @@ def _claimed(view: SeatView, now: datetime, *, alive: bool) -> list[Seen]:
     """What the terminal's kiosk says, or that it says nothing."""
     beat, departure = view.heartbeat, view.departure
     if departure is not None:
-        gone = "switched off" if departure.word is PowerWord.SHUTDOWN else "restarting"
-        return [Seen(how="kiosk", words=f"Terminal says: {gone} ({age(max(0, int((now - departure.at).total_seconds())))} ago)")]
+        gone = _("switched off") if departure.word is PowerWord.SHUTDOWN else _("restarting")
+        ago = _("(%s ago)") % age(max(0, int((now - departure.at).total_seconds())))
+        return [Seen(how="kiosk", words=f"{_('Terminal says: %s') % gone} {ago}")]
     if beat is None or view.heartbeat_seconds is None:
         return []
-    trouble = [Seen(how="kiosk", words=f"Terminal says: {beat.error}", trouble=True)] if beat.error else []
+    trouble = [Seen(how="kiosk", words=_("Terminal says: %s") % beat.error, trouble=True)] if beat.error else []
     if view.heartbeat_seconds > SILENT_KIOSK_SECONDS:
-        return [Seen(how="kiosk", words=f"Terminal not heard for {age(view.heartbeat_seconds)}"), *trouble]
+        return [Seen(how="kiosk", words=_("Terminal not heard for %s") % age(view.heartbeat_seconds)), *trouble]
     if beat.viewer == "none" and not alive:
         return []  # what else could it say
-    words = {"none": "no viewer", "starting": "viewer starts", "running": "viewer runs", "ended": "viewer ended"}
+    words = {"none": _("no viewer"), "starting": _("viewer starts"), "running": _("viewer runs"), "ended": _("viewer ended")}
     said = words.get(beat.viewer, beat.viewer)
     if beat.viewer == "ended" and beat.viewer_exit is not None:
-        said += f" (exit code {beat.viewer_exit})"
-    return [Seen(how="kiosk", words=f"Terminal says: {said}"), *trouble]
+        said += " " + _("(exit code %d)") % beat.viewer_exit
+    return [Seen(how="kiosk", words=_("Terminal says: %s") % said), *trouble]
 
 
 def _watched(presence: Presence | None, now: datetime) -> list[Seen]:
     signs = []
     if presence is not None:
-        since = f" for {age(max(0, int((now - presence.since).total_seconds())))}" if presence.since else ""
+        since = " " + _("for %(age)s") % {"age": age(max(0, int((now - presence.since).total_seconds())))} if presence.since else ""
         if presence.display:
-            signs.append(Seen(how="display", words=f"Viewer {presence.peer or 'connected'}{since} (display)", sure=True))
+            signs.append(
+                Seen(how="display", words=f"{_('Viewer %s') % (presence.peer or _('connected'))}{since} {_('(display)')}", sure=True)
+            )
         if presence.flow:
-            who = presence.peer if not presence.display and presence.peer else "connected"
-            signs.append(Seen(how="flow", words=f"RDP {who}{'' if presence.display else since} (network)", sure=True))
-    return signs or [Seen(how="none", words="Nobody connected")]
+            who = presence.peer if not presence.display and presence.peer else _("connected")
+            signs.append(Seen(how="flow", words=f"RDP {who}{'' if presence.display else since} {_('(network)')}", sure=True))
+    return signs or [Seen(how="none", words=_("Nobody connected"))]
 
 
 def _inbox(stranger: Stranger, now: datetime) -> Inbox:
     seconds = max(0, int((now - stranger.last_seen).total_seconds()))
-    return Inbox(code=stranger.code, id=stranger.id, address=str(stranger.address or "unknown"), age=age(seconds))
+    return Inbox(code=stranger.code, id=stranger.id, address=str(stranger.address or _("unknown")), age=age(seconds))
 
 
 def _ordinal(number: int) -> str:
+    if current() != "en":
+        return f"{number}."
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"

@@ -18,18 +18,20 @@ from labvirt.domain.power_times import PowerTimes, days_text
 from labvirt.errors import InvalidInput
 from labvirt.usecases import orders, terminal_view, waking
 from labvirt.usecases.terminal_view import TerminalView
+from labvirt.web.ui.language import gettext as _
+from labvirt.web.ui.language import marked
 from labvirt.web.ui.seats import SILENT_KIOSK_SECONDS, age
 
 GRACE_SECONDS = 300
 DEEDS = ("wake", "restart", "shutdown", "cancel")
 
 _STATES = {
-    OrderState.WAITING: "waits for its next heartbeat",
-    OrderState.GIVEN: "was given and is not confirmed yet",
-    OrderState.DONE: "is done",
-    OrderState.REFUSED: "was refused",
-    OrderState.EXPIRED: "was not taken in time",
-    OrderState.CANCELLED: "was called off",
+    OrderState.WAITING: marked("waits for its next heartbeat"),
+    OrderState.GIVEN: marked("was given and is not confirmed yet"),
+    OrderState.DONE: marked("is done"),
+    OrderState.REFUSED: marked("was refused"),
+    OrderState.EXPIRED: marked("was not taken in time"),
+    OrderState.CANCELLED: marked("was called off"),
 }
 
 
@@ -104,47 +106,50 @@ def _words(seen: TerminalView) -> dict[str, str]:
         "order": _order(seen.order, seen.at) if seen.order else "",
         "waits": "yes" if seen.order is not None and seen.order.state is OrderState.WAITING and not seen.order.over(seen.at) else "",
         "machine": " ".join(part for part in (said.vendor, said.product) if part) if said else "",
-        "processor": f"{said.cpus or '?'} × {said.cpu or 'unknown'}" if said and (said.cpus or said.cpu) else "",
+        "processor": f"{said.cpus or '?'} × {said.cpu or _('unknown')}" if said and (said.cpus or said.cpu) else "",
         "memory": f"{said.memory_mib / 1024:.1f} GB" if said and said.memory_mib else "",
-        "screen": "" if said is None or said.screens is None else ", ".join(said.screens) or "none",
+        "screen": "" if said is None or said.screens is None else ", ".join(said.screens) or _("none"),
         "link": f"{link_words(said.link_mbps)}{f' ({said.interface})' if said.interface else ''}" if said and said.link_mbps else "",
-        "said": f"{age(_seconds(seen.hardware.report.at, seen.at))} ago" if seen.hardware.report else "",
+        "said": _("%s ago") % age(_seconds(seen.hardware.report.at, seen.at)) if seen.hardware.report else "",
         "policy": _policy(seen.on_power_off),
     }
 
 
 def _life(seen: TerminalView) -> str:
     if seen.departure is not None:
-        gone = "is switched off" if seen.departure.word is PowerWord.SHUTDOWN else "restarts"
-        return f"It said {age(_seconds(seen.departure.at, seen.at))} ago that it {gone}."
+        gone = age(_seconds(seen.departure.at, seen.at))
+        off = seen.departure.word is PowerWord.SHUTDOWN
+        return (_("It said %s ago that it is switched off.") if off else _("It said %s ago that it restarts.")) % gone
     if seen.heartbeat is None:
-        return "It has not been heard yet."
+        return _("It has not been heard yet.")
     ago = _seconds(seen.heartbeat.at, seen.at)
-    return "It is on." if ago <= SILENT_KIOSK_SECONDS else f"It was heard {age(ago)} ago."
+    return _("It is on.") if ago <= SILENT_KIOSK_SECONDS else _("It was heard %s ago.") % age(ago)
 
 
 def _order(order: PowerOrder, now: datetime) -> str:
     state = OrderState.EXPIRED if order.over(now) else order.state
-    words = f"The order to {order.word.verb} by {order.asked_by} {_STATES[state]}"
+    words = _("The order to %(verb)s by %(who)s %(state)s") % {"verb": order.word.verb, "who": order.asked_by, "state": _(_STATES[state])}
     if state is OrderState.WAITING and order.not_before > now:
-        words = f"{words} after {age(_seconds(now, order.not_before))}"
+        words = f"{words} {_('after %s') % age(_seconds(now, order.not_before))}"
     return f"{words}: {order.why}." if order.why else f"{words}."
 
 
 def _policy(policy: OnPowerOff) -> str:
-    return "its guest is stopped" if policy is OnPowerOff.STOP else "its guest stays"
+    return _("its guest is stopped") if policy is OnPowerOff.STOP else _("its guest stays")
 
 
 def _times(times: PowerTimes | None) -> str:
     if times is None or (times.on is None and times.off is None):
-        return "It is not switched by the clock."
-    parts = [f"woken at {times.on:%H:%M}" if times.on else "", f"shut down at {times.off:%H:%M}" if times.off else ""]
+        return _("It is not switched by the clock.")
+    parts = [_("woken at %s") % f"{times.on:%H:%M}" if times.on else "", _("shut down at %s") % f"{times.off:%H:%M}" if times.off else ""]
     occupied = {
-        Occupied.WARN: "occupied seats are told first",
-        Occupied.SPARE: "occupied seats are spared",
-        Occupied.NOW: "occupied seats too",
+        Occupied.WARN: _("occupied seats are told first"),
+        Occupied.SPARE: _("occupied seats are spared"),
+        Occupied.NOW: _("occupied seats too"),
     }
-    return f"It is {' and '.join(filter(None, parts))} ({days_text(times.days)}); {occupied[times.occupied]}."
+    what = _(" and ").join(filter(None, parts))
+    told = {"what": what, "days": days_text(times.days), "occupied": occupied[times.occupied]}
+    return _("It is %(what)s (%(days)s); %(occupied)s.") % told
 
 
 def _seconds(earlier: datetime, later: datetime) -> int:

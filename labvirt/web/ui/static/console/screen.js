@@ -80,7 +80,7 @@ if (dialog) {
   layout.value = names().some(([id]) => id === wanted) ? wanted : "us";
   const judge = () => {
     const { cannot } = strokes(words.value, layout.value);
-    part("cannot").textContent = cannot.length ? `This layout cannot write: ${cannot.join(" ")}` : "";
+    part("cannot").textContent = cannot.length ? `${page.dataset.cannot} ${cannot.join(" ")}` : "";
   };
   words.addEventListener("input", judge);
   layout.addEventListener("change", () => { localStorage.setItem(kept, layout.value); judge(); });

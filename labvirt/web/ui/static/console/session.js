@@ -22,7 +22,7 @@ export class Session {
     clearTimeout(this.timer);
     this.stop();
     const mine = this.turn = Symbol("turn");
-    this.say("Opening …");
+    this.say(page.dataset.opening);
     const body = new URLSearchParams({ guest: page.dataset.guest, kind: page.dataset.kind, view_only: this.viewOnly });
     try {
       const answer = await fetch(page.dataset.buy, { method: "POST", body, headers: { Accept: "application/json" } });
@@ -32,7 +32,7 @@ export class Session {
       if (!answer.ok) { this.over(`${told.error.sentence} ${told.error.hint}`, answer.status === 503); return; }
       this.connect(told.ticket, mine);
     } catch {
-      if (this.turn === mine) this.over("The controller does not answer.", true);
+      if (this.turn === mine) this.over(page.dataset.silent, true);
     }
   }
 
@@ -49,13 +49,13 @@ export class Session {
       part("ended").hidden = true;
       part("again").hidden = true;
       part("mark").hidden = !told.view_only;
-      this.say("Connected");
+      this.say(page.dataset.connected);
       this.open(socket, told);
     }, { once: true });
     socket.addEventListener("close", (event) => {
       if (this.turn !== mine) return;
       const broken = BROKEN.has(event.code);
-      this.over(event.reason || (event.code === 1012 ? "The controller is being restarted." : "The connection broke."), broken);
+      this.over(event.reason || (event.code === 1012 ? page.dataset.restarted : page.dataset.broke), broken);
     });
   }
 
@@ -71,7 +71,7 @@ export class Session {
   over(why, again) {
     this.stop();
     const wait = again ? AGAIN_MS[Math.min(this.tries++, AGAIN_MS.length - 1)] : 0;
-    this.say(again ? "Not connected: trying again …" : "Not connected");
+    this.say(again ? page.dataset.trying : page.dataset.over);
     part("ended").querySelector("span").textContent = why;
     part("ended").hidden = false;
     part("again").hidden = false;

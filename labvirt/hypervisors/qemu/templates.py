@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: MIT
+"""QemuTemplates keeps contracts.templates.Templates. Each method is the list of its steps; how a machine is started stays in driver.py.
+
+1. A machine that can be frozen has its RAM in a file of its folder (share=on), a free port for a network card, and no card.
+2. Frozen: stopped, its device state written through a descriptor (x-ignore-shared: RAM is in its file), quit; then its files are copied.
+3. A clone has the same command line with the RAM mapped privately, waits for the state, and is woken by waking.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from labvirt.contracts.hypervisor import LaunchSpec, RunStatus
+from labvirt.contracts.templates import KeptTemplate
+from labvirt.domain.guest import RunId, StopHow
+from labvirt.domain.image import DiskChoice
+from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
+from labvirt.errors import DriverError, HypervisorError
+from labvirt.hypervisors.qemu import layout, record, shape
+from labvirt.hypervisors.qemu.session import Session
+from labvirt.hypervisors.qemu.waking import Fork
+from labvirt.hypervisors.template_fit import check_fits, check_freezable, not_prepared
+from labvirt.hypervisors.template_keeping import Keeping
+from labvirt.hypervisors.template_manifest import RAM, STATE, disk_name
+from labvirt.system.machine import cpu_model, kernel_release
+
+
+class _Machines(Protocol):
+    """What the driver lets its templates do."""
+
+    def _begin(self, spec: LaunchSpec, *, machine: str = "", fork: Fork | None = None) -> RunStatus: ...
+
+    def _living(self, run: RunId) -> Session | None: ...
+
+    def _freeze(self, session: Session, state: int) -> None: ...
+
+    def stop(self, run: RunId, how: StopHow) -> None: ...
+
+
+class QemuTemplates:
+    """Templates in `folder`; runs in `runs`. `about` gives QEMU's version and the accelerator."""
+
+    def __init__(self, machines: _Machines, *, folder: Path, runs: Path, about: Callable[[], tuple[str, str]]) -> None:
+        self._machines = machines
+        self._runs = runs
+        self._about = about
+        self._keeping = Keeping(folder)
+
+    def ground(self) -> Ground:
+        version, accelerator = self._about()
+        processor = f"{cpu_model()}, Linux {kernel_release()}" if accelerator == "kvm" else ""
+        return Ground(hypervisor=f"qemu {version}", accelerator=accelerator, processor=processor)
+
+    def machine(self, spec: LaunchSpec) -> str:
+        return shape.digest(spec, accelerator=self._about()[1])
+
+    def prepare(self, spec: LaunchSpec) -> RunStatus:
+        check_freezable(spec, "qemu")
+        return self._machines._begin(spec, machine=self.machine(spec))
+
+    def freeze(self, run: RunId, name: TemplateName, disks: tuple[DiskChoice, ...]) -> KeptTemplate:
+        session = self._machines._living(run)
+        if session is None:
+            raise HypervisorError(f"{run.guest} does not run.", subject=run.guest, hint="Start it first.")
+        folder = self._runs / str(run)
+        launched = record.read(folder)
+        if launched is None or not launched.machine:
+            raise not_prepared(run)
+        made_from = MadeFrom(disks=disks, machine=launched.machine, ground=self.ground())
+        with self._keeping.shelf.making(Template(name=name, made_from=made_from, made_at=datetime.now(UTC))) as stage:
+            try:
+                state = stage.create(STATE)
+                try:
+                    self._machines._freeze(session, state)
+                finally:
+                    os.close(state)
+                self._machines.stop(run, StopHow.STOP)
+            except BaseException:
+                with contextlib.suppress(DriverError):  # what has failed first is told
+                    self._machines.stop(run, StopHow.KILL)
+                raise
+            stage.add(STATE)
+            stage.copy(folder / layout.RAM, RAM)
+            for number, (_, overlay) in enumerate(launched.overlays):
+                stage.copy(folder / overlay, disk_name(number))
+        return self._keeping.of(name)
+
+    def kept(self) -> tuple[KeptTemplate, ...]:
+        return self._keeping.all()
+
+    def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
+        if self._machines._living(spec.run) is not None:
+            return self._machines._begin(spec)
+        with self._keeping.opened(name) as (manifest, ram, state):
+            check_fits(spec, manifest, place=self._keeping.shelf.place(name), ground=self.ground(), machine=self.machine(spec))
+            return self._machines._begin(spec, fork=Fork(template=name, ram=ram, state=state))
+
+    def remove(self, name: TemplateName) -> None:
+        self._keeping.remove(name)
+
+    def close(self) -> None:
+        self._keeping.close()

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: MIT
+"""Hosts: what each bears, what is left, and whether new guests are placed there."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from flask import Blueprint, Response, g, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from labvirt.errors import LabVirtError
+from labvirt.usecases import hosts, power, profiles
+from labvirt.web.ui import layout
+from labvirt.web.ui.amounts import moment
+from labvirt.web.ui.language import gettext as _
+from labvirt.web.ui.looking import Looking, fragment
+
+
+def blueprint(looking: Looking) -> Blueprint:
+    """Behind the guard like all pages."""
+    pages = Blueprint("hosts", __name__, url_prefix="/hosts")
+
+    @pages.get("")
+    def page() -> str:
+        return render_template("hosts.html", **_seen())
+
+    @pages.get("/part")
+    def part() -> Response:
+        return fragment(render_template("hosts_part.html", **_seen()))
+
+    @pages.post("/<name>/service")
+    def service(name: str) -> AnyResponse:
+        on = request.form.get("do") == "on"
+        try:
+            hosts.change(g.ports, name, in_service=on)
+            layout.told((_("%s takes new guests again.") if on else _("%s takes no new guests; those that run stay.")) % name)
+        except LabVirtError as error:
+            layout.refused(error)
+        return redirect(url_for("hosts.page"), 303)
+
+    def _seen() -> dict[str, object]:
+        known = hosts.everything(g.ports)
+        memory = {each.name: each.memory_mib for each in profiles.everything(g.ports)}
+        living = [guest for guest in power.guests(g.ports) if guest.alive]
+        place = known[0].name if len(known) == 1 else ""
+        guests = Counter(guest.host or place for guest in living)
+        promised: Counter[str] = Counter()
+        for guest in living:
+            promised[guest.host or place] += memory.get(guest.profile or "", 0)
+        engine = looking.overview().engine
+        return {"hosts": known, "guests": guests, "promised": promised, "engine": engine, "moment": moment}
+
+    return pages
