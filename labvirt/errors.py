@@ -62,6 +62,8 @@ class InvalidInput(LabVirtError):
 
 
 LISTED = {
+    "room": "The rooms of a lab are on its map, in the pages.",
+    "seat": "List them: labvirt terminal list",
     "version": "List them: labvirt version list IMAGE",
     "picture": "Versions that were tried have one: labvirt version list IMAGE",
     "draft": "List them: labvirt admin list --all",
