@@ -20,9 +20,10 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from labvirt.domain.job import Job
 from labvirt.domain.names import one_line
-from labvirt.errors import InvalidInput, LabVirtError, OutcomeUnknown
+from labvirt.errors import Conflict, InvalidInput, LabVirtError, OutcomeUnknown
 from labvirt.usecases import repeating
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.tokens import Minted
 from labvirt.web.api.model import Asked, Told
 from labvirt.web.api.operation import PREFIX, Many, Operation
 from labvirt.web.api.paging import Paged, page
@@ -31,6 +32,7 @@ from labvirt.web.api.problem import ChangedMeanwhile
 JSON = "application/json"
 KEY = "Idempotency-Key"
 LOOK_AGAIN_SECONDS = 1
+TOLD_ONCE = "The first request with this key was answered with a secret, which is kept nowhere."
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
@@ -82,9 +84,10 @@ class Answering:
         key = request.headers[KEY]
         if not _KEY.match(key):
             raise InvalidInput(KEY, "must be 1 to 64 letters, digits, '-' and '_'", hint="A new UUID for each thing that you want done.")
-        mark = hashlib.sha256(b"\0".join((request.method.encode(), request.full_path.encode(), request.get_data()))).hexdigest()
-        before = repeating.begin(ports, key, mark=mark, process=self._process)
+        before = repeating.begin(ports, key, mark=_mark(operation), process=self._process)
         if before is not None:
+            if operation.secret:
+                raise Conflict(TOLD_ONCE, hint="Look whether it is there; if you lost the secret, take it back and use a new key.")
             return Response(before.body, before.status, {**before.headers, "Idempotency-Replayed": "true"}, content_type=JSON)
         try:
             response = self._done(ports, operation, places)
@@ -94,7 +97,8 @@ class Answering:
             repeating.forget(ports, key)
             raise
         headers = {name: response.headers[name] for name in ("Location", "Retry-After") if name in response.headers}
-        repeating.end(ports, key, status=response.status_code, headers=headers, body=response.get_data(as_text=True))
+        body = "" if operation.secret else response.get_data(as_text=True)
+        repeating.end(ports, key, status=response.status_code, headers=headers, body=body)
         return response
 
 
@@ -113,6 +117,26 @@ class _Alone:
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
+
+
+def _mark(operation: Operation) -> str:
+    """What the request is known by when it comes again: everything but its secrets. A hash of a password as quick as this one would be
+    guessed back from a copy of the database."""
+    body = request.get_data()
+    secrets = operation.told.secrets() if operation.told is not None else frozenset()
+    if secrets:
+        told = _object(body)
+        body = json.dumps({name: value for name, value in told.items() if name not in secrets}, sort_keys=True).encode()
+    return hashlib.sha256(b"\0".join((request.method.encode(), request.full_path.encode(), body))).hexdigest()
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    """What is no object is refused later, by its model."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _read(operation: Operation, places: Mapping[str, str]) -> dict[str, Any]:
@@ -184,6 +208,8 @@ def _written(ports: Ports, operation: Operation, value: Any, given: Mapping[str,
 
 def value_name(value: Any) -> str:
     """How a new thing is called in its address."""
+    if isinstance(value, Minted):
+        return value.token.id
     named = getattr(value, "name", None)
     return str(named if named is not None else value.terminal_class.name)
 
