@@ -7,9 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -24,6 +22,7 @@ from labvirt.errors import Conflict, InvalidInput, LabVirtError, OutcomeUnknown
 from labvirt.usecases import repeating
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.tokens import Minted
+from labvirt.web.api.compared import compared
 from labvirt.web.api.model import Asked, Told
 from labvirt.web.api.operation import PREFIX, Many, Operation
 from labvirt.web.api.paging import Paged, page
@@ -37,12 +36,11 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
 class Answering:
-    """Answers for all operations. Who changes something under If-Match is alone with that while he looks and changes."""
+    """Answers for all operations."""
 
     def __init__(self, operations: Mapping[str, Operation], process: str) -> None:
         self._operations = operations
         self._process = process
-        self._alone = threading.Lock()
 
     def view(self, operation: Operation) -> Callable[..., Response]:
         """What Flask calls."""
@@ -57,27 +55,28 @@ class Answering:
 
     def _done(self, ports: Ports, operation: Operation, places: Mapping[str, str]) -> Response:
         given = _read(operation, places)
-        with self._guard(ports, operation, given):
-            value = operation.run(ports, **given)
+        value = operation.run(self._guarded(ports, operation, given), **given)
         response = _written(ports, operation, value, given)
         if operation.tagged:
             response.set_etag(_tag(response))
             response.make_conditional(request)
         return response
 
-    def _guard(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> AbstractContextManager[object]:
-        """Raises ChangedMeanwhile. Without If-Match nothing is compared."""
+    def _guarded(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> Ports:
+        """The doors for a change under If-Match: compared now, before anything is done, and once more in the transaction of the change,
+        which counts. Without If-Match nothing is compared. Raises ChangedMeanwhile."""
         if operation.guarded_by is None or "If-Match" not in request.headers:
-            return nullcontext()
-        return _Alone(self._alone, lambda: self._compare(ports, operation, given))
-
-    def _compare(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> None:
-        assert operation.guarded_by is not None
+            return ports
         looked_at = self._operations[operation.guarded_by]
         where = {name: given[name] for name in looked_at.places}
-        now = _written(ports, looked_at, looked_at.run(ports, **where), where)
-        if not request.if_match.contains(_tag(now)):
-            raise ChangedMeanwhile
+
+        def look(through: Ports) -> None:
+            now = _written(through, looked_at, looked_at.run(through, **where), where)
+            if not request.if_match.contains(_tag(now)):
+                raise ChangedMeanwhile
+
+        look(ports)
+        return compared(ports, look)
 
     def _once(self, ports: Ports, operation: Operation, places: Mapping[str, str]) -> Response:
         """The answer of the first request with this key, whether that is this one or not."""
@@ -100,23 +99,6 @@ class Answering:
         body = "" if operation.secret else response.get_data(as_text=True)
         repeating.end(ports, key, status=response.status_code, headers=headers, body=body)
         return response
-
-
-class _Alone:
-    def __init__(self, lock: threading.Lock, look: Callable[[], None]) -> None:
-        self._lock = lock
-        self._look = look
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            self._look()
-        except BaseException:
-            self._lock.release()
-            raise
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
 
 
 def _mark(operation: Operation) -> str:
