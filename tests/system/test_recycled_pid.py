@@ -6,7 +6,6 @@ Made certain by a pid namespace of the house's own, in which the next number can
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -106,7 +105,10 @@ def test_an_innocent_process_with_a_guests_number_is_left_alone(house: House, in
 
 def _with_number(house: House, number: int, dead: int) -> int:
     for pid in house.processes():
-        status = Path(f"/proc/{pid}/status").read_text()
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended since it was listed
         line = next(line for line in status.splitlines() if line.startswith("NSpid:"))
         numbers = [int(word) for word in line.split()[1:]]
         if len(numbers) == 2 and numbers[1] == number and pid != dead and "time.sleep(600)" in " ".join(argv_of(pid)):
@@ -116,7 +118,6 @@ def _with_number(house: House, number: int, dead: int) -> int:
 
 def _alive(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+    except (FileNotFoundError, ProcessLookupError):
         return False
-    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
