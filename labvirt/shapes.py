@@ -20,7 +20,7 @@ from labvirt.domain.draft import Draft
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
-from labvirt.domain.person import ApiToken, Group, Person, grant_text
+from labvirt.domain.person import ApiToken, Group, Person, SignIn, grant_text
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
 from labvirt.usecases.boots import BootView, LabBoots
@@ -194,7 +194,17 @@ def person(each: Person) -> dict[str, Any]:
         "from_groups": [grant_text(grant) for grant in each.given],
         "password": each.has_password,
         "phone": each.totp,
-        "made_at": each.made_at,
+        "made_at": plain(each.made_at),
+    }
+
+
+def sign_in(each: SignIn) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "address": each.address,
+        "agent": each.agent,
+        "made_at": plain(each.made_at),
+        "seen_at": plain(each.seen_at),
     }
 
 
@@ -209,9 +219,9 @@ def token(each: ApiToken) -> dict[str, Any]:
         "person": each.person,
         "name": each.name,
         "rights": None if each.rights is None else sorted(str(right) for right in each.rights),
-        "made_at": each.made_at,
-        "expires_at": each.expires_at,
-        "used_at": each.used_at,
+        "made_at": plain(each.made_at),
+        "expires_at": plain(each.expires_at),
+        "used_at": plain(each.used_at),
     }
 
 

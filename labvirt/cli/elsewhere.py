@@ -17,8 +17,10 @@ import click
 from click.core import ParameterSource
 
 from labvirt import shapes
+from labvirt.cli import secret
 from labvirt.cli.controller import Controller
 from labvirt.cli.shell_only import REASONS
+from labvirt.domain.person import grant_text
 from labvirt.domain.power_times import days_text
 from labvirt.errors import InvalidInput, Unsupported
 
@@ -50,8 +52,14 @@ FLAGS: Mapping[str, tuple[str, Any]] = {
     "no_home": ("home", None),
     "no_on": ("on", None),
     "no_off": ("off", None),
+    "no_grants": ("grants", []),
+    "no_groups": ("groups", []),
+    "campus": ("password", None),
 }
 """Flag -> the field that it sets, and to what."""
+
+ASKED_FOR = {"person add": "Password", "person password": "New password"}
+"""Commands that ask for a password, here as at the controller's own shell: never an argument."""
 
 OTHERWISE: Mapping[tuple[str, str], str] = {
     ("job list", "also_ended"): "",
@@ -65,6 +73,7 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
 """What the document calls otherwise; '': it is told in its own way."""
 
 CHOICES: Mapping[str, Callable[[Given], str]] = {
+    "person show": lambda given: "people_show",
     "terminal show": lambda given: "terminals_show",
     "profile show": lambda given: "profiles_show",
     "host show": lambda given: "hosts_show",
@@ -128,13 +137,17 @@ def _given(ctx: click.Context, words: str) -> Given:
             found[called] = _as_json(name, value)
     if words == "job list" and not ctx.params["also_ended"]:
         found["ended"] = False
+    if words in ASKED_FOR and "password" not in found:
+        found["password"] = secret.ask(f"{ASKED_FOR[words]} of {found['name']}")
     return found
 
 
 def _as_json(name: str, value: Any) -> Any:
     if isinstance(value, time):
         return value.isoformat("minutes")
-    return days_text(value) if name == "days" else shapes.plain(value)
+    if name == "grants":
+        return [grant_text(each) for each in value]
+    return days_text(value) if name == "days" and not isinstance(value, int) else shapes.plain(value)
 
 
 def _operations(document: Mapping[str, Any], words: str) -> dict[str, tuple[str, str, Mapping[str, Any]]]:

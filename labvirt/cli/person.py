@@ -9,8 +9,8 @@ from labvirt import shapes
 from labvirt.cli import secret, words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.caller import Grant
-from labvirt.domain.person import Person, SignIn, grant_text
-from labvirt.usecases import people, sign_in
+from labvirt.domain.person import Person, grant_text
+from labvirt.usecases import people
 from labvirt.usecases.people import PersonView
 
 
@@ -65,7 +65,7 @@ def show_person(session: Session, /, name: str) -> None:
     """One person, and where they are signed in."""
     with session.ports() as ports:
         found = people.one(ports, name)
-    session.show(shapes.person(found.person) | {"sign_ins": [_sign_in(each) for each in found.sign_ins]}, _lines(found))
+    session.show(shapes.person(found.person) | {"sign_ins": [shapes.sign_in(each) for each in found.sign_ins]}, _lines(found))
 
 
 @person.command("add")
@@ -145,9 +145,8 @@ def forget_phone(session: Session, /, name: str) -> None:
 def sign_out(session: Session, /, name: str) -> None:
     """All browsers of this person are signed out."""
     with session.ports() as ports:
-        found = people.one(ports, name)
-        ended = [sign_in.end(ports, each.id) for each in found.sign_ins]
-    session.show({"ended": [_sign_in(each) for each in ended]}, [f"{name}: {len(ended)} signed out."])
+        ended = people.sign_out(ports, name)
+    session.show({"ended": [shapes.sign_in(each) for each in ended]}, [f"{name}: {len(ended)} signed out."])
 
 
 @person.command("remove")
@@ -158,7 +157,3 @@ def remove_person(session: Session, /, name: str) -> None:
     with session.ports() as ports:
         gone = people.remove(ports, name)
     session.show({"removed": gone.name}, [f"{gone.name} is removed."])
-
-
-def _sign_in(each: SignIn) -> dict[str, object]:
-    return {"id": each.id, "address": each.address, "agent": each.agent, "made_at": each.made_at, "seen_at": each.seen_at}

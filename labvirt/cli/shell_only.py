@@ -9,10 +9,7 @@ _HOST = "it looks at or changes the host itself, with the rights of whoever runs
 _PROCESS = "it is a process of the controller"
 _FILE = "it names a file of the controller's host, which a client must not choose"
 
-_PEOPLE = "people confirm it on their page with their password, or have a shell; no program may"
 _WHOLE = "it proves, reads or makes the whole state folder"
-
-PERSON = ("add", "forget-phone", "list", "password", "remove", "set", "show", "sign-out")
 
 REASONS: Mapping[str, str] = {
     "init": "it makes the site",
@@ -31,8 +28,5 @@ REASONS: Mapping[str, str] = {
     "backup": _FILE,
     "restore": _WHOLE,
     "console": "it is a line to one guest; programs buy a ticket (POST /consoles) and open the WebSocket /console",
-    **dict.fromkeys((f"person {each}" for each in PERSON), _PEOPLE),
-    **dict.fromkeys((f"group {each}" for each in ("add", "list", "remove", "set")), _PEOPLE),
-    **dict.fromkeys((f"token {each}" for each in ("add", "list", "remove")), _PEOPLE),
 }
 """By the words of the command."""

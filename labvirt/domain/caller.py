@@ -56,6 +56,12 @@ class Caller:
             return False
         return any(grant.gives(right, lab) for grant in self.grants)
 
+    @property
+    def tends_people(self) -> bool:
+        """Is it a program whose token was made for changing people? One that may 'everything' was not: it must be named."""
+        named = self.rights is not None and Right.PEOPLE in self.rights
+        return self.kind is CallerKind.TOKEN and named and self.may(Right.PEOPLE, None) and self.may(Right.SITE, None)
+
     def may_in_all(self, right: Right, labs: Collection[str]) -> bool:
         """In each of these labs. Of none at all, the whole site is asked: what belongs to no lab is the site's."""
         return all(self.may(right, lab) for lab in labs) if labs else self.may(right, None)

@@ -30,6 +30,9 @@ class Right(StrEnum):
     """Read what was done and by whom."""
     SITE = "site"
     """Hosts, people, labs as such, classes, site-wide settings, garbage collection, backup."""
+    PEOPLE = "people"
+    """Change people, groups and passwords by a program: only a token that names it has it, beside SITE. Who holds such a token can make
+    himself an administrator."""
 
 
 class Role(StrEnum):
@@ -44,7 +47,7 @@ class Role(StrEnum):
 
 RIGHTS: Mapping[Role, frozenset[Right]] = {
     Role.ADMINISTRATOR: frozenset(Right),
-    Role.LAB_MANAGER: frozenset(Right) - {Right.SITE},
+    Role.LAB_MANAGER: frozenset(Right) - {Right.SITE, Right.PEOPLE},
     Role.TEACHER: frozenset({Right.LOOK, Right.WATCH, Right.OPERATE, Right.CONSOLE, Right.UPDATE}),
     Role.HELP_DESK: frozenset({Right.LOOK, Right.WATCH, Right.OPERATE, Right.CONSOLE, Right.SEATS}),
     Role.VIEWER: frozenset({Right.LOOK}),

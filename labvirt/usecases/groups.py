@@ -19,6 +19,10 @@ class GroupView:
     group: Group
     members: tuple[str, ...]
 
+    @property
+    def name(self) -> str:
+        return self.group.name
+
 
 @needs(Right.SITE, site=True)
 def everything(ports: Ports) -> tuple[GroupView, ...]:

@@ -144,6 +144,18 @@ def forget_phone(ports: Ports, name: str) -> Person:
     return person
 
 
+@needs(Right.SITE, site=True)
+def sign_out(ports: Ports, name: str) -> tuple[SignIn, ...]:
+    """All sign-ins of this person have ended; gives those that were good until now. Raises NotFound, MustConfirm."""
+    confirmed(ports)
+    with ports.database.write() as work:
+        ended = living(work, ports, work.people.one(name).name)
+        work.sign_ins.remove_of(name)
+        ports.note(work, name, f"all sign-ins ended by {ports.caller.name}", verb="sign-out", noun="person")
+        work.commit()
+    return ended
+
+
 def insert(
     ports: Ports,
     work: UnitOfWork,
@@ -175,13 +187,15 @@ def somebody_administers(work: UnitOfWork, before: bool = True) -> None:
 
 
 def confirmed(ports: Ports) -> None:
-    """Raises MustConfirm when it is a browser in which no password was given lately, NotAllowed for a program's token."""
+    """Raises MustConfirm when it is a browser in which no password was given lately, NotAllowed for a program's token that does not name
+    the right to change people."""
     caller = ports.caller
-    if caller.kind is CallerKind.MACHINE:
+    if caller.kind is CallerKind.MACHINE or caller.tends_people:
         return
     if caller.kind is not CallerKind.PERSON:
         raise NotAllowed(
-            "A program's token cannot change people or passwords.", hint="Use a browser, or the command line on the controller."
+            "This token cannot change people or passwords.",
+            hint="Use a browser, the command line on the controller, or a token made with --right site --right people.",
         )
     with ports.database.read() as work:
         sign_in = work.sign_ins.get(caller.sign_in)

@@ -81,6 +81,18 @@ def own(function: F) -> F:
     return cast(F, asked)
 
 
+def own_or_tended(function: F) -> F:
+    """As `own`, and for a program whose token names the right to change people."""
+    for_people = own(function)
+
+    @wraps(function)
+    def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
+        return (function if ports.caller.tends_people else for_people)(ports, *args, **kwargs)
+
+    asked.need = Need(Right.LOOK, own=True)  # type: ignore[attr-defined]
+    return cast(F, asked)
+
+
 def must(ports: Ports, right: Right, reach: Reach, what: str) -> None:
     """For what only shows inside of a use case. `what` is the act as words after 'to': 'name a file of the server'. Raises NotAllowed."""
     if ports.caller.kind is not CallerKind.MACHINE and not reach.allows(ports.caller, right):

@@ -23,7 +23,7 @@ from labvirt.domain.right import Right, Role
 from labvirt.errors import DatabaseError, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from labvirt.usecases import passwords, people, phone, setup
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import own
+from labvirt.usecases.rights import own, own_or_tended
 
 log = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ def confirm(ports: Ports, password: str) -> SignIn:
     return found
 
 
-@own
+@own_or_tended
 def end(ports: Ports, id: str) -> SignIn:
     """This sign-in has ended: one's own, or with SITE anybody's. Raises NotFound, MustConfirm (somebody else's)."""
     with ports.database.write() as work:

@@ -18,7 +18,7 @@ from labvirt.domain.terminal_class import check_parameter
 from labvirt.errors import Exhausted, InUse, InvalidInput
 from labvirt.usecases import whose
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import needs, visible
+from labvirt.usecases.rights import must_see, needs, visible
 
 CHANGEABLE = frozenset({"lab", "seat", "mac", "inventory_id", "terminal_class", "profile", "parameters", "active", "note"})
 
@@ -93,6 +93,8 @@ def change(ports: Ports, name: str, **changes: Any) -> Terminal:
         if (new.lab, new.seat) != (old.lab, old.seat):
             _seat_is_free_of_guests(work, old)
         check(work, new)
+        if (new.lab, new.profile) != (old.lab, old.profile):
+            _profile_is_for_it(ports, work, new)
         work.terminals.update(new)
         before, after = changed(old, new)
         ports.note(
@@ -135,6 +137,7 @@ def remove(ports: Ports, name: str) -> Terminal:
 def insert(ports: Ports, work: UnitOfWork, terminal: Terminal) -> None:
     """Add a checked terminal in this unit of work."""
     check(work, terminal)
+    _profile_is_for_it(ports, work, terminal)
     work.terminals.add(terminal)
 
 
@@ -175,6 +178,20 @@ def check(work: UnitOfWork, terminal: Terminal) -> None:
                     f"{terminal.mac} begins like the guests' own addresses",
                     hint="Take the address of the terminal's network card; guests' addresses are computed.",
                 )
+
+
+def _profile_is_for_it(ports: Ports, work: UnitOfWork, terminal: Terminal) -> None:
+    """Asked when it gets this profile or this lab, and not later: a profile that was taken from the lab since is told by placement."""
+    if terminal.profile is None:
+        return
+    must_see(ports, work, "profile", terminal.profile)
+    profile = work.profiles.one(terminal.profile)
+    if not profile.fits(terminal.lab):
+        raise InvalidInput(
+            "profile",
+            f"{profile.name} is meant for {', '.join(sorted(profile.labs))}, not for {terminal.lab}",
+            hint=f"Take a profile of {terminal.lab}, or clone it.",
+        )
 
 
 def _seat_is_free_of_guests(work: UnitOfWork, terminal: Terminal) -> None:

@@ -9,14 +9,15 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.caller import Caller, CallerKind
 from labvirt.domain.names import check_name
-from labvirt.domain.person import TOKEN_DAYS, TOKEN_DAYS_MOST, ApiToken
+from labvirt.domain.person import SHELL, TOKEN_DAYS, TOKEN_DAYS_MOST, ApiToken
 from labvirt.domain.right import Right
-from labvirt.errors import Conflict, DatabaseError, InvalidInput, NotAllowed, NotFound
+from labvirt.errors import Conflict, DatabaseError, InvalidInput, NotAllowed, NotFound, NotSignedIn
 from labvirt.usecases import people
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import own
+from labvirt.usecases.rights import own_or_tended
 from labvirt.usecases.sign_in import hash_of
 
 log = logging.getLogger(__name__)
@@ -39,19 +40,29 @@ class Minted:
         return f"Minted({self.token!r})"
 
 
-@own
+@own_or_tended
 def everything(ports: Ports, person: str | None = None) -> tuple[ApiToken, ...]:
-    """One's own tokens (`person` None), or somebody's, for who looks after the site; for the command line None is everybody. Raises
+    """One's own tokens (`person` None), or somebody's, for who looks after the site; for the command line, and who came with
+    its code, None is everybody. Raises
     NotFound, NotAllowed."""
     whose = _whose(ports, person)
     with ports.database.read() as work:
         return work.tokens.of(None if whose is None else work.people.one(whose).name)
 
 
-@own
+@own_or_tended
+def one(ports: Ports, id: str) -> ApiToken:
+    """One's own, or with SITE anybody's. Raises NotFound."""
+    with ports.database.read() as work:
+        return _mine(ports, work, id)
+
+
+@own_or_tended
 def add(ports: Ports, name: str, *, person: str | None = None, rights: Collection[Right] | None = None, days: int = TOKEN_DAYS) -> Minted:
     """A new token of one's own (on the command line: of `person`), good for so many days. `rights` None: for everything that its person may
-    do; else for these, and to look. Raises InvalidInput, AlreadyExists, Conflict (too many), MustConfirm, NotAllowed (somebody else's)."""
+    do (but changing people, which must be named); else for these, and to look. One that a token makes has no more rights and lives no
+    longer than that. Raises InvalidInput, AlreadyExists, Conflict (too many), MustConfirm,
+    NotAllowed (somebody else's, or more than one has)."""
     people.confirmed(ports)
     whose = _whose(ports, person)
     if whose is None:
@@ -61,6 +72,8 @@ def add(ports: Ports, name: str, *, person: str | None = None, rights: Collectio
     check_name(name, "name")
     if not 1 <= days <= TOKEN_DAYS_MOST:
         raise InvalidInput("days", f"must be 1 to {TOKEN_DAYS_MOST}")
+    if ports.caller.rights is not None:
+        rights = _narrowed(ports.caller.rights, rights)
     now, secret = ports.clock.now(), f"{PREFIX}{secrets.token_urlsafe(32)}"
     token = ApiToken(
         id=secrets.token_hex(8),
@@ -74,19 +87,19 @@ def add(ports: Ports, name: str, *, person: str | None = None, rights: Collectio
         work.people.one(whose)
         if len(work.tokens.of(whose)) >= MOST:
             raise Conflict(f"{whose} has {MOST} tokens already.", hint="Take one back first.")
+        if ports.caller.kind is CallerKind.TOKEN:
+            token = replace(token, expires_at=min(token.expires_at, _of_caller(ports, work).expires_at))
         work.tokens.add(token, hash_of(secret))
         ports.note(work, whose, f"token {name} made by {ports.caller.name}, good until {token.expires_at:%F}")
         work.commit()
     return Minted(token=token, secret=secret)
 
 
-@own
+@own_or_tended
 def remove(ports: Ports, id: str) -> ApiToken:
     """The token buys nothing any more: one's own, or with SITE anybody's. Raises NotFound."""
     with ports.database.write() as work:
-        found = work.tokens.get(id)
-        if found is None or (found.person != ports.caller.person and not ports.caller.may(Right.SITE, None)):
-            raise NotFound("token", id)
+        found = _mine(ports, work, id)
         work.tokens.remove(id)
         ports.note(work, found.person, f"token {found.name} taken back by {ports.caller.name}")
         work.commit()
@@ -116,8 +129,30 @@ def caller_of(ports: Ports, secret: str, *, address: str) -> Caller | None:
     )
 
 
+def _mine(ports: Ports, work: UnitOfWork, id: str) -> ApiToken:
+    found = work.tokens.get(id)
+    if found is None or (found.person != ports.caller.person and not ports.caller.may(Right.SITE, None)):
+        raise NotFound("token", id)
+    return found
+
+
+def _narrowed(own: frozenset[Right], wanted: Collection[Right] | None) -> Collection[Right]:
+    """What a token with these rights may give to another one. Raises NotAllowed."""
+    if wanted is None or set(wanted) <= own:
+        return own if wanted is None else wanted
+    raise NotAllowed("A token makes no token that may more than itself.", hint="Leave out the rights that it has not.")
+
+
+def _of_caller(ports: Ports, work: UnitOfWork) -> ApiToken:
+    """The token that calls. Raises NotSignedIn: it was taken back just now."""
+    found = work.tokens.get(ports.caller.sign_in.removeprefix("token "))
+    if found is None:
+        raise NotSignedIn
+    return found
+
+
 def _whose(ports: Ports, person: str | None) -> str | None:
-    if ports.caller.kind is CallerKind.MACHINE:
+    if ports.caller.kind is CallerKind.MACHINE or (person is None and ports.caller.person == SHELL):
         return person
     if person in (None, ports.caller.person):
         return ports.caller.person

@@ -36,7 +36,7 @@ SYNC_BYTES = 64 << 20
 SILENCE_SECONDS = 30.0
 """A sender that is silent for so long is let go; what came is kept."""
 ASKED_AGAIN_SECONDS = 20.0
-"""So often it is looked up whether the sender may still send."""
+"""So often it is looked up whether the sender is still somebody, and may still send."""
 MOST_AT_ONCE = 16
 FINISHING_AT_ONCE = 2
 """Reading a whole file for its checksum takes a thread of the pages for a while."""
@@ -169,7 +169,8 @@ class PieceRoute:
         return self._ports.on_behalf_of(caller)
 
     async def _take(self, ports: Ports, id: str, offset: int, scope: Scope, receive: Receive) -> int | None:
-        """The offset afterwards; None when the sender has gone, or is nobody any more (what came is kept)."""
+        """The offset afterwards; None when the sender has gone. What came is kept, also when the sender is nobody any more or lost the
+        right meanwhile: NotSignedIn, NotAllowed."""
         loop = asyncio.get_running_loop()
         asked = loop.time()
         writing = _Piece(lambda: uploads.write(ports, id, offset))
@@ -187,7 +188,8 @@ class PieceRoute:
                 whole = not message.get("more_body", False)
                 if loop.time() - asked >= ASKED_AGAIN_SECONDS:
                     asked = loop.time()
-                    await self._on_behalf(scope)
+                    now = await self._on_behalf(scope)
+                    await loop.run_in_executor(self.pool, uploads.one, now, id)  # the right itself, as it is now
                 if whole or writing.is_full:
                     await loop.run_in_executor(self.pool, writing.write)
                 if whole:
@@ -203,6 +205,8 @@ class PieceRoute:
             known = await asyncio.get_running_loop().run_in_executor(self.pool, self._offset, id)
             if known is not None:
                 headers[OFFSET.lower()] = str(known)
+        if status == 401:
+            headers |= guard.ASK_FOR_TOKEN
         wait = retry_after(error)
         if wait:
             headers["retry-after"] = str(wait)

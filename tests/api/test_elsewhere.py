@@ -15,7 +15,8 @@ from werkzeug.serving import make_server
 
 from labvirt.bootstrap import app
 from labvirt.cli.main import Root
-from labvirt.usecases import jobs
+from labvirt.domain.right import Right
+from labvirt.usecases import jobs, tokens
 from labvirt.web.ui.knock import COOKIE
 
 from .conftest import Api
@@ -25,11 +26,13 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def url(api: Api) -> Iterator[str]:
-    """The API on a socket. The token is a browser's sign-in here: how tokens are judged is not this test's matter."""
+    """The API on a socket. A token that is none is a browser's sign-in here: how tokens are judged is not this test's matter."""
 
     def door(environ: dict[str, Any], start: Any) -> Any:
-        token = environ.pop("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
-        environ["HTTP_COOKIE"] = f"{COOKIE}={token}"
+        token = environ.get("HTTP_AUTHORIZATION", "").removeprefix("Bearer ")
+        if not token.startswith(tokens.PREFIX):
+            del environ["HTTP_AUTHORIZATION"]
+            environ["HTTP_COOKIE"] = f"{COOKIE}={token}"
         return api.app(environ, start)
 
     server = make_server("127.0.0.1", 0, door, threaded=True)
@@ -48,8 +51,8 @@ def run(api: Api, url: str, tmp_path: Path) -> Run:
     file = tmp_path / "token"
     file.write_text(f"{cookie.value}\n")
 
-    def call(*words: str, token: Path = file) -> Result:
-        return CliRunner().invoke(Root(app()), ["--controller", url, "--token-file", str(token), *words])
+    def call(*words: str, token: Path = file, input: str | None = None) -> Result:
+        return CliRunner().invoke(Root(app()), ["--controller", url, "--token-file", str(token), *words], input=input)
 
     return call
 
@@ -90,6 +93,33 @@ def test_images_sessions_and_jobs(run: Run, api: Api) -> None:
     assert told(run("version", "list", "win11", "--json"))[0]["number"] == 1
     assert told(run("image", "note", "win11", "empty", "--json"))["note"] == "empty"
     assert told(run("admin", "list", "--json")) == []
+
+
+def test_people_groups_and_tokens(run: Run, api: Api, tmp_path: Path) -> None:
+    assert told(run("group", "add", "chemistry", "--grant", "teacher:lab-a", "--json"))["grants"] == ["teacher:lab-a"]
+    words = ("--grant", "administrator", "--group", "chemistry", "--json")
+    anna = told(run("person", "add", "anna", *words, input="correct horse battery\n"))
+    assert (anna["grants"], anna["groups"], anna["password"]) == (["administrator"], ["chemistry"], True)
+    assert not told(run("person", "add", "eve", "--campus", "--json"))["password"]
+    assert run("person", "add", "tom", input="").exit_code == 2
+    assert [each["name"] for each in told(run("person", "list", "--json"))] == ["anna", "eve"]
+    assert not told(run("person", "set", "eve", "--not-active", "--full-name", "Eve", "--json"))["active"]
+    assert told(run("person", "set", "anna", "--no-groups", "--json"))["groups"] == []
+    assert told(run("person", "password", "eve", "--json", input="correct horse battery\n"))["password"]
+    assert told(run("person", "show", "eve", "--json"))["full_name"] == "Eve"
+    assert told(run("person", "sign-out", "eve", "--json")) == {"ended": []}
+    assert not told(run("person", "forget-phone", "eve", "--json"))["phone"]
+    assert told(run("group", "set", "chemistry", "--no-grants", "--json"))["grants"] == []
+    assert told(run("group", "list", "--json"))[0]["members"] == []
+    assert run("group", "remove", "chemistry").exit_code == 0
+    assert run("person", "remove", "eve").exit_code == 0
+    tending = tmp_path / "tending"
+    tending.write_text(tokens.add(api.ports, "tending", person="anna", rights={Right.SITE, Right.PEOPLE}).secret)
+    made = told(run("token", "add", "anna", "night", "--right", "site", "--days", "2", "--json", token=tending))
+    assert (made["rights"], made["secret"][:4]) == (["look", "site"], "lvt_")
+    assert {each["name"] for each in told(run("token", "list", "--json", token=tending))} == {"tending", "night"}
+    assert told(run("token", "remove", made["id"], "--json", token=tending))["name"] == "night"
+    assert run("person", "add", "tom", "--campus", token=tending).exit_code == 0
 
 
 def test_tables_and_sentences_for_people(run: Run) -> None:

@@ -17,6 +17,7 @@ from .conftest import ROOT, Api, client_of
 PLACES = {
     "lab": "lab-a", "terminal": "t", "terminal_class": "c", "profile": "p", "image": "i", "guest": "g", "host": "h", "number": "1",
     "other": "o", "draft": "d", "check": "c", "run": "r", "code": "c", "key": "k",
+    "person": "p", "group": "g", "token": "t", "sign_in": "s",
 }  # fmt: skip
 
 

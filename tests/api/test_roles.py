@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from labvirt.domain.caller import Grant
-from labvirt.domain.right import Role
-from labvirt.usecases import labs, people, tokens
+from labvirt.domain.right import Right, Role
+from labvirt.usecases import groups, labs, people, tokens
 from labvirt.web.api.blueprint import NOUNS
 from labvirt.web.api.operation import Operation
 
@@ -16,6 +16,14 @@ from .conftest import ROOT, Api
 PLACES = {"lab": "lab-a", "terminal": "pc-01", "guest": "lab-a-01"}
 """Things of lab-a that are there."""
 ABOUT_LAB_A = [each for noun in NOUNS for each in noun.operations if each.places and set(each.places) <= set(PLACES)]
+
+
+ABOUT_PEOPLE = [each for noun in NOUNS if noun.name in ("people", "groups") for each in noun.operations]
+BODIES = {
+    "people_add": {"name": "new"}, "people_change": {"full_name": "New"}, "people_set_password": {"password": "correct horse battery"},
+    "groups_add": {"name": "new"}, "groups_change": {"note": "New"},
+}  # fmt: skip
+"""What is good to say."""
 
 
 def secret(api: Api, role: Role, lab: str) -> dict[str, str]:
@@ -45,3 +53,25 @@ def test_nobody_reads_or_changes_what_is_another_labs(api: Api, role: Role) -> N
             if refused.status_code == 404 and seen.status_code == 200:
                 looked += 1
     assert looked > 5
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATOR])
+def test_people_and_groups_are_for_who_looks_after_the_site(api: Api, role: Role) -> None:
+    people.add(api.ports, "eve", grants=(Grant(role),))
+    people.add(api.ports, "anna", grants=(Grant(Role.ADMINISTRATOR),))
+    rights = {Right.SITE, Right.PEOPLE}
+    refused, taken = (
+        {"Authorization": f"Bearer {tokens.add(api.ports, 'own', person=name, rights=rights).secret}"} for name in ("eve", "anna")
+    )
+    client = api.app.test_client()
+    assert len(ABOUT_PEOPLE) >= 14
+    for each in ABOUT_PEOPLE:
+        for name in ("someone", "chemistry"):  # there anew for each operation
+            if name == "someone" and "someone" not in {one.name for one in people.everything(api.ports)}:
+                people.add(api.ports, name)
+            if name == "chemistry" and name not in {one.name for one in groups.everything(api.ports)}:
+                groups.add(api.ports, name)
+        path = ROOT + each.path.format(person="someone", group="chemistry")
+        body = BODIES.get(each.id)
+        assert client.open(path, method=each.method, headers=refused, json=body).status_code == 403, each.id
+        assert client.open(path, method=each.method, headers=taken, json=body).status_code == each.status, each.id

@@ -7,9 +7,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -20,9 +18,11 @@ from werkzeug.exceptions import HTTPException, UnsupportedMediaType
 
 from labvirt.domain.job import Job
 from labvirt.domain.names import one_line
-from labvirt.errors import InvalidInput, LabVirtError, OutcomeUnknown
+from labvirt.errors import Conflict, InvalidInput, LabVirtError, OutcomeUnknown
 from labvirt.usecases import repeating
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.tokens import Minted
+from labvirt.web.api.compared import compared
 from labvirt.web.api.model import Asked, Told
 from labvirt.web.api.operation import PREFIX, Many, Operation
 from labvirt.web.api.paging import Paged, page
@@ -31,16 +31,16 @@ from labvirt.web.api.problem import ChangedMeanwhile
 JSON = "application/json"
 KEY = "Idempotency-Key"
 LOOK_AGAIN_SECONDS = 1
+TOLD_ONCE = "The first request with this key was answered with a secret, which is kept nowhere."
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
 class Answering:
-    """Answers for all operations. Who changes something under If-Match is alone with that while he looks and changes."""
+    """Answers for all operations."""
 
     def __init__(self, operations: Mapping[str, Operation], process: str) -> None:
         self._operations = operations
         self._process = process
-        self._alone = threading.Lock()
 
     def view(self, operation: Operation) -> Callable[..., Response]:
         """What Flask calls."""
@@ -55,36 +55,38 @@ class Answering:
 
     def _done(self, ports: Ports, operation: Operation, places: Mapping[str, str]) -> Response:
         given = _read(operation, places)
-        with self._guard(ports, operation, given):
-            value = operation.run(ports, **given)
+        value = operation.run(self._guarded(ports, operation, given), **given)
         response = _written(ports, operation, value, given)
         if operation.tagged:
             response.set_etag(_tag(response))
             response.make_conditional(request)
         return response
 
-    def _guard(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> AbstractContextManager[object]:
-        """Raises ChangedMeanwhile. Without If-Match nothing is compared."""
+    def _guarded(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> Ports:
+        """The doors for a change under If-Match: compared now, before anything is done, and once more in the transaction of the change,
+        which counts. Without If-Match nothing is compared. Raises ChangedMeanwhile."""
         if operation.guarded_by is None or "If-Match" not in request.headers:
-            return nullcontext()
-        return _Alone(self._alone, lambda: self._compare(ports, operation, given))
-
-    def _compare(self, ports: Ports, operation: Operation, given: Mapping[str, Any]) -> None:
-        assert operation.guarded_by is not None
+            return ports
         looked_at = self._operations[operation.guarded_by]
         where = {name: given[name] for name in looked_at.places}
-        now = _written(ports, looked_at, looked_at.run(ports, **where), where)
-        if not request.if_match.contains(_tag(now)):
-            raise ChangedMeanwhile
+
+        def look(through: Ports) -> None:
+            now = _written(through, looked_at, looked_at.run(through, **where), where)
+            if not request.if_match.contains(_tag(now)):
+                raise ChangedMeanwhile
+
+        look(ports)
+        return compared(ports, look)
 
     def _once(self, ports: Ports, operation: Operation, places: Mapping[str, str]) -> Response:
         """The answer of the first request with this key, whether that is this one or not."""
         key = request.headers[KEY]
         if not _KEY.match(key):
             raise InvalidInput(KEY, "must be 1 to 64 letters, digits, '-' and '_'", hint="A new UUID for each thing that you want done.")
-        mark = hashlib.sha256(b"\0".join((request.method.encode(), request.full_path.encode(), request.get_data()))).hexdigest()
-        before = repeating.begin(ports, key, mark=mark, process=self._process)
+        before = repeating.begin(ports, key, mark=_mark(operation), process=self._process)
         if before is not None:
+            if operation.secret:
+                raise Conflict(TOLD_ONCE, hint="Look whether it is there; if you lost the secret, take it back and use a new key.")
             return Response(before.body, before.status, {**before.headers, "Idempotency-Replayed": "true"}, content_type=JSON)
         try:
             response = self._done(ports, operation, places)
@@ -94,25 +96,29 @@ class Answering:
             repeating.forget(ports, key)
             raise
         headers = {name: response.headers[name] for name in ("Location", "Retry-After") if name in response.headers}
-        repeating.end(ports, key, status=response.status_code, headers=headers, body=response.get_data(as_text=True))
+        body = "" if operation.secret else response.get_data(as_text=True)
+        repeating.end(ports, key, status=response.status_code, headers=headers, body=body)
         return response
 
 
-class _Alone:
-    def __init__(self, lock: threading.Lock, look: Callable[[], None]) -> None:
-        self._lock = lock
-        self._look = look
+def _mark(operation: Operation) -> str:
+    """What the request is known by when it comes again: everything but its secrets. A hash of a password as quick as this one would be
+    guessed back from a copy of the database."""
+    body = request.get_data()
+    secrets = operation.told.secrets() if operation.told is not None else frozenset()
+    if secrets:
+        told = _object(body)
+        body = json.dumps({name: value for name, value in told.items() if name not in secrets}, sort_keys=True).encode()
+    return hashlib.sha256(b"\0".join((request.method.encode(), request.full_path.encode(), body))).hexdigest()
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            self._look()
-        except BaseException:
-            self._lock.release()
-            raise
 
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+def _object(body: bytes) -> dict[str, Any]:
+    """What is no object is refused later, by its model."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _read(operation: Operation, places: Mapping[str, str]) -> dict[str, Any]:
@@ -184,6 +190,8 @@ def _written(ports: Ports, operation: Operation, value: Any, given: Mapping[str,
 
 def value_name(value: Any) -> str:
     """How a new thing is called in its address."""
+    if isinstance(value, Minted):
+        return value.token.id
     named = getattr(value, "name", None)
     return str(named if named is not None else value.terminal_class.name)
 

@@ -11,11 +11,15 @@ from flask import Blueprint, Response, request
 
 from labvirt import __version__
 from labvirt.web.api import (
+    account,
     classes,
+    grants,
+    groups,
     guests,
     images,
     jobs,
     labs,
+    people,
     power,
     profiles,
     reading,
@@ -25,6 +29,7 @@ from labvirt.web.api import (
     site,
     strangers,
     terminals,
+    tokens,
     versions,
 )
 from labvirt.web.api.answering import JSON, Answering
@@ -34,6 +39,7 @@ from labvirt.web.api.operation import PREFIX
 NOUNS = (
     *(labs.noun, terminals.noun, strangers.noun, classes.noun, profiles.noun, images.noun, versions.noun, sessions.noun, guests.noun),
     *(power.noun, settings.noun, jobs.noun, rescue.noun, rescue.garbage_noun, site.hosts_noun, site.noun),
+    *(people.noun, groups.noun, grants.noun, people.sign_ins_noun, tokens.noun, account.noun),
 )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -30,6 +30,15 @@ class Told(BaseModel):
     """What a client says in a body: JSON types as they are declared, and not one field more."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @classmethod
+    def secrets(cls) -> frozenset[str]:
+        """The fields that are secrets."""
+        marks = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return frozenset(name for name, more in marks.items() if isinstance(more, dict) and more.get("writeOnly"))
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        return ((name, value) for name, value in super().__repr_args__() if name not in self.secrets())
 
     def given(self) -> dict[str, Any]:
         """The fields that the client has named."""
@@ -110,6 +119,9 @@ def written(hint: Any) -> Any:
 
 
 Text = Annotated[str, Field(max_length=200, description="Printable characters.")]
+Secret = Annotated[str, Field(max_length=256, json_schema_extra={"writeOnly": True})]
+"""Told by a client, and never written down: not in a log, not for a repeated request."""
+Password = Annotated[Secret, Field(min_length=1, description="8 to 128 characters; 15 or more are recommended.")]
 Name = Annotated[str, Field(min_length=1, max_length=32, description="a-z, 0-9 and '-', beginning with a letter.")]
 Seat = Annotated[int, Field(ge=1, le=4094)]
 Seconds = Annotated[int, Field(ge=0, le=86400)]

@@ -58,6 +58,8 @@ class Operation:
     guarded_by: str | None
     """The operation whose ETag If-Match is compared with."""
     needs_engine: bool
+    secret: bool
+    """Its answer holds a secret that is told once: it is not kept for a repeated request."""
 
     @property
     def rule(self) -> str:
@@ -86,7 +88,7 @@ class Noun:
         """Changes the fields that are named."""
         return self._add("PATCH", path, answers, **more)
 
-    def put(self, path: str, answers: Shape, **more: Any) -> Callable[[Run], Run]:
+    def put(self, path: str, answers: Shape | None, **more: Any) -> Callable[[Run], Run]:
         """Afterwards it is what the body says."""
         return self._add("PUT", path, answers, **more)
 
@@ -105,6 +107,7 @@ class Noun:
         tagged: bool = False,
         guarded_by: str | None = None,
         needs_engine: bool = False,
+        secret: bool = False,
     ) -> Callable[[Run], Run]:
         def declared(run: Run) -> Run:
             hints = typing.get_type_hints(run, include_extras=True)
@@ -128,6 +131,7 @@ class Noun:
                     tagged=tagged,
                     guarded_by=guarded_by,
                     needs_engine=needs_engine,
+                    secret=secret,
                 )
             )
             return run

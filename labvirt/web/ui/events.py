@@ -33,7 +33,7 @@ class EventsRoute:
         if scope["method"] != "GET":
             await respond(send, 405, b"", {"allow": "GET"})
         elif not await self._is_somebody(scope):
-            await respond(send, 401, b"", {"cache-control": "no-store"})
+            await respond(send, 401, b"", {"cache-control": "no-store", **guard.ASK_FOR_TOKEN})
         elif self.open >= self.MOST:
             await respond(send, 503, b"", {"cache-control": "no-store", "retry-after": "10"})
         else:

@@ -17,6 +17,9 @@ from labvirt.web.ui.knock import NOBODY_TRUSTED, Knock, Proxy
 
 NOT_SIGNED_IN = NotSignedIn(hint="Open the first page and sign in.")
 
+ASK_FOR_TOKEN = {"www-authenticate": 'Bearer realm="LabVirt"'}
+"""What programs are told beside 401 by native routes (RFC 9110, 11.6.1)."""
+
 
 class Guard:
     """On whose behalf a request acts: a program's token, a browser's cookie, or the word of a trusted proxy. Asked for every request, so

@@ -19,7 +19,7 @@ from labvirt.domain.image import DiskChoice
 from labvirt.domain.profile import Bus, Profile, Slot, SlotKind
 from labvirt.domain.right import RIGHTS, Right, Role
 from labvirt.domain.setting import Scope
-from labvirt.errors import NotAllowed, NotFound
+from labvirt.errors import InvalidInput, NotAllowed, NotFound
 from labvirt.usecases import (
     catalogue,
     classes,
@@ -270,3 +270,17 @@ def test_settings_of_a_level_and_the_inbox(two: Site) -> None:
     with pytest.raises(NotFound):
         enrol.dismiss(desk, far.code)
     assert enrol.adopt(desk, near.code, lab="lab-a").lab == "lab-a"
+
+
+def test_a_terminal_gets_profiles_of_its_own_lab_only(two: Site) -> None:
+    manager, boss = as_(two, Grant(Role.LAB_MANAGER, "lab-b")), as_(two, Grant(Role.ADMINISTRATOR, None))
+    assert terminals.change(manager, "pc-b1", profile="other").profile == "other"  # the positive control
+    with pytest.raises(NotFound, match="desk"):  # what one may not see is not there, to name it neither
+        terminals.change(manager, "pc-b1", profile="desk")
+    with pytest.raises(InvalidInput, match="desk is meant for lab-a, not for lab-b"):
+        terminals.change(boss, "pc-b1", profile="desk")
+    with pytest.raises(InvalidInput, match="not for lab-b"):
+        terminals.add(boss, lab="lab-b", name="pc-b2", profile="desk")
+    assert [each.name for each in terminals.everything(boss, "lab-b")] == ["pc-b1"]
+    profiles.change(boss, "other", labs=frozenset({"lab-a"}))
+    assert terminals.change(boss, "pc-b1", note="by the window").profile == "other"  # placement tells that; the note is free
