@@ -78,6 +78,14 @@ def _boot_fetch(repeat: int, quick: bool) -> list[Record]:
     return boot_fetch.measure(20 if quick else 167, repeat)
 
 
+def _open_pages(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import open_pages
+
+    if quick:
+        return open_pages.measure(20, 30, 3, repeat, 10)
+    return open_pages.measure(300, 300, 30, repeat, 50)
+
+
 BENCHMARKS = (
     Benchmark(
         id="A1",
@@ -124,6 +132,13 @@ BENCHMARKS = (
         repeat=5,
         quick=1,
         run=_boot_fetch,
+    ),
+    Benchmark(
+        id="W1",
+        about="pages of 300 seats while 300 browsers listen and 30 look at consoles (quick: 20, 30, 3), beside nobody else there",
+        repeat=4,
+        quick=1,
+        run=_open_pages,
     ),
     Benchmark(
         id="P4", about="publishing an admin session's draft with its canary, the whole job, by steps", repeat=5, quick=1, run=_publish
