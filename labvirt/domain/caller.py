@@ -9,6 +9,9 @@ from enum import StrEnum
 
 from labvirt.domain.right import RIGHTS, Right, Role
 
+CAMPUS = "campus "
+"""How the sign-in is called of whom a trusted proxy vouches for; then the person's name."""
+
 
 class CallerKind(StrEnum):
     MACHINE = "machine"
@@ -55,6 +58,11 @@ class Caller:
         if self.rights is not None and right not in self.rights:
             return False
         return any(grant.gives(right, lab) for grant in self.grants)
+
+    @property
+    def is_vouched_for(self) -> bool:
+        """Is it the campus's sign-on that knows them? It has no password that we could ask for."""
+        return self.sign_in.startswith(CAMPUS)
 
     @property
     def tends_people(self) -> bool:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from labvirt.domain.caller import Caller, CallerKind
+from labvirt.domain.caller import CAMPUS, Caller, CallerKind
 from labvirt.domain.person import check_person_name
 from labvirt.errors import AlreadyExists, InvalidInput
 from labvirt.usecases import people
@@ -36,5 +36,5 @@ def caller_of(ports: Ports, name: str, *, address: str, group: str = "") -> Call
         person=person.name,
         grants=person.grants,
         address=address,
-        sign_in=f"campus {person.name}",
+        sign_in=f"{CAMPUS}{person.name}",
     )

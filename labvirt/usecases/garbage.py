@@ -18,7 +18,7 @@ from labvirt.domain.job import Job, JobKind
 from labvirt.domain.right import Right
 from labvirt.domain.rubbish import Rubbish, RubbishKind
 from labvirt.errors import DiskError, InUse, NotFound
-from labvirt.usecases import audit, catalogue, emptying, flattening, jobs, scrubbing
+from labvirt.usecases import audit, catalogue, emptying, flattening, jobs, people, scrubbing
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rights import needs
 from labvirt.usecases.rubbish import ORPHANS, Look, look, rubbish_of
@@ -50,7 +50,10 @@ def plan(ports: Ports) -> tuple[Rubbish, ...]:
 
 @needs(Right.SITE, site=True)
 def collect(ports: Ports, *, by: str, dry_run: bool = False) -> Job:
-    """A job that takes what is due (`dry_run`: only says it). One that waits or runs already is given back."""
+    """A job that takes what is due (`dry_run`: only says it). One that waits or runs already is given back. Raises MustConfirm (not
+    for `dry_run`)."""
+    if not dry_run:
+        people.lately(ports)
     with ports.database.write() as work:
         for job in work.jobs.list(unended=True, last=jobs.ALL):
             if job.kind is JobKind.GARBAGE and (job.arguments.get("dry_run") == "yes") == dry_run:

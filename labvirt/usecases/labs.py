@@ -16,7 +16,7 @@ from labvirt.domain.names import check_name, one_line
 from labvirt.domain.right import Right
 from labvirt.domain.setting import Scope
 from labvirt.errors import AlreadyExists, InUse, InvalidInput
-from labvirt.usecases import whose
+from labvirt.usecases import people, whose
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rights import needs, visible
 
@@ -123,9 +123,10 @@ def change(ports: Ports, name: str, **changes: Any) -> Lab:
 
 @needs(Right.SITE, site=True)
 def remove(ports: Ports, name: str) -> Lab:
-    """The lab and the records of its stopped guests are gone. Raises NotFound, InUse (a terminal,
+    """The lab and the records of its stopped guests are gone. Raises NotFound, MustConfirm, InUse (a terminal,
     a profile, a draft that is not over, or a living guest).
     """
+    people.lately(ports)
     with ports.database.write() as work:
         lab = work.labs.one(name)
         _at_rest(work, lab)

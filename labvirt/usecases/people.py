@@ -203,6 +203,14 @@ def confirmed(ports: Ports) -> None:
         raise MustConfirm()
 
 
+def lately(ports: Ports) -> None:
+    """For what whole classes feel and what cannot be taken back. Raises MustConfirm when it is a browser in which no password was given
+    lately. Programs have a right that was given them for it, and whom the campus vouches for has no password of ours."""
+    caller = ports.caller
+    if caller.kind is CallerKind.PERSON and not caller.is_vouched_for:
+        confirmed(ports)
+
+
 def living(work: UnitOfWork, ports: Ports, name: str) -> tuple[SignIn, ...]:
     """The sign-ins of this person that are good now, the newest first."""
     person = work.people.get(name)

@@ -16,7 +16,7 @@ from labvirt.domain.names import check_name, one_line
 from labvirt.domain.profile import Profile, Slot
 from labvirt.domain.right import Right
 from labvirt.errors import AlreadyExists, Conflict, InUse, InvalidInput, LabVirtError, NotFound
-from labvirt.usecases import whose
+from labvirt.usecases import people, whose
 from labvirt.usecases.administration import AdministrativeView as AdministrativeView
 from labvirt.usecases.administration import administrative as administrative
 from labvirt.usecases.administration import all_administrative as all_administrative
@@ -132,9 +132,10 @@ def clone(ports: Ports, name: str, new_name: str) -> Profile:
 
 @needs(Right.DESIGN, profile="name")
 def remove(ports: Ports, name: str) -> Profile:
-    """The profile is gone. Raises NotFound, InUse (a terminal asks for it, a draft needs it, or a guest that is not stopped was made
-    from it).
+    """The profile is gone. Raises NotFound, MustConfirm, InUse (a terminal asks for it, a draft needs it, or a guest that is
+    not stopped was made from it).
     """
+    people.lately(ports)
     with ports.database.write() as work:
         profile = work.profiles.one(name)
         for draft in work.drafts.list():

@@ -200,7 +200,8 @@ ALONE: Mapping[str, str] = {
         ),
         "a part of use cases that have their rights": (
             "catalogue.must_be_whole imports.import_upload jobs.enqueue jobs.enqueue_in orders.in_lab people.insert people.confirmed"
-            " power_times.wall specials.take specials.release specials.free terminals.insert rights.must rights.must_see rights.visible"
+            " people.lately power_times.wall specials.take specials.release specials.free terminals.insert rights.must rights.must_see"
+            " rights.visible"
         ),
         "it looks itself for labs where the caller has the right": "audit.page audit.verbs audit.everything audit.verify",
         "it asks itself: to look, to type, and into a session are three rights": (

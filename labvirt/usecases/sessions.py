@@ -23,7 +23,7 @@ from labvirt.domain.names import one_line
 from labvirt.domain.profile import Protocol
 from labvirt.domain.right import Right
 from labvirt.errors import Conflict, NotFound
-from labvirt.usecases import draining, jobs, publishing, specials, whose
+from labvirt.usecases import draining, jobs, people, publishing, specials, whose
 from labvirt.usecases.draining import MANY_JOBS, clock_time, held
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rights import needs, visible
@@ -107,9 +107,10 @@ def publish(
     """A job that shuts the session's guest down, seals the draft, tries it and moves the pointer; its result names the version.
 
     `override`: why it is published without a green canary. `replace`: also if somebody else published meanwhile. Raises NotFound,
-    Conflict (somebody published meanwhile: names the version; it is being published already; it is over), DatabaseError. The draft is as
-    before then.
+    MustConfirm, Conflict (somebody published meanwhile: names the version; it is being published already; it is over), DatabaseError. The
+    draft is as before then.
     """
+    people.lately(ports)
     with ports.database.write() as work:
         draft = _found(work, name)
         draft.moved(DraftState.PUBLISHING, ports.clock.now())  # says why not

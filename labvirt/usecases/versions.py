@@ -10,7 +10,7 @@ from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import one_line
 from labvirt.domain.right import Right
 from labvirt.errors import Conflict, InvalidInput, NotFound
-from labvirt.usecases import catalogue, flattening, jobs
+from labvirt.usecases import catalogue, flattening, jobs, people
 from labvirt.usecases.catalogue import VersionView as VersionView
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.recycling import bin_version as bin
@@ -39,9 +39,10 @@ def publish(ports: Ports, image: str, number: int, *, by: str, override: str = "
     changes nothing.
 
     It must have been tested (a green canary), or published before; `override` is the reason why it is published without, kept in
-    the history. Raises NotFound, ImageDamaged (its file is not what it should be), Conflict (not tested; in the recycle bin),
+    the history. Raises NotFound, MustConfirm, ImageDamaged (its file is not what it should be), Conflict (not tested; in the recycle bin),
     DatabaseError.
     """
+    people.lately(ports)
     with ports.database.read() as work:
         version = one_version(work, image, number)
         if work.images.one(image).published == number:

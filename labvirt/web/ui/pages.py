@@ -6,13 +6,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from labvirt.domain.caller import CallerKind
 from labvirt.domain.names import one_line
 from labvirt.domain.right import Right
 from labvirt.errors import EngineAway, LabVirtError, NotFound
 from labvirt.usecases import boots, watching
 from labvirt.usecases.ports import Ports
 from labvirt.web.published import Published
-from labvirt.web.ui import boot_chart, guard, seats, sign_in, terminals
+from labvirt.web.ui import boot_chart, guard, once_more, seats, sign_in, terminals
 from labvirt.web.ui.guard import Guard
 from labvirt.web.ui.layout import may
 from labvirt.web.ui.looking import Looking, fragment
@@ -37,7 +38,7 @@ def blueprint(ports: Ports, published: Published, looking: Looking, at_door: Gua
         guard.check_origin(request)
         g.ports = ports.on_behalf_of(at_door.caller_of_request(request))
         if guard.may_pass(request, g.ports.caller):
-            return None
+            return once_more.given() if g.ports.caller.kind is CallerKind.PERSON else None
         if request.endpoint == "pages.first":
             return redirect(url_for("pages.door"), 303)
         return refusal(guard.NOT_SIGNED_IN, 401, {})

@@ -10,6 +10,7 @@ from flask import Response, render_template, request
 from labvirt.errors import LabVirtError
 from labvirt.web.api.problem import is_of_the_api, problem
 from labvirt.web.terminal.render import as_json
+from labvirt.web.ui import once_more
 
 
 def refusal(error: LabVirtError, status: int, headers: Mapping[str, str]) -> Response:
@@ -19,5 +20,7 @@ def refusal(error: LabVirtError, status: int, headers: Mapping[str, str]) -> Res
     if request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json":
         told: dict[str, object] = {"error": {"code": error.code, "sentence": error.sentence, "hint": error.hint}}
         return Response(as_json(told), status, headers, mimetype="application/json")
+    if once_more.is_asked(error):
+        return once_more.page(error)
     page = render_template("refusal.html", status=status, sentence=error.sentence, hint=error.hint)
     return Response(page, status, headers, mimetype="text/html")
