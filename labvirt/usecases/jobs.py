@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -64,6 +64,16 @@ def everything(ports: Ports, *, unended: bool = False, last: int = 50) -> tuple[
     """The newest first."""
     with ports.database.read() as work:
         return visible(ports, work.jobs.list(unended=unended, last=last), lambda job: whose.of_job(work, job))
+
+
+@needs(Right.LOOK, each=True)
+def cancellable(ports: Ports, found: Iterable[Job]) -> frozenset[int]:
+    """Numbers of those among them that the caller may cancel now."""
+    going = [job for job in found if not job.ended and not job.cancel]
+    if ports.caller.may(Right.UPDATE, None):
+        return frozenset(job.number for job in going)
+    with ports.database.read() as work:
+        return frozenset(job.number for job in going if whose.of_job(work, job).allows(ports.caller, Right.UPDATE))
 
 
 @needs(Right.LOOK, job="number")

@@ -22,6 +22,7 @@ KINDS = {
     JobKind.FLATTEN: marked("flatten"),
     JobKind.GARBAGE: marked("collect garbage"),
     JobKind.RESCUE_FILES: marked("rescue files"),
+    JobKind.BACKUP: marked("back up"),
 }
 STATES = {
     JobState.QUEUED: ("wait", "clock", marked("waits")),
@@ -50,7 +51,7 @@ def moment(at: datetime | None) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobWords:
-    """A job as a page shows it. `percent` None: how much is left cannot be said."""
+    """A job as a page shows it. `percent` None: how much is left cannot be said. `may_cancel`: who looks is given the button."""
 
     job: Job
     kind: str
@@ -60,9 +61,10 @@ class JobWords:
     waits: str
     percent: int | None
     progress: str
+    may_cancel: bool
 
 
-def job_words(job: Job, now: datetime) -> JobWords:
+def job_words(job: Job, now: datetime, *, may_cancel: bool) -> JobWords:
     """What it does, since when, how fast, and how long it will take: no wait without words."""
     tone, icon, state = STATES[job.state]
     since = int((now - (job.step_since or job.started_at or job.asked_at)).total_seconds())
@@ -92,4 +94,5 @@ def job_words(job: Job, now: datetime) -> JobWords:
         waits=waits,
         percent=percent if not job.ended else None,
         progress=" · ".join(parts) if not job.ended else "",
+        may_cancel=may_cancel,
     )

@@ -6,12 +6,20 @@ from __future__ import annotations
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from labvirt.domain.job import Job
 from labvirt.errors import LabVirtError
 from labvirt.usecases import jobs
 from labvirt.web.ui import layout
 from labvirt.web.ui.amounts import JobWords, job_words, moment
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.looking import fragment
+
+GOING = 100
+"""So many are looked through for the drawer and counted for the head of a page."""
+ENDED = 6
+"""So many of them are shown."""
+SAID = "drawer-said"
+"""Where the drawer says what became of a button of it (templates/base.html)."""
 
 
 def blueprint() -> Blueprint:
@@ -25,6 +33,18 @@ def blueprint() -> Blueprint:
     @pages.get("/part")
     def part() -> Response:
         return fragment(render_template("jobs_part.html", jobs=_jobs(), moment=moment))
+
+    @pages.get("/drawer")
+    def drawer() -> Response:
+        """What every page can have beside it: all that go on, and the last that ended."""
+        going = _words(jobs.everything(g.ports, unended=True, last=GOING))
+        ended = [words for words in _words(jobs.everything(g.ports, last=GOING)) if words.job.ended][:ENDED]
+        return fragment(render_template("jobs_drawer.html", going=going, ended=ended, moment=moment))
+
+    @pages.get("/count")
+    def count() -> Response:
+        """For the head of every page."""
+        return fragment(render_template("jobs_count.html", count=len(jobs.everything(g.ports, unended=True, last=GOING))))
 
     @pages.get("/<int:number>")
     def one(number: int) -> str:
@@ -42,15 +62,19 @@ def blueprint() -> Blueprint:
             layout.told(_("The job %d is cancelled.") % number if job.ended else _("The job %d ends soon.") % number)
         except LabVirtError as error:
             layout.refused(error)
+        if request.headers.get("HX-Target") == SAID:  # asked from the drawer: the page stays, and what became of it is said there
+            return Response(render_template("told.html"), mimetype="text/html", headers={"HX-Trigger": "labvirt:drawer"})
         return redirect(layout.back(url_for("jobs.one", number=number)), 303)
 
     def _one(number: int) -> dict[str, object]:
         job = jobs.one(g.ports, number)
-        return {"words": job_words(job, g.ports.clock.now()), "lines": jobs.lines(g.ports, number), "moment": moment}
+        return {"words": _words((job,))[0], "lines": jobs.lines(g.ports, number), "moment": moment}
 
     def _jobs() -> list[JobWords]:
-        now = g.ports.clock.now()
-        unended = request.args.get("show") == "running"
-        return [job_words(job, now) for job in jobs.everything(g.ports, unended=unended)]
+        return _words(jobs.everything(g.ports, unended=request.args.get("show") == "running"))
+
+    def _words(found: tuple[Job, ...]) -> list[JobWords]:
+        now, free = g.ports.clock.now(), jobs.cancellable(g.ports, found)
+        return [job_words(job, now, may_cancel=job.number in free) for job in found]
 
     return pages

@@ -131,6 +131,8 @@ ROUTES: Mapping[str, Access] = {
     "mine.part": Access(Right.LOOK, Scope.ANYWHERE, passive=True),
     "jobs.page": Access(Right.LOOK, Scope.ANYWHERE),
     "jobs.part": Access(Right.LOOK, Scope.ANYWHERE, passive=True),
+    "jobs.drawer": Access(Right.LOOK, Scope.ANYWHERE, passive=True),
+    "jobs.count": Access(Right.LOOK, Scope.ANYWHERE, passive=True),
     "jobs.one": Access(Right.LOOK),
     "jobs.one_part": Access(Right.LOOK, passive=True),
     "jobs.cancel": Access(Right.UPDATE),

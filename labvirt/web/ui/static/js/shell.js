@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Keys that work on every page, the search palette, and a few manners of forms.
+import { beside } from "./drawer.js";
+
 const palette = document.getElementById("palette");
 const sheet = document.getElementById("sheet");
 const GO = { l: "/", t: "/inbox", p: "/profiles", i: "/images", j: "/jobs", h: "/hosts" };
@@ -29,6 +31,7 @@ addEventListener("keydown", (event) => {
   else if (event.key === "?" && sheet) { event.preventDefault(); open(sheet); }
   else if (event.key === "g") went = performance.now();
   else if (GO[event.key] && went && performance.now() - went < 1500) { went = 0; location.assign(GO[event.key]); }
+  else if (event.key === "j") beside();
 });
 
 // In the palette, arrows go through what was found, Enter opens the first.
