@@ -17,6 +17,8 @@ from labvirt.usecases import asking, power, seats
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rights import needs
 
+HOW_TO_CHOOSE = "Click seats on the map, draw a frame around them, or press Ctrl A."
+
 
 class SeatAct(StrEnum):
     START = "start"
@@ -61,7 +63,7 @@ class SeatPlan:
 def plan(ports: Ports, lab: str, act: SeatAct, chosen: Collection[int]) -> tuple[SeatPlan, ...]:
     """What the act would come to at each of these seats, by number. Changes nothing. Raises NotFound (lab), InvalidInput (none chosen)."""
     if not chosen:
-        raise InvalidInput("seats", "choose at least one", hint="Click seats on the map, draw a frame around them, or press Ctrl A.")
+        raise InvalidInput("seats", "choose at least one", hint=HOW_TO_CHOOSE)
     with ports.database.read() as work:
         place = work.labs.one(lab)
         terminals = {terminal.seat: terminal for terminal in work.terminals.of_lab(lab)}

@@ -51,6 +51,7 @@ from labvirt.web.ui import (
     routes,
     search,
     seat,
+    seat_profiles,
     tell,
     welcome,
 )
@@ -183,7 +184,7 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
     app.register_blueprint(pages.blueprint(ports, published, looking, at_door))
     for with_looking in (labmap, seat, mine, hosts, search, plant, welcome):
         app.register_blueprint(with_looking.blueprint(looking))
-    for each in (inbox, profiles, images, drafts, jobs):
+    for each in (inbox, profiles, images, drafts, jobs, seat_profiles):
         app.register_blueprint(each.blueprint())
     app.register_blueprint(settings_page.blueprint())
     app.register_blueprint(tell.blueprint())

@@ -63,6 +63,8 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "labmap.room": {"room": "Room 12", "columns": "4", "rows": "4"},
     "labmap.plan": {"do": "start", "seats": "1"},
     "labmap.act": {"do": "start", "seats": "1"},
+    "seat_profiles.plan": {"profile": "+usual", "seats": "1"},
+    "seat_profiles.do": {"profile": "+usual", "seats": "1"},
     "seat.act": {"do": "start"},
     "images.blank": {"name": "empty", "gib": "1"},
     "welcome.lab": {"name": "lab-c", "network": "10.79.0.0/24"},

@@ -95,13 +95,13 @@ def blueprint(looking: Looking) -> Blueprint:
     def plan(lab: str) -> str:
         """What an act would come to, before it is done."""
         act = _act()
-        told = bulk.plan(g.ports, lab, act, _chosen())
+        told = bulk.plan(g.ports, lab, act, chosen_seats())
         return render_template("plan.html", lab=lab, act=act, acts=ACTS, plan=told, why=WHY, will=sum(each.will for each in told))
 
     @pages.post("/acts")
     def act(lab: str) -> AnyResponse:
         wanted = _act()
-        came = bulk.do(g.ports, lab, wanted, _chosen(), by=layout.name_of_caller())
+        came = bulk.do(g.ports, lab, wanted, chosen_seats(), by=layout.name_of_caller())
         done = sum(each.will for each in came)
         said = ngettext("%(act)s: %(done)d seat.", "%(act)s: %(done)d seats.", done) % {"act": _(ACTS[wanted][0]), "done": done}
         left = [f"{each.guest}: {_(WHY[each.why])}{f' ({each.detail})' if each.detail else ''}" for each in came if not each.will]
@@ -145,7 +145,8 @@ def _act() -> SeatAct:
         raise InvalidInput("do", f"must be one of {', '.join(SeatAct)}") from error
 
 
-def _chosen() -> list[int]:
+def chosen_seats() -> list[int]:
+    """The numbers that the form was sent with. Raises InvalidInput."""
     return [_whole(text, "seats") for text in request.form.getlist("seats")]
 
 

@@ -101,6 +101,8 @@ ROUTES: Mapping[str, Access] = {
     "labmap.room": Access(Right.SEATS),
     "labmap.plan": Access(Right.OPERATE),
     "labmap.act": Access(Right.OPERATE),
+    "seat_profiles.plan": Access(Right.SEATS),
+    "seat_profiles.do": Access(Right.SEATS),
     "seat.page": Access(Right.LOOK),
     "seat.now": Access(Right.LOOK, passive=True),
     "seat.act": Access(Right.OPERATE),
