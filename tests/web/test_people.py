@@ -36,9 +36,13 @@ def test_the_first_administrator_is_made_at_the_door(site: Site) -> None:
     assert "The first administrator" in client.get("/door").text
     short = client.post("/enter", data={"code": site.code, "name": "anna", "password": "short"})
     assert (short.status_code, "8 to 128 characters" in short.text, site.code in short.text) == (400, True, True)
+    wrong = client.post("/enter", data={"code": site.code, "name": "anna", "full_name": "Anna Nová", "password": "short"}).text
+    assert re.search(r'id="password"[^>]*aria-invalid="true" aria-describedby="refused long"', wrong)
+    assert re.search(r'id="name"[^>]*value="anna"(?![^>]*aria-invalid)', wrong)
+    assert 'value="Anna Nová"' in wrong
     assert client.post("/enter", data={"code": site.code}).status_code == 400
     made = client.post("/enter", data={"code": site.code, "name": "anna", "full_name": "Anna Nová", "password": GOOD})
-    assert (made.status_code, made.headers["location"]) == (303, "/")
+    assert (made.status_code, made.headers["location"]) == (303, "/welcome")
     assert "anna" in client.get("/people").text
     assert "The first administrator" not in site.client().get("/door").text
     again = site.client().post("/enter", data={"code": site.code, "name": "eve", "password": GOOD})
@@ -58,7 +62,7 @@ def test_who_was_added_by_the_shell_signs_in_before_there_is_an_administrator(si
     shown = again.post("/enter", data={"code": site.code})
     assert shown.status_code == 400
     assert "The first administrator" in shown.text
-    assert again.post("/enter", data={"code": site.code, "name": "anna", "password": GOOD}).headers["location"] == "/"
+    assert again.post("/enter", data={"code": site.code, "name": "anna", "password": GOOD}).headers["location"] == "/welcome"
     assert again.get("/people").status_code == 200
 
 

@@ -32,18 +32,17 @@ def register(pages: Blueprint, ports: Ports, at_door: Guard) -> None:
     @pages.post("/enter")
     def enter() -> AnyResponse:
         knock, told = at_door.knock(request), request.form
-        code, name = told.get("code", "")[:LONGEST], told.get("name", "")[:LONGEST]
+        code, name, full_name = (told.get(field, "")[:LONGEST] for field in ("code", "name", "full_name"))
         try:
             if code and name:
-                opened = sign_in.first(
-                    ports, code, name, told.get("password", ""), full_name=told.get("full_name", "")[:LONGEST], who=_from(knock)
-                )
-            elif code:
+                opened = sign_in.first(ports, code, name, told.get("password", ""), full_name=full_name, who=_from(knock))
+                return _with_cookie(redirect(url_for("welcome.page"), 303), opened, knock)
+            if code:
                 opened = sign_in.by_code(ports, code, who=_from(knock))
             else:
                 opened = sign_in.with_password(ports, name, told.get("password", ""), who=_from(knock))
         except (NotAllowed, TooManyRequests, InvalidInput, Exhausted) as error:
-            return _page(ports, error, name=name, code=code)
+            return _page(ports, error, name=name, code=code, full_name=full_name)
         return _opened(opened, knock) if opened.sign_in.whole else _with_cookie(_phone_page(), opened, knock)
 
     @pages.post("/enter/phone")
@@ -69,10 +68,11 @@ def _from(knock: Knock) -> From:
     return From(address=knock.address, agent=knock.agent, token=knock.token)
 
 
-def _page(ports: Ports, error: LabVirtError | None = None, *, name: str = "", code: str = "") -> Response:
+def _page(ports: Ports, error: LabVirtError | None = None, *, name: str = "", code: str = "", full_name: str = "") -> Response:
     # Somebody with a shell may have made accounts before the set-up code was used: whoever shows it then still becomes the administrator.
     first = not setup.has_people(ports) or bool(code and isinstance(error, InvalidInput))
-    page = render_template("door.html", first=first, name=name, code=code, **_words(error))
+    field = error.field if isinstance(error, InvalidInput) else "code" if isinstance(error, NotAllowed) else ""
+    page = render_template("door.html", first=first, name=name, code=code, full_name=full_name, wrong_field=field, **_words(error))
     return _answer(page, error)
 
 
