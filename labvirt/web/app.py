@@ -27,6 +27,7 @@ from labvirt.web.console import shop
 from labvirt.web.console.route import ConsoleRoute
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.figures import Exposition
+from labvirt.web.past import Past
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
 from labvirt.web.terminal.question import QuestionRoute
@@ -108,7 +109,8 @@ class Application:
         self.boot = BootRoute(ports.kiosk)
         self.pieces = uploads.PieceRoute(ports, self.guard)
         self.console = ConsoleRoute(ports, lambda scope: guard.somebody(self.guard.caller_of_scope(scope)))
-        self.flask = create_flask(ports, self.published, self.guard, self.exposition)
+        self.past = Past(ports, self.published)
+        self.flask = create_flask(ports, self.published, self.guard, self.exposition, self.past)
         self._terminals = WSGIMiddleware(self.flask, workers=THREADS)  # type: ignore[arg-type]
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
@@ -152,8 +154,10 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.published.start(asyncio.get_running_loop())
+                self.past.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                self.past.close()
                 self.published.close()
                 native = (self._pool, self.boot.pool, self.pieces.pool, self.events.pool, self.console.pool, self.console.opening)
                 for pool in (*native, self._terminals.executor, self._pages.executor):
@@ -170,7 +174,7 @@ async def _refuse(scope: Scope, send: Send, status: int, sentence: str, headers:
     await respond(send, status, content, {"content-type": media_type, **headers})
 
 
-def create_flask(ports: Ports, published: Published, at_door: Guard, exposition: Exposition) -> Flask:
+def create_flask(ports: Ports, published: Published, at_door: Guard, exposition: Exposition, past: Past) -> Flask:
     """The synchronous part. Every LabVirtError becomes its sentence and status; a mistake of ours a 500 with a number for the log."""
     app = Flask("labvirt.web.ui", template_folder="templates", static_folder="static")
     app.secret_key = secrets.token_bytes(32)  # only for what the next page says was done: a restart forgets it
@@ -182,8 +186,9 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
     layout.install(app)
     looking = Looking(ports, published)
     app.register_blueprint(pages.blueprint(ports, published, looking, at_door))
-    for with_looking in (labmap, seat, mine, hosts, search, plant, welcome):
+    for with_looking in (labmap, seat, mine, search, plant, welcome):
         app.register_blueprint(with_looking.blueprint(looking))
+    app.register_blueprint(hosts.blueprint(looking, past))
     for each in (inbox, profiles, images, drafts, jobs, seat_profiles):
         app.register_blueprint(each.blueprint())
     app.register_blueprint(settings_page.blueprint())

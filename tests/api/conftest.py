@@ -21,6 +21,7 @@ from labvirt.usecases.ports import Ports
 from labvirt.usecases.sign_in import From
 from labvirt.web.app import create_flask
 from labvirt.web.figures import Exposition
+from labvirt.web.past import Past
 from labvirt.web.published import Published
 from labvirt.web.ui.guard import Guard
 from labvirt.web.ui.knock import COOKIE
@@ -59,7 +60,8 @@ class Api:
 
 def client_of(ports: Ports, *, signed_in: bool = True) -> tuple[Flask, FlaskClient]:
     """The application over these doors, and a client of it."""
-    app = create_flask(ports, Published(ports.engine), Guard(ports), Exposition(lambda: figures(ports)))
+    published = Published(ports.engine)
+    app = create_flask(ports, published, Guard(ports), Exposition(lambda: figures(ports)), Past(ports, published))
     client = app.test_client()
     if signed_in:
         enter(ports, client)

@@ -33,7 +33,7 @@ ONLY_WITH = {
     "inbox.list_page": Right.SEATS,
 }
 """Pages for everybody, with nothing of a lab on them for who has not this right there."""
-COUNTS = frozenset({"inbox.knocking", "hosts.page", "hosts.part"})
+COUNTS = frozenset({"inbox.knocking", "hosts.page", "hosts.part", "jobs.count"})
 """They name no lab: of two labs they count more than of one."""
 AUDIT = frozenset({"audit.page", "audit.export"})
 """Nothing was done yet; tests/web/test_audit_page.py has whose deeds are told."""

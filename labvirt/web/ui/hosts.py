@@ -8,15 +8,17 @@ from collections import Counter
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from labvirt.domain.right import Right
 from labvirt.errors import LabVirtError
 from labvirt.usecases import hosts, power, profiles
-from labvirt.web.ui import layout
+from labvirt.web.past import Past
+from labvirt.web.ui import layout, past_chart
 from labvirt.web.ui.amounts import moment
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.looking import Looking, fragment
 
 
-def blueprint(looking: Looking) -> Blueprint:
+def blueprint(looking: Looking, past: Past) -> Blueprint:
     """Behind the guard like all pages."""
     pages = Blueprint("hosts", __name__, url_prefix="/hosts")
 
@@ -48,6 +50,11 @@ def blueprint(looking: Looking) -> Blueprint:
         for guest in living:
             promised[guest.host or place] += memory.get(guest.profile or "", 0)
         engine = looking.overview().engine
-        return {"hosts": known, "guests": guests, "promised": promised, "engine": engine, "moment": moment}
+        samples = past.samples()
+        shown = {
+            "sparks": past_chart.sparks(samples, guests=g.ports.caller.may(Right.LOOK, None)),
+            "since": samples[0].at if samples else None,
+        }
+        return {**shown, "hosts": known, "guests": guests, "promised": promised, "engine": engine, "moment": moment}
 
     return pages
