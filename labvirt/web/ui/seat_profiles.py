@@ -44,6 +44,7 @@ def blueprint() -> Blueprint:
     @pages.post("/do")
     def do(lab: str) -> Response:
         profile = one_line(request.form.get("profile", ""), 64)
+        bulk_profile.choices(g.ports, lab)  # who may not, or may not even see the lab, is told so and not sent on
         try:
             if not profile:
                 raise InvalidInput("profile", "choose one")
