@@ -85,6 +85,7 @@ def blueprint(looking_: Looking) -> Blueprint:
 
     @pages.post("/lab")
     def lab() -> AnyResponse:
+        _must()
         sent = _sent("lab")
         try:
             if sent["dhcp"] not in tuple(DhcpMode):
@@ -99,6 +100,7 @@ def blueprint(looking_: Looking) -> Blueprint:
 
     @pages.post("/image")
     def image() -> AnyResponse:
+        _must()
         sent = _sent("image")
         try:
             imports.blank(g.ports, check_name(sent["name"], "name"), gib=gib_of(sent["gib"]), by=layout.name_of_caller())
@@ -109,6 +111,7 @@ def blueprint(looking_: Looking) -> Blueprint:
 
     @pages.post("/profile")
     def profile() -> AnyResponse:
+        _must()
         sent = _sent("profile")
         try:
             made = profiles.add(g.ports, _profile(sent))
@@ -122,7 +125,7 @@ def blueprint(looking_: Looking) -> Blueprint:
 
 def _page(seen: Looking, *, examined: tuple[Finding, ...] | None = None, refused: Refused | None = None, away: bool = False) -> str:
     """`away`: the engine did not answer just now, whatever the last look has seen."""
-    rights.must(g.ports, Right.SITE, SITE, "set up the site")
+    _must()
     engine = None if away else seen.overview().engine
     images = [each.image for each in catalogue.everything(g.ports) if each.image.binned_at is None]
     made, known = labs.everything(g.ports), profiles.everything(g.ports)
@@ -160,6 +163,11 @@ def _page(seen: Looking, *, examined: tuple[Finding, ...] | None = None, refused
         protocols=tuple(Protocol),
         uploads=g.ports.uploads is not None,
     )
+
+
+def _must() -> None:
+    """The steps are of who administers the site, also those which others may do elsewhere (a profile of their own lab)."""
+    rights.must(g.ports, Right.SITE, SITE, "set up the site")
 
 
 def _again(seen: Looking, step: str, error: LabVirtError, sent: Mapping[str, str]) -> Response:
