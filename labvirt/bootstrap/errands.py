@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ from labvirt.domain.findings import Finding
 from labvirt.errors import DatabaseError, HostNotReady
 
 if TYPE_CHECKING:
+    from labvirt.contracts.database import Database
     from labvirt.contracts.hypervisor import Hypervisor
+    from labvirt.contracts.images import ImageStore
 
 
 def demo(wish: DemoWish) -> int:
@@ -35,8 +38,17 @@ def demo(wish: DemoWish) -> int:
     )
 
 
-def doctor(state: Path) -> tuple[Finding, ...]:
-    """Findings about this host and state folder; changes nothing."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Open:
+    """What the engine has open already, so that the doctor does not open it once more."""
+
+    driver: Hypervisor
+    database: Database
+    store: ImageStore
+
+
+def doctor(state: Path, within: Open | None = None) -> tuple[Finding, ...]:
+    """Findings about this host and state folder; changes nothing. `within`: in the engine's process."""
     from labvirt.doctor.checks import run
     from labvirt.doctor.storage import DiskFolders
 
@@ -57,9 +69,9 @@ def doctor(state: Path) -> tuple[Finding, ...]:
             images=paths.images, drafts=paths.drafts, runs=paths.runs, kept=paths.kept, budget_mib=settings.rescue_budget_mib
         ),
         machine=LocalMachine(paths.runs),
-        driver=driver,
-        database=lambda: open_database(state),
-        store=lambda: store_of(settings, paths),
+        driver=driver if within is None else lambda: within.driver,
+        database=lambda: open_database(state) if within is None else within.database,
+        store=lambda: store_of(settings, paths) if within is None else within.store,
     )
 
 

@@ -9,11 +9,13 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labvirt import __version__
 from labvirt.bootstrap.drivers import LocalMachine, drivers_of
+from labvirt.bootstrap.errands import Open, doctor
 from labvirt.bootstrap.opening import open_database, paths_of, ports, ports_over, settings_of
 from labvirt.bootstrap.storage import guest_uid_base, make_folders, storage_of
 from labvirt.cli.app import ServeOptions
@@ -163,7 +165,8 @@ def engine(state: Path) -> int:
                 keep_overlays=settings.rescue_hours > 0,
             ),
         )
-        acting = Engine(world, lambda link: ports_over(settings, paths, database, storage, link))
+        opened = Open(driver=drivers.hypervisor, database=database, store=storage.store)
+        acting = Engine(world, lambda link: ports_over(settings, paths, database, storage, link), partial(doctor, state, opened))
         server = EngineServer(acting, paths.engine_socket)
         server.open()
         try:

@@ -112,3 +112,6 @@ class EngineLink(Protocol):
 
     def verify(self) -> tuple[Finding, ...]:
         """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""
+
+    def doctor(self) -> tuple[Finding, ...]:
+        """All checks of the host as `labvirt doctor` makes them, good ones too, with the engine's rights, made now. Changes nothing."""

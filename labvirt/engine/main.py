@@ -54,8 +54,14 @@ RECORD_BYTES = 1 << 20
 class Engine:
     """Keeps contracts.engine.EngineLink. The caller holds the engine's lock: there is one engine per state folder."""
 
-    def __init__(self, world: World, ports: Callable[[EngineLink], Ports] | None = None) -> None:
-        """`ports` makes the doors of the jobs that are done here, with this engine behind them; None: no jobs and no chores."""
+    def __init__(
+        self,
+        world: World,
+        ports: Callable[[EngineLink], Ports] | None = None,
+        doctor: Callable[[], tuple[Finding, ...]] = tuple,
+    ) -> None:
+        """`ports` makes the doors of the jobs that are done here, with this engine behind them; None: no jobs and no chores.
+        `doctor` makes all checks of the host."""
         self._world = world
         self._published = Published()
         self._operations = Operations(world.settings.workers, self._operation_ended)
@@ -87,6 +93,7 @@ class Engine:
             keeping,
             lambda: self._info,
         )
+        self._doctor = doctor
         doors = ports(self) if ports is not None else None
         self._workshop = Workshop(doors, world.settings.jobs_at_once) if doors else None
         self._chores = Chores(doors, world.settings.chore_seconds) if doors else None
@@ -210,6 +217,9 @@ class Engine:
 
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)
+
+    def doctor(self) -> tuple[Finding, ...]:
+        return self._doctor()
 
     # --- threads of others
 

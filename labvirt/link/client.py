@@ -80,6 +80,9 @@ class EngineClient:
     def verify(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("verify"))
 
+    def doctor(self) -> tuple[Finding, ...]:
+        return cast("tuple[Finding, ...]", self._ask("doctor"))
+
     def watch(self) -> Iterator[Change]:
         wire = self._speak("watch", ())
         try:

@@ -41,4 +41,5 @@ VERBS = {
     "preview": Verb(takes=(str, str, int), gives=tuple[str, ...]),
     "wake": Verb(takes=(str, tuple[MacAddress, ...])),
     "verify": Verb(gives=tuple[Finding, ...], seconds=120.0),
+    "doctor": Verb(gives=tuple[Finding, ...], seconds=120.0),
 }

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from labvirt.link.client import EngineClient
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
@@ -145,6 +147,8 @@ def test_a_terminal_is_served_by_two_processes_and_both_survive_their_death(stat
         assert served.children()[other] == before[other]
     eventually(lambda: served.ask("id=pc-01&wait=0")["status"] == "ready")
     eventually(lambda: labvirt(state, "verify").returncode != 3)
+    by_engine = {each.code for each in EngineClient(state / "engine.sock").doctor()}
+    assert by_engine == {each["code"] for each in json.loads(labvirt(state, "--json", "doctor").stdout)["findings"]} >= {"memory", "disk"}
     assert told(state, "guest", "show", "pc-01")["run"] == run
 
     pids = served.children().values()

@@ -41,6 +41,7 @@ from labvirt.disks.places import Places
 from labvirt.disks.store import VersionStore
 from labvirt.domain.addresses import AddressPlan, MacAddress
 from labvirt.domain.console import ConsoleKind
+from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.host import Host, HostLoad
 from labvirt.domain.image import Image, Stage, Version
@@ -331,6 +332,7 @@ class SimLab:
             settle_seconds=0,
         )
         self.limits = Limits()
+        self.examined = Finding(code="memory", severity=Severity.OK, sentence="Much memory is free.")
         self.probe: Callable[..., frozenset[object]] = lambda places: frozenset(places)
 
     def world(self) -> World:
@@ -374,7 +376,7 @@ class SimLab:
 
     def engine(self, *, jobs: bool = False) -> RunningEngine:
         """With `jobs` it does long works and chores too."""
-        return RunningEngine(Engine(self.world(), self.ports if jobs else None))
+        return RunningEngine(Engine(self.world(), self.ports if jobs else None, lambda: (self.examined,)))
 
     def furnish(self, *labs: Lab, kind: Profile | None = None, terminals: int = 0) -> None:
         """Labs, one image, one profile, and terminals at the first seats."""

@@ -75,6 +75,7 @@ def test_every_verb_is_answered(open_engine: Open) -> None:
     power.start(ports_of(sim, client), "lab-a-01")
     until(lambda: row(sim, "lab-a-01").ready)
     until(lambda: client.verify() == ())
+    assert client.doctor() == (sim.examined,)
     status = client.status()
     assert (status.driver, status.queue, status.findings) == ("simulated", (), ())
     assert client.leases("lab-a") == ()

@@ -93,6 +93,10 @@ class FakeEngineLink:
         self._ask("verify")
         return self.findings
 
+    def doctor(self) -> tuple[Finding, ...]:
+        self._ask("doctor")
+        return self.findings
+
     def _ask(self, *words: str) -> None:
         if self.away:
             raise EngineAway

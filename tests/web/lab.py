@@ -76,6 +76,7 @@ class FakeEngine:
     clock: Any = field(default_factory=SystemClock)
     notice: str = ""
     findings: tuple[Finding, ...] = ()
+    examined: tuple[Finding, ...] = ()
     waiting: tuple[str, ...] = ()
     lease_list: list[Lease] = field(default_factory=list)
     minted: list[tuple[str, IPv4Address, str]] = field(default_factory=list)
@@ -220,6 +221,10 @@ class FakeEngine:
     def verify(self) -> tuple[Finding, ...]:
         self._here()
         return ()
+
+    def doctor(self) -> tuple[Finding, ...]:
+        self._here()
+        return self.examined
 
 
 class EmptyShelf:

@@ -47,7 +47,7 @@ def plain_words(template: str) -> list[str]:
     return [word for part in parts for word in re.findall(r"[A-Za-zÀ-ž]{2,}", part) if word not in NAMES]
 
 
-NAMES = {"LabVirt", "MAC", "sha", "ABCDE", "FGHJK", "LMNPQ", "MiB", "qcow", "raw", "Ctrl", "API"}
+NAMES = {"LabVirt", "MAC", "sha", "ABCDE", "FGHJK", "LMNPQ", "MiB", "qcow", "raw", "Ctrl", "API", "DHCP"}
 """The same in every language."""
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -50,13 +52,9 @@ def blueprint() -> Blueprint:
 
     @pages.post("/+blank")
     def blank() -> AnyResponse:
-        name, gib = _text("name"), _text("gib").replace(",", ".")
+        name = _text("name")
         try:
-            try:
-                amount = float(gib)
-            except ValueError as error:
-                raise InvalidInput("gib", "must be a number") from error
-            job = imports.blank(g.ports, check_name(name, "name"), gib=amount, by=layout.name_of_caller(), note=_text("note"))
+            job = imports.blank(g.ports, check_name(name, "name"), gib=gib_of(_text("gib")), by=layout.name_of_caller(), note=_text("note"))
             return redirect(url_for("jobs.one", number=job.number), 303)
         except LabVirtError as error:
             layout.refused(error)
@@ -98,6 +96,17 @@ def blueprint() -> Blueprint:
         return redirect(layout.back(url_for("images.one", name=name)), 303)
 
     return pages
+
+
+def gib_of(text: str) -> float:
+    """A size as people write it. Raises InvalidInput."""
+    try:
+        amount = float(text.replace(",", "."))
+    except ValueError as error:
+        raise InvalidInput("gib", "must be a number") from error
+    if not isfinite(amount):
+        raise InvalidInput("gib", "must be a number")
+    return amount
 
 
 def _labs(updatable: list[administration.AdministrativeView]) -> dict[str, list[str]]:

@@ -145,7 +145,10 @@ ROUTES: Mapping[str, Access] = {
     "search.found": Access(Right.LOOK, Scope.ANYWHERE, passive=True),
     "plant.page": Access(Right.LOOK, Scope.ANYWHERE),
     "welcome.page": Access(Right.SITE, Scope.SITE),
+    "welcome.doctor": Access(Right.SITE, Scope.SITE),
     "welcome.lab": Access(Right.SITE, Scope.SITE),
+    "welcome.image": Access(Right.SITE, Scope.SITE),
+    "welcome.profile": Access(Right.SITE, Scope.SITE),
     "monitoring.metrics": _open("it looks itself who asks: a listed address, or somebody who sees the whole site"),
     "monitoring.ready": _open("for who watches the server; says which part does not answer, no more"),
 }

@@ -48,7 +48,7 @@ async function send(file) {
   if (read !== file.size) throw new Error("the file was not read whole");
   by("said").textContent = form.dataset.finish;
   const { job } = await json(`${path}/finish`, { sha256: digest.hex() });
-  location.assign(`${form.dataset.jobs}/${job}`);
+  location.assign(form.dataset.after ?? `${form.dataset.jobs}/${job}`);
 }
 
 form?.addEventListener("submit", async (event) => {
