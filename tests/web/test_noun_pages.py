@@ -105,8 +105,8 @@ def test_the_first_steps_make_a_lab(serve: Callable[..., Site]) -> None:
     site = serve(seats=0)
     browser = site.browser()
     assert "overlaps" not in browser.get("/welcome").text
-    made = browser.post("/welcome/lab", data={"name": "lab-x", "network": "10.90.0.0/24"}, follow_redirects=True).text
+    made = browser.post("/welcome/lab", data={"name": "lab-x", "network": "10.90.0.0/24", "dhcp": "own"}, follow_redirects=True).text
     assert "The lab lab-x is there, with room for 63 seats." in made
     assert [lab.name for lab in labs.everything(site.ports)] == ["lab-x"]
-    wrong = browser.post("/welcome/lab", data={"name": "lab-y", "network": "10.90.0.0/25"})
+    wrong = browser.post("/welcome/lab", data={"name": "lab-y", "network": "10.90.0.0/25", "dhcp": "own"})
     assert (wrong.status_code, "overlaps" in wrong.text) == (400, True)
