@@ -42,7 +42,7 @@ def test_the_first_administrator_is_made_at_the_door(site: Site) -> None:
     assert 'value="Anna Nová"' in wrong
     assert client.post("/enter", data={"code": site.code}).status_code == 400
     made = client.post("/enter", data={"code": site.code, "name": "anna", "full_name": "Anna Nová", "password": GOOD})
-    assert (made.status_code, made.headers["location"]) == (303, "/welcome")
+    assert (made.status_code, made.headers["location"]) == (303, "/")
     assert "anna" in client.get("/people").text
     assert "The first administrator" not in site.client().get("/door").text
     again = site.client().post("/enter", data={"code": site.code, "name": "eve", "password": GOOD})
@@ -62,7 +62,7 @@ def test_who_was_added_by_the_shell_signs_in_before_there_is_an_administrator(si
     shown = again.post("/enter", data={"code": site.code})
     assert shown.status_code == 400
     assert "The first administrator" in shown.text
-    assert again.post("/enter", data={"code": site.code, "name": "anna", "password": GOOD}).headers["location"] == "/welcome"
+    assert again.post("/enter", data={"code": site.code, "name": "anna", "password": GOOD}).headers["location"] == "/"
     assert again.get("/people").status_code == 200
 
 

@@ -147,3 +147,10 @@ def test_only_who_administers_gets_in(site: Site) -> None:
     assert [client.get(path).status_code for path in ("/welcome", "/welcome/doctor")] == [403, 403]
     assert [client.post(f"/welcome/{step}", data=LAB).status_code for step in ("lab", "image", "profile")] == [403, 403, 403]
     assert [site.browser().get(path).status_code for path in ("/welcome", "/welcome/doctor")] == [200, 200]
+
+
+def test_the_first_administrator_of_a_site_without_a_lab_comes_here_and_of_another_to_the_labs(serve: Callable[..., Site]) -> None:
+    for seats, place in ((0, "/welcome"), (2, "/")):
+        site = serve(seats=seats)
+        told = {"code": site.code, "name": "anna", "password": "four words in a row"}
+        assert site.client().post("/enter", data=told).headers["location"] == place, seats

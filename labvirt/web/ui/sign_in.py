@@ -7,7 +7,7 @@ from flask import Blueprint, Response, g, redirect, render_template, request, ur
 from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.errors import Exhausted, InvalidInput, LabVirtError, NotAllowed, TooManyRequests
-from labvirt.usecases import setup, sign_in
+from labvirt.usecases import labs, setup, sign_in
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.sign_in import From, Opened
 from labvirt.web.errors import status_of
@@ -36,7 +36,8 @@ def register(pages: Blueprint, ports: Ports, at_door: Guard) -> None:
         try:
             if code and name:
                 opened = sign_in.first(ports, code, name, told.get("password", ""), full_name=full_name, who=_from(knock))
-                return _with_cookie(redirect(url_for("welcome.page"), 303), opened, knock)
+                next_page = "pages.first" if labs.everything(ports) else "welcome.page"
+                return _with_cookie(redirect(url_for(next_page), 303), opened, knock)
             if code:
                 opened = sign_in.by_code(ports, code, who=_from(knock))
             else:
