@@ -44,7 +44,11 @@ def blueprint() -> Blueprint:
 
     @pages.get("/<name>/now")
     def now(name: str) -> Response:
-        return fragment(render_template("draft_now.html", **_seen(name)))
+        seen = _seen(name)
+        answer = fragment(render_template("draft_now.html", **seen))
+        if request.args.get("buttons", seen["buttons"]) != seen["buttons"]:
+            answer.headers["HX-Refresh"] = "true"  # htmx loads the whole page: what can be done with it is another thing now
+        return answer
 
     @pages.post("/<name>/do")
     def do(name: str) -> AnyResponse:
@@ -73,6 +77,7 @@ def blueprint() -> Blueprint:
         view = sessions.one(g.ports, name)
         image = catalogue.one(g.ports, view.draft.image)
         candidate = next((each for each in image.details if each.version.number == view.draft.candidate), None)
-        return {"view": view, "draft": view.draft, "candidate": candidate, "size": size, "moment": moment}
+        buttons = f"{view.draft.state} {'on' if view.guest and view.guest.alive else 'off'}"
+        return {"view": view, "draft": view.draft, "candidate": candidate, "buttons": buttons, "size": size, "moment": moment}
 
     return pages

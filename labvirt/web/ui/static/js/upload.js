@@ -51,6 +51,8 @@ async function send(file) {
   location.assign(form.dataset.after ?? `${form.dataset.jobs}/${job}`);
 }
 
+// Until this script is there, sending would only ask for the page again.
+form?.querySelector(".btn-primary").removeAttribute("disabled");
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const file = by("file").files[0];
