@@ -17,12 +17,12 @@ from labvirt.contracts.images import SealMethod
 from labvirt.domain.audit import Outcome
 from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.findings import Finding, Severity
-from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow, Wish
+from labvirt.domain.guest import Guest, GuestState, Purpose, RunId, StopHow, Wish
 from labvirt.domain.job import Job, JobKind
 from labvirt.domain.names import one_line
 from labvirt.domain.profile import Protocol
 from labvirt.domain.right import Right
-from labvirt.errors import Conflict, NotFound
+from labvirt.errors import Conflict, DiskError, NotFound
 from labvirt.usecases import draining, jobs, people, publishing, specials, whose
 from labvirt.usecases.draining import MANY_JOBS, clock_time, held
 from labvirt.usecases.ports import Ports
@@ -340,13 +340,21 @@ def _found(work: UnitOfWork, name: str) -> Draft:
     return living[0]
 
 
+def _socket(ports: Ports, run: RunId) -> Path | None:
+    """None also for whoever may not look into a run's folder, as the web process: the socket would be of no use to it."""
+    try:
+        folder = ports.disks.open_run(run)
+    except DiskError:
+        return None
+    return folder.path / VNC_SOCKET if folder else None
+
+
 def _view(ports: Ports, work: UnitOfWork, draft: Draft, used_bytes: int) -> SessionView:
     guest = _own_guest(work, draft)
     image = work.images.get(draft.image)
     vnc, spice = None, None
     if guest is not None and guest.alive and guest.run is not None:
-        folder = ports.disks.open_run(guest.run)
-        vnc = folder.path / VNC_SOCKET if folder else None
+        vnc = _socket(ports, guest.run)
         profile = work.profiles.get(draft.profile)
         lab = work.labs.get(guest.lab)
         if profile is not None and lab is not None and profile.protocol is Protocol.SPICE:

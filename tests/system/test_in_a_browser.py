@@ -151,8 +151,10 @@ def test_a_teacher_updates_publishes_and_undoes(house: House, page: Page) -> Non
     assert (version["note"], version["canary"]["green"]) == ("physics", True)
     page.goto("/images/tiny")
     expect(page.locator("main")).to_contain_text("v2 is published")
+    page.locator("summary:has-text('How it was tried')").first.click()
     picture = page.locator("img[src*='canary.png']").first
-    expect(picture).to_be_visible()
+    picture.scroll_into_view_if_needed()
+    wait_for(lambda: picture.evaluate("each => each.complete && each.naturalWidth > 100"), "the canary's picture is painted", 30)
     assert house.records(guest_address(1)) == {}  # the class did not notice
     _fresh(house, page)
     assert house.records(guest_address(1)) == {"lesson": "ohms law"}

@@ -13,7 +13,7 @@ from labvirt.domain.draft import Draft, DraftState
 from labvirt.domain.guest import Due, Guest, GuestState, Purpose, StopHow, Wish
 from labvirt.domain.job import Job, JobState
 from labvirt.domain.profile import Bus, Profile, SessionPolicy, Slot, SlotKind
-from labvirt.errors import Conflict, InvalidInput, LabVirtError, NotFound
+from labvirt.errors import Conflict, DiskError, InvalidInput, LabVirtError, NotFound
 from labvirt.usecases import asking, draining, jobs, sessions
 from labvirt.usecases.task import Task
 from tests.fakes.player import Player
@@ -303,6 +303,21 @@ def test_keep_discard_and_restore(site: Site, player: Player) -> None:
     site.ports.drafts.remove(draft.name)
     with pytest.raises(Conflict, match="cannot come back"):
         sessions.restore(site.ports, draft.name, by="anna")
+
+
+def test_whoever_may_not_look_into_a_runs_folder_sees_the_session_all_the_same(
+    site: Site, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The web process is no owner of the runs."""
+    draft, _ = opened(site)
+    assert sessions.one(site.ports, draft.name).vnc is not None  # the control
+
+    def closed(self: object, run: object) -> None:
+        raise DiskError("Cannot read the run folder: Permission denied.")
+
+    monkeypatch.setattr(type(site.ports.disks), "open_run", closed)
+    assert sessions.one(site.ports, draft.name).vnc is None
+    assert [each.draft.name for each in sessions.everything(site.ports)] == [draft.name]
 
 
 def test_the_view_says_how_to_reach_the_screen_and_who_overtook(site: Site, player: Player) -> None:
