@@ -27,6 +27,14 @@ pytestmark = [
 ]
 
 PATIENCE_MS = 120_000
+PAGES = (
+    *("/", "/labs", f"/labs/{LAB}", f"/labs/{LAB}/seats", f"/labs/{LAB}/boots", f"/labs/{LAB}/tell", "/mine", "/mine/part", "/inbox"),
+    *(f"/seats/{guest(1)}", f"/guests/{guest(1)}/console", f"/guests/{guest(1)}/screen.png", f"/guests/{special(1)}/console"),
+    *("/profiles", "/profiles/lesson", f"/profiles/lesson/preview?lab={LAB}", "/images", "/images/tiny", "/drafts/tiny.d1/now"),
+    *("/jobs", "/jobs/1", "/jobs/drawer", "/hosts", "/plant", "/settings", "/people", "/audit", "/account", "/welcome", "/welcome/doctor"),
+    *("/search?q=tiny", "/api/v1/docs", "/api/v1/labs", "/api/v1/guests", "/api/v1/images", "/api/v1/sessions", "/metrics"),
+)
+"""All that a person looks at, asked beside real machines by the web process that has no rights of its own."""
 PASSWORD = "four words in a row"
 
 
@@ -141,6 +149,8 @@ def test_a_teacher_updates_publishes_and_undoes(house: House, page: Page) -> Non
     page.click("text=Open the session")
     wait_for(lambda: (each := house.run("admin", "show", "tiny").json) and each.get("guest_state") == "running", "the session runs", 120)
     house.keep(special(1), "lesson", "ohms law")
+    told = {path: page.evaluate("path => fetch(path).then(async (answer) => [answer.status, await answer.text()])", path) for path in PAGES}
+    assert {path: (status, text[-400:]) for path, (status, text) in told.items() if status != 200} == {}
     page.goto("/drafts/tiny.d1")
     page.click("summary:has-text('Publish')")
     page.fill("#note", "physics")
