@@ -68,5 +68,5 @@ class Past:
             await asyncio.sleep(EVERY_SECONDS)
             try:
                 await asyncio.to_thread(self.take)
-            except Exception:
+            except Exception:  # a task that died would leave a line that ends, and nobody to say why
                 log.exception("the host's load could not be read; in a minute again")

@@ -29,7 +29,7 @@ from tests.bench.rounds import say
 
 READY_SECONDS = 900.0
 PAGES = {"labs": "/labs", "map": "/labs/big-1", "seat": "/seats/big-1-001"}
-WHAT = {"labs": "all labs", "map": "the map of 250 seats", "seat": "one seat", "sign-in": "signing in, with a password"}
+WHAT = {"labs": "all labs", "map": "the map of its lab", "seat": "one seat", "sign-in": "signing in, with a password"}
 BESIDE = "beside the crowd"
 ALONE = "nobody else there"
 ROOT = Path(__file__).resolve().parents[2]

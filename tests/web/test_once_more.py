@@ -15,13 +15,14 @@ from labvirt.domain.caller import Caller, CallerKind, Grant
 from labvirt.domain.person import CONFIRMED
 from labvirt.domain.right import Right, Role
 from labvirt.errors import MustConfirm, NotAllowed
-from labvirt.usecases import garbage, labs, people, profiles, tokens, versions
+from labvirt.usecases import garbage, labs, people, profiles, sessions, tokens, versions
 from labvirt.web.ui.knock import Proxy
 from labvirt.web.ui.once_more import FIELD
 
 from .conftest import Site
 from .lab import MovableClock
 from .test_people import GOOD, signed_in
+from .two_labs import furnish
 
 LATER = CONFIRMED.total_seconds() + 1
 BOSS = Grant(Role.ADMINISTRATOR)
@@ -87,6 +88,7 @@ def test_programs_and_whom_the_campus_vouches_for_are_not_asked(serve: Callable[
 
 def test_the_acts_that_ask(old: tuple[Site, httpx.Client]) -> None:
     site, _ = old
+    furnish(site)
     with site.ports.database.read() as work:
         (sign_in,) = work.sign_ins.of("anna")
         person = work.people.one("anna")
@@ -98,6 +100,7 @@ def test_the_acts_that_ask(old: tuple[Site, httpx.Client]) -> None:
         lambda: labs.remove(anna, "lab-a"),
         lambda: garbage.collect(anna, by="anna"),
         lambda: versions.publish(anna, "tiny", 1, by="anna"),
+        lambda: sessions.publish(anna, "lab-a-disk.d1", by="anna"),
     ):
         with pytest.raises(MustConfirm):
             act()

@@ -7,6 +7,7 @@ import pytest
 
 from labvirt.domain.caller import CAMPUS, Caller, CallerKind, Grant
 from labvirt.domain.guest import GuestState
+from labvirt.domain.profile import Mode
 from labvirt.domain.right import Role
 from labvirt.errors import InvalidInput, NotAllowed
 from labvirt.usecases import bulk_profile, labs, profiles, terminals
@@ -21,9 +22,10 @@ def _lab(site: Site) -> Site:
     """Four terminals; the first runs desktop; `office` is there for lab-a, `theirs` for lab-b, `hidden` is inactive."""
     put(site.ports, site.engine, guest(1, GuestState.RUNNING, site.ports.clock.now()))
     labs.add(site.ports, name="lab-b", network=labs.parse_network("10.78.0.0/24"), max_instances=8)
-    for name in ("office", "theirs", "hidden"):
+    for name in ("office", "theirs", "hidden", "teachers"):
         profiles.clone(site.ports, "desktop", name)
     profiles.change(site.ports, "office", active=True, labs=frozenset({"lab-a"}))
+    profiles.change(site.ports, "teachers", active=True, mode=Mode.ADMINISTRATIVE)
     profiles.change(site.ports, "theirs", active=True, labs=frozenset({"lab-b"}))
     terminals.change(site.ports, "lab-a-t02", profile="office")
     return site
@@ -51,7 +53,7 @@ def test_the_plan_and_what_is_done(lab: Site) -> None:
     assert of_seats(lab) == [None] * 4
 
 
-@pytest.mark.parametrize("profile", ["theirs", "hidden", "nothing"])
+@pytest.mark.parametrize("profile", ["theirs", "hidden", "teachers", "nothing"])
 def test_a_profile_that_is_none_for_this_lab_is_refused(lab: Site, profile: str) -> None:
     with pytest.raises(InvalidInput, match="profile"):
         bulk_profile.plan(lab.ports, "lab-a", profile, (1,))
