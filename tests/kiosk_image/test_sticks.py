@@ -74,12 +74,19 @@ class Terminal:
         self.until(self._is_idle)
 
     def _is_idle(self) -> bool:
-        """The pipe is empty, and the shell neither runs nor waits for a program: then it waits for the next word."""
-        with (self.root / "run/labvirt/sticks").open("rb+", buffering=0) as pipe:
-            waiting = fcntl.ioctl(pipe, termios.FIONREAD, bytes(4))
+        """The pipe is empty, and the shell waits in a read of it (proc(5): /proc/PID/syscall begins with number and first argument)."""
+        pipe = self.root / "run/labvirt/sticks"
+        with pipe.open("rb+", buffering=0) as end:
+            if fcntl.ioctl(end, termios.FIONREAD, bytes(4)) != bytes(4):
+                return False
         process = Path(f"/proc/{self._process.pid}")
-        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
-        return waiting == bytes(4) and state == "S" and not (process / f"task/{self._process.pid}/children").read_text()
+        call = (process / "syscall").read_text().split()
+        if len(call) < 3:
+            return False  # it runs, or has ended
+        try:
+            return (process / "fd" / str(int(call[1], 16))).readlink() == pipe.resolve()
+        except FileNotFoundError:
+            return False  # another call, or one that is over
 
     def log(self) -> list[str]:
         file = self.root / "log"
