@@ -8,18 +8,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLoad:
-    """One reading. Memory in MiB; `cpu_pressure` is PSI 'some avg10' in percent, None where the kernel has none."""
+    """One reading. Memory in MiB, as much as an allocation would get. `..._pressure` is the share of the last ten seconds in which
+    something waited (PSI 'some avg10', percent). `..._stalled_us` counts up since the host's boot: the time in which something waited for
+    a processor, or all work stood still for the disk or for memory. `disk_requests` and `disk_wait_ms` likewise: requests that the disk of
+    the guests has served, and the sum of their times. None where the kernel or the file system does not tell.
+    """
 
     memory_total_mib: int
     memory_available_mib: int
     cpus: int
     disk_free_mib: int
     cpu_pressure: float | None = None
+    io_pressure: float | None = None
+    memory_pressure: float | None = None
+    cpu_stalled_us: int | None = None
+    io_stalled_us: int | None = None
+    memory_stalled_us: int | None = None
+    disk_requests: int | None = None
+    disk_wait_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """`memory_reserve_mib` is left to the host itself; `starts_at_once` bounds parallel starts (default: its CPUs)."""
+    """`memory_reserve_mib` is left to the host itself; `starts_at_once` is the most there may be in parallel (default: domain.bearing).
+    """
 
     name: str
     memory_reserve_mib: int = 512
