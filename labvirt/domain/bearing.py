@@ -28,7 +28,7 @@ DISK_MS = 100.0
 """One request took so long: a disk that turns, with a queue. Counts only where the kernel has no PSI."""
 
 REST_SECONDS = 8.0
-"""After a step down: starts that were let through before it go on for a while, and their load is not the new number's."""
+"""After a step down nothing changes for so long: starts that were let through before it go on, and their load is not the new number's."""
 CEILING_SECONDS = 60.0
 """So long the number that was too much is not tried again."""
 STARTS_PER_CPU = 4
@@ -100,13 +100,13 @@ class Bearing:
     def after(self, strained: Strain, *, cpus: int, wanted: bool, now: float) -> Bearing:
         """The next one. `wanted`: all are in use, and somebody waits."""
         if why := trouble(strained):
-            lower = max(1, self.starts // 2)
-            ceiling = self.starts if lower < self.starts else self.ceiling
+            if now < self.rest_until:  # of the number before, perhaps
+                return replace(self, why=why)
             return replace(
                 self,
-                starts=lower,
+                starts=max(1, self.starts // 2),
                 why=why,
-                ceiling=ceiling,
+                ceiling=self.starts if self.starts > 1 else None,  # with one start only, it is not the starts
                 ceiling_until=now + CEILING_SECONDS,
                 rest_until=now + REST_SECONDS,
             )

@@ -30,8 +30,7 @@ class HostLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """`memory_reserve_mib` is left to the host itself; `starts_at_once` is the most there may be in parallel (default: domain.bearing).
-    """
+    """`memory_reserve_mib` is left to the host itself; `starts_at_once` is the most there may be in parallel (default: domain.bearing)."""
 
     name: str
     memory_reserve_mib: int = 512
@@ -47,6 +46,10 @@ GUEST_OVERHEAD_MIB = 96
 """QEMU's own memory beside the guest's RAM (measured 20 to 50 MiB private, plus TCG's translation buffer): a safe bound."""
 
 
+SAID_MIB = 64
+"""Free memory is told in such steps: it changes all the time, and who waits is not to be told each time."""
+
+
 def full(host: Host, load: HostLoad, running: int, committed_mib: int, wanted_mib: int) -> str:
     """Why this host cannot take a guest of `wanted_mib`; empty when it can.
 
@@ -60,7 +63,8 @@ def full(host: Host, load: HostLoad, running: int, committed_mib: int, wanted_mi
     need = wanted_mib + GUEST_OVERHEAD_MIB
     free = load.memory_available_mib - committed_mib - host.memory_reserve_mib
     if need > free:
-        return f"the host {host.name} has {max(free, 0)} MiB of memory left and this guest needs {need} MiB"
+        left = max(free, 0) // SAID_MIB * SAID_MIB
+        return f"the host {host.name} has about {left} MiB of memory left and this guest needs {need} MiB"
     if load.disk_free_mib < host.disk_reserve_mib:
         return f"the host {host.name} has only {load.disk_free_mib} MiB of disk left"
     return ""

@@ -13,14 +13,19 @@ from labvirt.domain.guest import TRANSITIONS, Guest, GuestState, Wish
 from labvirt.engine.published import Published
 from labvirt.errors import LabVirtError
 
+NO_MEMORY = "Cannot allocate memory"
+"""What QEMU says when the kernel refuses (errno ENOMEM)."""
+
 
 class Rows:
     """Every operation raises DatabaseError, and then nothing was changed."""
 
-    def __init__(self, database: Database, clock: Clock, published: Published) -> None:
+    def __init__(self, database: Database, clock: Clock, published: Published, excuse: Callable[[], str] = str) -> None:
+        """`excuse` says what the host was short of a moment ago (empty: nothing): then nothing is given up that may do better later."""
         self._database = database
         self._clock = clock
         self._published = published
+        self._excuse = excuse
 
     def change(self, name: str, generation: int, step: Callable[[Guest], Guest], what: str = "") -> Guest | None:
         """The row after `step`, or None when its wish has moved on (nothing was written). `what` goes into the audit if anything
@@ -57,14 +62,20 @@ class Rows:
         return after
 
     def failed(self, name: str, generation: int, error: LabVirtError | str, attempts: int, *, final: bool = False) -> Guest | None:
-        """One more failure in a row: wanted again with the reason, or FAILED when there were too many or `final`."""
+        """One more failure in a row: wanted again with the reason, or FAILED when there were too many or `final`.
+
+        A host that is short of something makes nobody fail: it is tried again for as long as that lasts, with the longest pause that
+        failures earn, and gives up only when it fails on a host that is well."""
         why = one_sentence(str(error))
+        short = "" if final else self._excuse() or (NO_MEMORY.lower() if NO_MEMORY in why else "")
 
         def step(row: Guest) -> Guest:
-            failures = row.failures + 1
+            failures = min(row.failures + 1, attempts - 1) if short else row.failures + 1
             given_up = final or failures >= attempts
             begins = why[:1].lower() + why[1:] if why[1:2].islower() else why  # not "qEMU"
             reason = why if given_up else f"trying again, because {begins}"
+            if short and not given_up:
+                reason = one_sentence(f"trying again when the host bears it ({short}), because {begins}")
             state = GuestState.FAILED if given_up else GuestState.WANTED
             if row.wish is Wish.STOPPED:
                 return row

@@ -185,7 +185,7 @@ ALONE: Mapping[str, str] = {
     for why, names in {
         "a lab PC asks: its leased address is the proof": (
             "asking.ask asking.ticket asking.heartbeat asking.proven boots.tell enrol.meet finding.find hardware.tell terminal_deeds.do"
-            " leaving.goodbye leaving.back orders.give orders.confirm"
+            " leaving.goodbye leaving.back orders.give orders.confirm asking.in_front"
         ),
         "a job does it that was asked for by a use case which has its right": (
             " backups.do_backup canaries.do_canary canaries.trial exports.do_export flattening.do_flatten garbage.do_garbage"

@@ -218,6 +218,9 @@ class FakeEngine:
         self._here()
         self.woken += macs
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._here()
+
     def verify(self) -> tuple[Finding, ...]:
         self._here()
         return ()

@@ -15,7 +15,7 @@ FULL = "full avg10=0.50 avg60=0.00 avg300=0.00 total=99\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    "text, found",
     [
         (SOME + FULL, (1.5, 1234, 99)),
         (SOME, (1.5, 1234, 0)),  # processors before Linux 5.13

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""A storm on a host that is too small, slow or forgetful: who comes first, what the others are told, and that nobody hears an error."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from labvirt.domain.addresses import MacAddress
+from labvirt.domain.answer import Status
+from labvirt.domain.guest import GuestState, Wish
+from labvirt.domain.host import GUEST_OVERHEAD_MIB, HostLoad
+from labvirt.engine.rows import Rows
+from labvirt.usecases import asking
+from tests.engine.simulated import SimLab, SimMachine, lab, until
+from tests.engine.test_engine import all_in, clean, ports_of, row, rows
+
+
+def ask_all(sim: SimLab, engine: object, seats: range) -> None:
+    for seat in seats:
+        asking.ask(ports_of(sim, engine), f"lab-a-pc{seat}", None)  # type: ignore[arg-type]
+
+
+def test_who_touches_the_keyboard_comes_next_and_who_was_woken_last(sim: SimLab) -> None:
+    sim.settings = replace(sim.settings, starts_at_once=1)
+    sim.furnish(lab(seats=9), terminals=6)
+    gate = sim.hypervisor.blocked["lab-a-01"] = threading.Event()
+    with sim.engine() as engine:
+        ask_all(sim, engine, range(1, 2))
+        until(lambda: sim.hypervisor.parallel == 1)
+        engine.wake("lab-a", (MacAddress(0x020000000002),))
+        ask_all(sim, engine, range(2, 7))
+        engine.in_front("lab-a-05", 3)
+        engine.in_front("lab-a-04", 3000)  # long ago: he went away
+        engine.in_front("lab-z-99", 0)  # whoever that is
+        until(lambda: engine.status().queue == tuple(f"lab-a-0{seat}" for seat in (5, 3, 4, 6, 2)), says=lambda: engine.status().queue)
+        until(lambda: row(sim, "lab-a-05").reason == "place 1")
+        gate.set()
+        until(lambda: all_in(sim, GuestState.RUNNING, count=6))
+    assert sim.hypervisor.order == [f"lab-a-0{seat}" for seat in (1, 5, 3, 4, 6, 2)]
+
+
+def test_memory_for_five_of_forty_serves_five_tells_the_others_why_and_serves_them_later(tmp_path: Path) -> None:
+    sim = SimLab(tmp_path)
+    sim.settings = replace(sim.settings, young_seconds=3600)
+    sim.furnish(lab(seats=40), terminals=40)
+    sim.machine.available_mib = 512 + 5 * (64 + GUEST_OVERHEAD_MIB)
+    with sim.engine() as engine:
+        ports = ports_of(sim, engine)
+        ask_all(sim, engine, range(1, 41))
+        until(lambda: sum(1 for each in rows(sim).values() if each.ready) == 5, 60)
+        until(lambda: sum(1 for each in rows(sim).values() if each.reason.startswith("full: place ")) == 35, 60, lambda: rows(sim))
+        answers = [asking.ask(ports, f"lab-a-pc{seat}", None).answer for seat in range(1, 41)]
+        assert [answer.status for answer in answers].count(Status.READY) == 5
+        assert {answer.status for answer in answers} == {Status.READY, Status.FULL}
+        first = next(answer for answer in answers if answer.status is Status.FULL)
+        assert first.waits_for == "place 1: the host local has about 0 MiB of memory left and this guest needs 160 MiB"
+        assert all((answer.waits_for or "").startswith("place ") for answer in answers if answer.status is Status.FULL)
+        sim.machine.available_mib = 1 << 20
+        until(lambda: all_in(sim, GuestState.RUNNING, count=40), 60, says=lambda: engine.status())
+        clean(engine)
+    sim.close()
+
+
+class StrainedMachine(SimMachine):
+    """All work stands still for the disk, as long as that is so."""
+
+    stands_still = True
+    _stalled = 0
+
+    def __init__(self, clock: object) -> None:
+        super().__init__()
+        self._clock = clock
+        self._at = clock.monotonic()  # type: ignore[attr-defined]
+
+    def load(self) -> HostLoad:
+        now = self._clock.monotonic()  # type: ignore[attr-defined]
+        if self.stands_still:
+            self._stalled += int((now - self._at) * 900_000)
+        self._at = now
+        return replace(super().load(), cpu_stalled_us=0, io_stalled_us=self._stalled, memory_stalled_us=0)
+
+
+def test_a_disk_that_stands_still_gets_one_start_at_a_time_and_the_reason_is_said(sim: SimLab) -> None:
+    sim.furnish(lab(seats=9), terminals=6)
+    machine = sim.machine = StrainedMachine(sim.clock)
+    gate = sim.hypervisor.blocked["lab-a-01"] = threading.Event()
+    with sim.engine() as engine:
+        ask_all(sim, engine, range(1, 2))
+        until(lambda: engine.status().starts_at_once == 1, 60, says=lambda: engine.status())
+        assert engine.status().starts_held.startswith("the disk is slow: all work stood still for it in 9")
+        ask_all(sim, engine, range(2, 5))
+        until(lambda: row(sim, "lab-a-02").reason == "place 1")
+        assert sim.hypervisor.order == ["lab-a-01"]
+        machine.stands_still = False
+        until(lambda: (engine.status().starts_at_once or 0) > 1, 60, says=lambda: engine.status())
+        gate.set()
+        until(lambda: all_in(sim, GuestState.RUNNING, count=4))
+
+
+def test_a_host_that_is_short_of_something_makes_nobody_fail(sim: SimLab) -> None:
+    sim.furnish(lab(seats=3), terminals=3)
+    with sim.engine() as engine:
+        ask_all(sim, engine, range(1, 4))
+        until(lambda: all_in(sim, GuestState.RUNNING, count=3))
+    short = ["memory is short"]
+    tried = Rows(sim.database, sim.clock, engine._published, lambda: short[0])
+
+    def fail(seat: int, why: str, *, times: int = 12, final: bool = False) -> None:
+        guest = row(sim, f"lab-a-0{seat}")
+        for _ in range(times):
+            tried.failed(guest.name, guest.generation, why, 4, final=final)
+
+    fail(1, "it did not answer within 120 s")
+    guest = row(sim, "lab-a-01")
+    assert (guest.state, guest.wish, guest.failures) == (GuestState.WANTED, Wish.RUNNING, 3)
+    assert guest.reason == "trying again when the host bears it (memory is short), because it did not answer within 120 s"
+    fail(3, "the image is damaged", times=1, final=True)
+    assert row(sim, "lab-a-03").state is GuestState.FAILED  # that no host would bear
+    short[0] = ""
+    fail(2, "QEMU: cannot set up guest memory 'm0': Cannot allocate memory")
+    assert row(sim, "lab-a-02").state is GuestState.WANTED
+    fail(2, "it did not answer within 120 s", times=1)
+    assert row(sim, "lab-a-02").state is GuestState.FAILED  # on a host that is well
