@@ -28,7 +28,7 @@ class Attendance(IntEnum):
     ASKS = 1
     """Its terminal is on and asks, or nothing is known of it."""
     NOBODY = 2
-    """Woken by us, switched off, or without a terminal."""
+    """Woken by us, switched off, or without a terminal; or made for later."""
 
 
 def attendance(guest: Guest, *, touched: float | None, woken: float | None, heard: float | None) -> Attendance:
@@ -36,6 +36,8 @@ def attendance(guest: Guest, *, touched: float | None, woken: float | None, hear
     None: never, or not known; a terminal that never speaks (no kiosk) is not silent."""
     if guest.purpose in (Purpose.ADMIN, Purpose.RESCUE):
         return Attendance.IN_FRONT
+    if guest.purpose is Purpose.TEMPLATE:
+        return Attendance.NOBODY
     if guest.purpose is not Purpose.SEAT:
         return Attendance.ASKS
     if touched is not None and touched <= TOUCHED_SECONDS:

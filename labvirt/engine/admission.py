@@ -14,7 +14,7 @@ from labvirt.domain.bearing import WINDOW_SECONDS, Bearing
 from labvirt.domain.guest import Guest, GuestState, Purpose
 from labvirt.domain.host import GUEST_OVERHEAD_MIB
 from labvirt.engine.attending import Attending
-from labvirt.engine.forecast import Kind, Next, Told, forecast
+from labvirt.engine.forecast import CLONE, COLD, Kind, Next, Told, forecast
 from labvirt.engine.gauge import Gauge
 from labvirt.engine.observe import Wishes
 from labvirt.engine.operations import Operations
@@ -31,16 +31,9 @@ WRITE_SECONDS = 1.0
 COOLING_SECONDS = 1.0
 """After a start that came to nothing, whatever its row says: no mistake may make a loop without a pause."""
 
-COLD = "cold"
-"""How a start is made where nobody says otherwise: the machine boots from its disks."""
-
-
-def _one(guest: Guest) -> float:
-    return 1.0
-
-
-def _cold(guest: Guest) -> str:
-    return COLD
+CLONE_WEIGHT = 0.5
+"""What an instant clone takes of a start's place: it reads little and boots nothing, but more than two for each processor only wait for
+each other (measured on two processors)."""
 
 
 class Admission:
@@ -57,11 +50,11 @@ class Admission:
         *,
         gauge: Gauge,
         attending: Attending,
-        weight: Callable[[Guest], float] = _one,
-        how: Callable[[Guest], str] = _cold,
+        weight: Callable[[Guest], float] | None = None,
+        how: Callable[[Guest], str] | None = None,
     ) -> None:
         """`weight` says how much of the host a start takes (1: a cold boot), `how` it will be made: starts that are made alike take alike.
-        Both are asked at each look, and must be quick."""
+        Both are asked at each look, and must be quick. None: as the last start of the guest's profile was made."""
         self._world = world
         self._operations = operations
         self._published = published
@@ -70,8 +63,9 @@ class Admission:
         self._start = start
         self._gauge = gauge
         self._attending = attending
-        self._weight = weight
-        self._how = how
+        self._weight = weight or self._usual_weight
+        self._how = how or self._usual_how
+        self._usual: dict[str, str] = {}
         self._lock = threading.Lock()
         self._waiting: dict[str, Guest] = {}
         self._memory: dict[str, int] = {}
@@ -119,7 +113,9 @@ class Admission:
         at last, if not as was meant (a clone that had to boot)."""
         now = self._world.clock.monotonic()
         with self._lock:
-            self._under_way.runs(guest, at=now, boots=boots, shows=shows, how=how)
+            kind = self._under_way.runs(guest, at=now, boots=boots, shows=shows, how=how)
+            if kind is not None:
+                self._usual[kind.profile] = kind.how
 
     def answered(self, guest: str) -> None:
         """It has booted: what its terminal waited for."""
@@ -182,6 +178,12 @@ class Admission:
         if not self._operations.submit(guest.name, "it is being started", lambda: self._start(guest.name, guest.generation)):
             with self._lock:
                 self._under_way.forget(guest.name)
+
+    def _usual_how(self, guest: Guest) -> str:
+        return self._usual.get(self._profiles.get(guest.name, ""), COLD)
+
+    def _usual_weight(self, guest: Guest) -> float:
+        return CLONE_WEIGHT if self._usual_how(guest) == CLONE else 1.0
 
     def _kind(self, guest: Guest) -> Kind:
         return Kind(how=self._how(guest), profile=self._profiles.get(guest.name, ""))

@@ -20,11 +20,22 @@ OVERDUE = 0.15
 """One that takes longer than it should is taken to need this share of its usual time still."""
 
 
+COLD = "cold"
+"""How a start is made: the machine boots from its disks."""
+CLONE = "clone"
+"""It begins where a template was frozen."""
+
+
+def how_of(origin: str) -> str:
+    """From what its row says of how its run began (Guest.origin); empty when that is not known."""
+    return CLONE if origin.startswith("clone of ") else COLD if origin else ""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Kind:
     """Starts that take equally long: how (an instant clone, a cold boot) and of what profile."""
 
-    how: str = "cold"
+    how: str = COLD
     profile: str = ""
 
 

@@ -26,6 +26,7 @@ from labvirt.engine.attending import Attending
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
 from labvirt.engine.displays import Displays
+from labvirt.engine.forecast import how_of
 from labvirt.engine.freezing import freeze
 from labvirt.engine.gauge import Gauge
 from labvirt.engine.jobs import Workshop
@@ -273,7 +274,9 @@ class Engine:
         boots = recorded.profile.ready_port is not None or self._world.settings.settle_seconds > 0
         if recorded.profile.ready_port is None:
             self._settling.begun(recorded.guest.name, recorded.lab, recorded.identity.mac)
-        self._admission.began(recorded.guest.name, boots=boots, shows=recorded.profile.ready_port is None)
+        written = self._published.guest(recorded.guest.name)
+        how = how_of(written.origin if written else "")
+        self._admission.began(recorded.guest.name, boots=boots, shows=recorded.profile.ready_port is None, how=how)
         self._carrier.begun(recorded)
 
     def _ready(self, waited: Waited) -> None:

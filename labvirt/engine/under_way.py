@@ -41,12 +41,12 @@ class UnderWay:
     def forget(self, guest: str) -> None:
         self._begun.pop(guest, None)
 
-    def runs(self, guest: str, *, at: float, boots: bool, shows: bool, how: str = "") -> None:
+    def runs(self, guest: str, *, at: float, boots: bool, shows: bool, how: str = "") -> Kind | None:
         """Its machine runs. It `boots`, or its place is free; its terminal `shows` it already, or waits for it to answer. `how` it was
-        started, if that is not as was meant."""
+        started, if that is not as was meant. Returns of which kind the start was; None when it was not let through here."""
         begun = self._begun.get(guest)
         if begun is None or begun.done is not None:
-            return
+            return None
         begun.done = at
         if how:
             begun.kind = Kind(how=how, profile=begun.kind.profile)
@@ -54,6 +54,7 @@ class UnderWay:
             self.paces.was_ready(begun.kind, at - begun.at)
         if not boots:
             self._free(begun, at)
+        return begun.kind
 
     def answers(self, guest: str, *, at: float) -> None:
         """It boots no more: its terminal can show it now."""

@@ -11,6 +11,7 @@ from labvirt.domain.addresses import MacAddress
 from labvirt.domain.answer import Status
 from labvirt.domain.guest import GuestState, Wish
 from labvirt.domain.host import GUEST_OVERHEAD_MIB, HostLoad
+from labvirt.engine.forecast import Kind
 from labvirt.engine.rows import Rows
 from labvirt.usecases import asking
 from tests.engine.simulated import SimLab, SimMachine, lab, until
@@ -123,3 +124,18 @@ def test_a_host_that_is_short_of_something_makes_nobody_fail(sim: SimLab) -> Non
     assert row(sim, "lab-a-02").state is GuestState.WANTED
     fail(2, "it did not answer within 120 s", times=1)
     assert row(sim, "lab-a-02").state is GuestState.FAILED  # on a host that is well
+
+
+def test_the_next_start_of_a_profile_is_weighed_as_its_last_one_was_made(sim: SimLab) -> None:
+    sim.furnish(lab(seats=3), terminals=3)
+    with sim.engine() as engine:
+        admission = engine._admission
+        ask_all(sim, engine, range(1, 2))
+        until(lambda: row(sim, "lab-a-01").ready)
+        next_one = replace(row(sim, "lab-a-01"), name="lab-a-03")
+        admission._profiles["lab-a-03"] = "tiny"
+        assert (admission._how(next_one), admission._weight(next_one)) == ("cold", 1.0)
+        for how, weight in (("clone", 0.5), ("cold", 1.0)):
+            admission._under_way.let("lab-a-02", at=sim.clock.monotonic(), memory_mib=1, weight=1.0, kind=Kind(profile="tiny"))
+            admission.began("lab-a-02", boots=False, how=how)
+            assert (admission._how(next_one), admission._weight(next_one)) == (how, weight)

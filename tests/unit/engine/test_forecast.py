@@ -9,7 +9,7 @@ from statistics import median
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labvirt.engine.forecast import LATER, LATER_SECONDS, STEPS, Going, Kind, Next, Paces, Told, forecast, rounded
+from labvirt.engine.forecast import LATER, LATER_SECONDS, STEPS, Going, Kind, Next, Paces, Told, forecast, how_of, rounded
 
 COLD, CLONE = Kind(how="cold", profile="tiny"), Kind(how="clone", profile="tiny")
 
@@ -37,6 +37,15 @@ def test_places_are_given_in_order_each_for_as_long_as_it_takes() -> None:
     assert forecast(line, going, 4, paces) == (6, 6, 3 + 6, 8 + 6)
     late = [Going(kind=COLD, seconds=100), Going(kind=COLD, seconds=2)]
     assert forecast(line[:1], late, 2, paces) == (1.5 + 6,)  # any moment now, but not this one
+
+
+def test_the_row_says_how_a_start_was_made() -> None:
+    assert [how_of(origin) for origin in ("clone of desktop.t3", "boot", "boot: the clone of desktop.t3 failed: it is gone", "")] == [
+        "clone",
+        "cold",
+        "cold",
+        "",
+    ]
 
 
 def test_a_clone_takes_less_room_and_less_time() -> None:

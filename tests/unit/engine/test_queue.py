@@ -93,7 +93,7 @@ def test_what_is_known_of_a_terminal_says_who_is_in_front() -> None:
     assert of(woken=100, heard=5, touched=90) is Attendance.ASKS  # somebody came after it was woken
     assert of(woken=5000, heard=5) is Attendance.ASKS
     assert of(guest) is Attendance.NOBODY  # a seat without a terminal
-    for purpose, place in ((Purpose.ADMIN, Attendance.IN_FRONT), (Purpose.CANARY, Attendance.ASKS)):
+    for purpose, place in ((Purpose.ADMIN, Attendance.IN_FRONT), (Purpose.CANARY, Attendance.ASKS), (Purpose.TEMPLATE, Attendance.NOBODY)):
         fields = {field: getattr(guest, field) for field in Guest.__slots__}
         assert of(Guest(**fields | {"purpose": purpose})) is place
 
