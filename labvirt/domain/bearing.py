@@ -27,6 +27,8 @@ MEMORY_PERCENT = 5.0
 DISK_MS = 100.0
 """One request took so long: a disk that turns, with a queue. Counts only where the kernel has no PSI."""
 
+NO_MEMORY_LEFT = "memory ran out: the kernel had to end something"
+
 REST_SECONDS = 8.0
 """After a step down nothing changes for so long: starts that were let through before it go on, and their load is not the new number's."""
 CEILING_SECONDS = 60.0
@@ -43,6 +45,8 @@ class Strain:
     io: float | None = None
     memory: float | None = None
     disk_ms: float | None = None
+    killed: int = 0
+    """Processes that the kernel killed for want of memory."""
 
 
 def strain(before: HostLoad, after: HostLoad, seconds: float) -> Strain:
@@ -60,11 +64,19 @@ def strain(before: HostLoad, after: HostLoad, seconds: float) -> Strain:
         io=share(before.io_stalled_us, after.io_stalled_us),
         memory=share(before.memory_stalled_us, after.memory_stalled_us),
         disk_ms=waited / requests if before.disk_requests is not None and requests > 0 and waited >= 0 else None,
+        killed=killed(before, after),
     )
+
+
+def killed(before: HostLoad, after: HostLoad) -> int:
+    """How many processes fell to the out-of-memory killer between these."""
+    return max(0, after.out_of_memory - before.out_of_memory) if before.out_of_memory is not None and after.out_of_memory is not None else 0
 
 
 def trouble(strained: Strain) -> str:
     """What no start may make worse, as a sentence without a full stop; empty when memory and disk are well."""
+    if strained.killed:
+        return NO_MEMORY_LEFT
     if strained.memory is not None and strained.memory > MEMORY_PERCENT:
         return f"memory is short: all work stood still for it in {strained.memory:.0f} % of the time"
     takes = f", a request takes {strained.disk_ms:.0f} ms" if strained.disk_ms is not None else ""

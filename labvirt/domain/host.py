@@ -9,9 +9,10 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLoad:
     """One reading. Memory in MiB, as much as an allocation would get. `..._pressure` is the share of the last ten seconds in which
-    something waited (PSI 'some avg10', percent). `..._stalled_us` counts up since the host's boot: the time in which something waited for
-    a processor, or all work stood still for the disk or for memory. `disk_requests` and `disk_wait_ms` likewise: requests that the disk of
-    the guests has served, and the sum of their times. None where the kernel or the file system does not tell.
+    something waited (PSI 'some avg10', percent). The others count up since the host's boot: `..._stalled_us` the time in which something
+    waited for a processor, or all work stood still for the disk or for memory; `disk_requests` and `disk_wait_ms` what the disk of the
+    guests has served, and the sum of the requests' times; `out_of_memory` processes that the kernel killed because there was none left.
+    None where the kernel or the file system does not tell.
     """
 
     memory_total_mib: int
@@ -26,6 +27,7 @@ class HostLoad:
     memory_stalled_us: int | None = None
     disk_requests: int | None = None
     disk_wait_ms: int | None = None
+    out_of_memory: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

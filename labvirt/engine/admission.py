@@ -166,8 +166,8 @@ class Admission:
             self._short = bool(turn.line) and not turn.line[0].held and not self.hold
             reasons = dict.fromkeys((each.guest.name for each in turn.line), self.hold) if self.hold else self._reasons(turn, bearing, now)
         dues += [due] if (due := self._write(reasons, now)) is not None else []
-        if turn.line or settling or self._readiness.waited():  # one that boots for long gives its place to the next; what is told shrinks
-            dues.append(now + (WRITE_SECONDS if turn.line else WINDOW_SECONDS))
+        if self._short or settling or self._readiness.waited():  # one that boots for long gives its place to the next; what is told shrinks
+            dues.append(now + (WRITE_SECONDS if self._short else WINDOW_SECONDS))
         return min(dues, default=None)
 
     def _let(self, guest: Guest, now: float, memory_mib: int) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 
 from labvirt.domain import bearing
 from labvirt.domain.bearing import STALE_SECONDS, WINDOW_SECONDS, Bearing
@@ -22,8 +23,8 @@ class Gauge:
         self._lock = threading.Lock()
         self._bearing: Bearing | None = None
         self._last: tuple[float, HostLoad] | None = None
-        self._trouble = ""
-        self._trouble_at = float("-inf")
+        self._trouble = _Seen()
+        self._busy = _Seen()
 
     def look(self, host: Host, *, wanted: bool) -> tuple[HostLoad, Bearing]:
         """The load now, and what follows. `wanted`: all starts that there may be are going on, and somebody waits. Raises OSError."""
@@ -38,8 +39,10 @@ class Gauge:
                 strained = bearing.strain(self._last[1], load, seconds)
                 known = known.after(strained, cpus=load.cpus, wanted=wanted, now=now)
                 self._last = now, load
-                if why := bearing.trouble(strained) or bearing.busy(strained):
-                    self._trouble, self._trouble_at = why, now
+                if why := bearing.trouble(strained):
+                    self._trouble = _Seen(why, now)
+                if why := bearing.busy(strained):
+                    self._busy = _Seen(why, now)
             self._bearing = known
         return load, known
 
@@ -48,7 +51,27 @@ class Gauge:
         with self._lock:
             return self._bearing
 
-    def excuse(self) -> str:
-        """What the host was short of a moment ago, as a sentence without a full stop; empty when all was well."""
+    def excuse(self, *, slow: bool) -> str:
+        """What the host was short of a moment ago, as a sentence without a full stop; empty when all was well. Busy processors make things
+        `slow`, and nothing worse."""
+        if self._killed():
+            return bearing.NO_MEMORY_LEFT
         with self._lock:
-            return self._trouble if self._world.clock.monotonic() - self._trouble_at <= EXCUSE_SECONDS else ""
+            seen = (self._trouble, self._busy) if slow else (self._trouble,)
+        since = self._world.clock.monotonic() - EXCUSE_SECONDS
+        return next((each.why for each in seen if each.at >= since), "")
+
+    def _killed(self) -> bool:
+        """Since the last look: what has just ended may be what the kernel ended."""
+        with self._lock:
+            last = self._last
+        try:
+            return last is not None and bearing.killed(last[1], self._world.machine.load()) > 0
+        except OSError:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    why: str = ""
+    at: float = float("-inf")

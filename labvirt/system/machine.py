@@ -34,6 +34,7 @@ class Reading:
     memory_stalled_us: int | None
     disk_requests: int | None
     disk_wait_ms: int | None
+    out_of_memory: int | None
 
 
 def read_load(disk: Path) -> Reading:
@@ -59,6 +60,7 @@ def read_load(disk: Path) -> Reading:
         memory_stalled_us=short.full_us if short else None,
         disk_requests=counted.requests if counted else None,
         disk_wait_ms=counted.wait_ms if counted else None,
+        out_of_memory=out_of_memory(),
     )
 
 
@@ -85,6 +87,15 @@ def cpu_model() -> str:
         if key.strip() == "model name":
             return value.strip()
     return ""
+
+
+def out_of_memory() -> int | None:
+    """How many processes the kernel has killed since its boot because memory had run out; None before Linux 4.13."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), None)
 
 
 def _meminfo() -> dict[str, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.answer import Status
-from labvirt.domain.guest import GuestState, Wish
+from labvirt.domain.guest import GuestState, RunId, Wish
 from labvirt.domain.host import GUEST_OVERHEAD_MIB, HostLoad
 from labvirt.engine.forecast import Kind
 from labvirt.engine.rows import Rows
@@ -64,6 +64,15 @@ def test_memory_for_five_of_forty_serves_five_tells_the_others_why_and_serves_th
     sim.close()
 
 
+class KillingMachine(SimMachine):
+    """Its kernel has killed so many."""
+
+    killed = 0
+
+    def load(self) -> HostLoad:
+        return replace(super().load(), out_of_memory=self.killed)
+
+
 class StrainedMachine(SimMachine):
     """All work stands still for the disk, as long as that is so."""
 
@@ -100,13 +109,32 @@ def test_a_disk_that_stands_still_gets_one_start_at_a_time_and_the_reason_is_sai
         until(lambda: all_in(sim, GuestState.RUNNING, count=4))
 
 
+def test_a_machine_that_the_kernel_ended_for_want_of_memory_does_not_make_its_seat_fail(sim: SimLab) -> None:
+    sim.settings = replace(sim.settings, start_attempts=1)
+    sim.furnish(lab(seats=3), terminals=3)
+    machine = sim.machine = KillingMachine()
+    with sim.engine() as engine:
+        ask_all(sim, engine, range(1, 3))
+        until(lambda: all_in(sim, GuestState.RUNNING, count=2))
+        machine.killed += 1
+        sim.hypervisor.end(row(sim, "lab-a-01").run)  # type: ignore[arg-type]
+        until(lambda: row(sim, "lab-a-01").run != RunId("lab-a-01", 1) or "memory ran out" in row(sim, "lab-a-01").reason)
+        until(lambda: row(sim, "lab-a-01").ready)
+    sim.machine = SimMachine()
+    with sim.engine() as engine:  # the neighbour's ends on a host that is well
+        until(lambda: engine.status().reconciled_at is not None)
+        sim.hypervisor.end(row(sim, "lab-a-02").run)  # type: ignore[arg-type]
+        until(lambda: row(sim, "lab-a-02").state is GuestState.FAILED)
+
+
 def test_a_host_that_is_short_of_something_makes_nobody_fail(sim: SimLab) -> None:
     sim.furnish(lab(seats=3), terminals=3)
     with sim.engine() as engine:
         ask_all(sim, engine, range(1, 4))
         until(lambda: all_in(sim, GuestState.RUNNING, count=3))
     short = ["memory is short"]
-    tried = Rows(sim.database, sim.clock, engine._published, lambda: short[0])
+    busy = [""]
+    tried = Rows(sim.database, sim.clock, engine._published, lambda slow: short[0] or (busy[0] if slow else ""))
 
     def fail(seat: int, why: str, *, times: int = 12, final: bool = False) -> None:
         guest = row(sim, f"lab-a-0{seat}")
@@ -122,8 +150,11 @@ def test_a_host_that_is_short_of_something_makes_nobody_fail(sim: SimLab) -> Non
     short[0] = ""
     fail(2, "QEMU: cannot set up guest memory 'm0': Cannot allocate memory")
     assert row(sim, "lab-a-02").state is GuestState.WANTED
+    busy[0] = "the processors are busy"
     fail(2, "it did not answer within 120 s", times=1)
-    assert row(sim, "lab-a-02").state is GuestState.FAILED  # on a host that is well
+    assert row(sim, "lab-a-02").state is GuestState.WANTED
+    fail(2, "its machine ended by itself", times=1)  # no processor is to blame for that
+    assert row(sim, "lab-a-02").state is GuestState.FAILED
 
 
 def test_the_next_start_of_a_profile_is_weighed_as_its_last_one_was_made(sim: SimLab) -> None:

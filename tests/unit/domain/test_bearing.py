@@ -31,6 +31,8 @@ def test_what_stood_still_is_a_share_of_the_time_between_two_readings() -> None:
     after = replace(BASE, cpu_stalled_us=1_000_000, io_stalled_us=500_000, memory_stalled_us=20_000, disk_requests=10, disk_wait_ms=250)
     assert strain(BASE, after, 2.0) == Strain(cpu=50.0, io=25.0, memory=1.0, disk_ms=25.0)
     assert strain(after, BASE, 2.0) == Strain()  # another boot: nothing is known
+    assert strain(replace(BASE, out_of_memory=2), replace(BASE, out_of_memory=3), 2.0).killed == 1
+    assert strain(BASE, replace(BASE, out_of_memory=3), 2.0).killed == 0
     nothing = HostLoad(memory_total_mib=1, memory_available_mib=1, cpus=4, disk_free_mib=1)
     assert strain(nothing, nothing, 2.0) == Strain()
 
@@ -39,6 +41,7 @@ def test_what_stood_still_is_a_share_of_the_time_between_two_readings() -> None:
     "lack, says",
     [
         (Strain(io=40.0, disk_ms=80.0), "the disk is slow: all work stood still for it in 40 % of the time, a request takes 80 ms"),
+        (Strain(memory=0.0, killed=1), "memory ran out: the kernel had to end something"),
         (Strain(memory=9.0, io=40.0), "memory is short: all work stood still for it in 9 % of the time"),
         (Strain(disk_ms=180.0), "the disk is slow, a request takes 180 ms"),
         (Strain(io=3.0, disk_ms=180.0, memory=1.0), ""),  # the kernel says that nobody waits for it

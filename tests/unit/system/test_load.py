@@ -38,6 +38,7 @@ def test_a_host_without_pressure_and_disk_statistics_has_its_load_all_the_same(t
     monkeypatch.setattr(disk_statistics, "FILE", tmp_path / "none")
     load = machine.read_load(tmp_path)
     assert load.memory_available_mib > 0
+    assert load.out_of_memory is None or load.out_of_memory >= 0
     assert (load.cpu_pressure, load.io_stalled_us, load.memory_stalled_us, load.disk_requests) == (None, None, None, None)
 
 
