@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import MakeHouse
-from tests.system.house import House, guest, guest_address, wait_for
+from tests.system.house import House, guest, guest_address, special_address, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -21,7 +21,7 @@ SEATS = 3
 @pytest.fixture(scope="module")
 def house(make_house: MakeHouse, tiny: Path) -> House:
     house = make_house()
-    house.set_up(tiny, SEATS, profile=("--instant-clone",))
+    house.set_up(tiny, SEATS, profile=("--instant-clone", "--session-policy", "alongside"))
     (house.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
     house.serve()
     return house
@@ -77,13 +77,15 @@ def test_a_clone_outlives_the_controller_and_is_known_again(house: House) -> Non
 
 
 def test_a_new_version_is_what_the_next_clones_are_of(house: House) -> None:
-    house.call("admin", "start", "tiny")
-    house.call("admin", "discard", "tiny")  # the control: nothing is published, nothing is made anew
-    assert kept(house) == ["tiny.t1"]
-    house.call("profile", "set", "tiny", "--memory", "160")
+    opened = house.call("admin", "start", "tiny")["result"]
+    house.facts_at(special_address(opened["guest"]), 60)
+    house.keep(opened["guest"], "lesson", "ohms law")
+    house.call("admin", "publish", "tiny")
     wait_for(lambda: "tiny.t2" in kept(house), "the new template", 120)
-    fresh(house, 2)
-    assert house.guest(2)["origin"] == "clone of tiny.t2"
+    assert house.guest(2)["origin"] == "clone of tiny.t1"  # nobody is disturbed
+    assert fresh(house, 2)["address"] == guest_address(2)
+    assert house.records(guest_address(2)) == {"lesson": "ohms law"}
+    assert (house.guest(2)["origin"], house.guest(2)["disks"][0]["version"]) == ("clone of tiny.t2", 2)
 
 
 def test_without_its_files_guests_boot_and_say_why(house: House) -> None:
