@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 _MIB = 1 << 20
@@ -45,6 +46,7 @@ def disk_free_mib(path: Path) -> int:
     return found.f_bavail * found.f_frsize // _MIB
 
 
+@cache
 def boot_id() -> str:
     """Changes with every boot of the host. Raises OSError."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

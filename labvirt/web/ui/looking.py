@@ -20,7 +20,8 @@ from labvirt.web.ui.layout import may
 from labvirt.web.ui.recent import Recent
 
 OLDEST_SECONDS = 1.0
-"""So old may the labs be that a browser is shown when nothing was published: many browsers cost one look."""
+"""So old may be what a browser is shown of a lab of which nothing was published: many browsers cost one look. A lab of which something
+was is read again by itself."""
 PATIENCE_SECONDS = 10.0
 
 
@@ -31,11 +32,16 @@ class Looking:
         self._ports = ports
         self._published = published
         self._acts = 0
+        self._wholes = 0
+        self._whole: tuple[float, int] = (float("-inf"), 0)
+        """When all labs were read together (monotonic), and how many acts there had been then."""
+        self._last: tuple[Overview, int] | None = None
+        """And the revision that it was read after."""
         self._recent: Recent[Overview] = Recent(ports.clock, seconds=OLDEST_SECONDS, patience=PATIENCE_SECONDS)
 
     def overview(self) -> Overview:
         """Of the labs that the request's caller may look at. Raises DatabaseError, Exhausted."""
-        seen = self._recent.get(self._make, self._published.revision("") + self._acts)
+        seen = self._recent.get(self._make, self._published.revision("") + self._acts + self._wholes + self._is_old())
         caller = g.ports.caller
         if caller.may(Right.LOOK, None):
             return seen if may(Right.SEATS) else replace(seen, strangers=())
@@ -60,9 +66,22 @@ class Looking:
             raise NotFound("lab", name)
         return seen, found
 
+    def _is_old(self) -> bool:
+        return self._ports.clock.monotonic() - self._whole[0] >= OLDEST_SECONDS
+
     def _make(self) -> Overview:
+        """By one thread at a time."""
+        acts, revision, last, now = self._acts, self._published.revision(""), self._last, self._ports.clock.monotonic()
         presences = {change.guest.name: change.presence for change in self._published.changes()}
-        return inspect.overview(self._ports, presences)
+        if last is None or self._is_old() or acts != self._whole[1]:
+            made = inspect.overview(self._ports, presences)
+            self._whole = (now, acts)
+            self._wholes += 1
+        else:
+            before, seen = last
+            made = inspect.overview(self._ports, presences, before=before, changed=self._published.labs_since(seen))
+        self._last = (made, revision)
+        return made
 
 
 def _where(seen: Overview, stranger: Stranger) -> Reach:
