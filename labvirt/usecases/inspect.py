@@ -30,7 +30,7 @@ from labvirt.domain.profile import Profile
 from labvirt.domain.right import Right
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, LabVirtError
-from labvirt.usecases import asking, power, seats, specials, whose
+from labvirt.usecases import asking, leased, power, seats, specials, whose
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rights import needs, visible
 
@@ -180,7 +180,7 @@ def overview(
             labs.append(kept[lab.name])
             continue
         taken, apart = read[lab.name]
-        leases, why = _leases(ports, lab, lately=True) if engine else ((), problem)
+        leases, why = _leases(ports, lab, leased.SECONDS if before is None else leased.LONG_SECONDS) if engine else ((), problem)
         by_mac = {lease.mac: lease for lease in leases}
         labs.append(
             LabView(
@@ -242,7 +242,7 @@ def explain(ports: Ports, name: str) -> Explanation:
         host = work.hosts.get(guest.host) if guest and guest.host else hosts[0] if len(hosts) == 1 else None
         history = work.audit.last(10, identity.guest)
         answer = _answer(work, lab, terminal, guest, choice)
-    leases, lease_problem = _leases(ports, lab, lately=True)
+    leases, lease_problem = _leases(ports, lab, leased.SECONDS)
     command, command_problem = _command_line(ports, identity.guest, living)
     return Explanation(
         name=identity.guest,
@@ -379,11 +379,11 @@ def _status(ports: Ports) -> tuple[EngineStatus | None, str]:
 CAMPUS_GIVES = "the campus gives this lab's addresses, and its leases are not seen here"
 
 
-def _leases(ports: Ports, lab: Lab, *, lately: bool = False) -> tuple[tuple[Lease, ...], str]:
+def _leases(ports: Ports, lab: Lab, oldest: float) -> tuple[tuple[Lease, ...], str]:
     if lab.foreign_dhcp:
         return (), CAMPUS_GIVES
     try:
-        return ports.leased.seen(ports.engine, lab.name, ports.clock.monotonic()) if lately else ports.engine.leases(lab.name), ""
+        return ports.leased.seen(ports.engine, lab.name, ports.clock.monotonic(), oldest), ""
     except LabVirtError as error:
         return (), error.sentence
 

@@ -17,6 +17,8 @@ from labvirt.domain.lease import Lease, owner
 from labvirt.errors import LabVirtError
 
 SECONDS = 5.0
+LONG_SECONDS = 30.0
+"""For who must not wait for the engine, and sees newer ones soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +41,10 @@ class Leased:
             return True
         return owner(self._ask(engine, lab, monotonic), address, now) == mac
 
-    def seen(self, engine: EngineLink, lab: str, monotonic: float) -> tuple[Lease, ...]:
-        """All leases of the lab for who only looks, some seconds old at most: not as many for each lab, so that what was asked for together
-        for one page is not asked for together again. Raises EngineAway."""
-        told = self._recent(lab, monotonic, SECONDS * (1 - hash(lab) % 32 / 64))
+    def seen(self, engine: EngineLink, lab: str, monotonic: float, oldest: float = SECONDS) -> tuple[Lease, ...]:
+        """All leases of the lab for who only looks, `oldest` seconds old at most: not as many for each lab, so that what was asked for
+        together for one page is not asked for together again. Raises EngineAway."""
+        told = self._recent(lab, monotonic, oldest * (1 - hash(lab) % 32 / 64))
         return told.leases if told is not None else self._ask(engine, lab, monotonic)
 
     def _ask(self, engine: EngineLink, lab: str, monotonic: float) -> tuple[Lease, ...]:

@@ -5,16 +5,18 @@ because of it."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from labvirt.contracts.engine import Change, Presence
+from labvirt.contracts.engine import Change, EngineStatus, Presence
 from labvirt.domain.guest import GuestState
 from labvirt.usecases import inspect, labs
 from labvirt.web.published import Published
-from labvirt.web.ui import events
+from labvirt.web.ui import events, looking
 from labvirt.web.ui.events import Crier
 
 from .conftest import Site, until
@@ -99,3 +101,30 @@ def test_only_the_lab_of_which_something_was_told_is_read_again(serve: Callable[
     clock.move(1.0)  # what nobody told is found a second later
     assert browser.get("/labs").status_code == 200
     assert read[1:] == [None]
+
+
+def test_a_page_does_not_wait_for_an_engine_that_is_busy(serve: Callable[..., Site], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "ENGINE_SECONDS", 0.05)
+    clock = MovableClock()
+    site = serve(clock)
+    fill(site.ports, site.engine, 2)
+    until(lambda: len(site.app.published.changes()) == 2, "all guests")
+    browser = site.browser()
+    assert "failed" not in browser.get("/seats/lab-a-01/now").text
+    going_on, status = threading.Event(), site.engine.status
+
+    def slowly() -> EngineStatus:
+        assert going_on.wait(60)
+        return status()
+
+    monkeypatch.setattr(site.engine, "status", slowly)
+    clock.move(looking.OLDEST_SECONDS)
+    put(site.ports, site.engine, guest(1, GuestState.FAILED, clock.now()))
+    until(lambda: any(each.guest.state is GuestState.FAILED for each in site.app.published.changes()), "told")
+    assert "failed" in browser.get("/seats/lab-a-01/now").text, "what was told is shown, though the engine says nothing"
+    clock.move(looking.LATEST_SECONDS)
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(browser.get, "/seats/lab-a-01/now")
+        assert not late.done()  # older than that nothing is shown
+        going_on.set()
+        assert late.result(60).status_code == 200
