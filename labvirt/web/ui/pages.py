@@ -56,7 +56,7 @@ def blueprint(ports: Ports, published: Published, looking: Looking, at_door: Gua
     def _labs() -> str:
         seen = looking.overview()
         cards = sum(len(lab.seats) for lab in seen.labs) <= CARDS
-        page = seats.first_page(seen)
+        page = seats.first_page(seen, cards=cards)
         return render_template("labs.html", page=page, cards=cards, signs=seats.SIGNS, inbox=may(Right.SEATS), site=may(Right.SITE))
 
     @pages.get("/labs/<lab>/boots")
