@@ -222,6 +222,7 @@ def token(each: ApiToken) -> dict[str, Any]:
         "made_at": plain(each.made_at),
         "expires_at": plain(each.expires_at),
         "used_at": plain(each.used_at),
+        "made_by": each.made_by,
     }
 
 

@@ -369,6 +369,41 @@ def test_tokens(empty_site: Site) -> None:
         account.view(ports.on_behalf_of(program))
 
 
+def test_a_token_is_taken_back_with_all_that_it_made(empty_site: Site) -> None:
+    """And no other: those that its person made in a browser, and those of others, go on."""
+    ports, clock = empty_site.ports, empty_site.clock
+    people.add(ports, "anna", password=GOOD, grants=(Grant(Role.ADMINISTRATOR),))
+    rights = {Right.SITE, Right.PEOPLE}
+
+    def of(secret: str) -> Ports:
+        caller = tokens.caller_of(ports, secret, address="192.0.2.1")
+        assert caller is not None
+        return ports.on_behalf_of(caller)
+
+    first, other = (tokens.add(ports, name, person="anna", rights=rights, days=30) for name in ("first", "other"))
+    child = tokens.add(of(first.secret), "child", rights=rights, days=60)
+    grandchild = tokens.add(of(child.secret), "grandchild", rights=rights)
+    brother = tokens.add(of(first.secret), "brother", days=3)
+    assert (child.token.made_by, grandchild.token.made_by, first.token.made_by) == (first.token.id, child.token.id, None)
+    assert child.token.expires_at == grandchild.token.expires_at == first.token.expires_at  # it never outlives who made it
+
+    def good() -> set[str]:
+        made = {"first": first, "other": other, "child": child, "grandchild": grandchild, "brother": brother}
+        return {name for name, each in made.items() if tokens.caller_of(ports, each.secret, address="") is not None}
+
+    assert good() == {"first", "other", "child", "grandchild", "brother"}
+    assert [each.name for each in tokens.remove(ports, child.token.id)] == ["child", "grandchild"]
+    assert good() == {"first", "other", "brother"}  # who made it, and what else that made, goes on
+    assert {each.name for each in tokens.remove(of(first.secret), first.token.id)} == {"first", "brother"}  # by itself
+    assert good() == {"other"}
+    with ports.database.read() as work:
+        told = [each.what for each in work.audit.last(20, "anna")]
+    assert any("token grandchild taken back with child" in each for each in told)
+    assert any("token brother taken back with first" in each for each in told)
+    clock.go(30 * 24 * 3600)
+    assert good() == set()
+
+
 def test_the_campus_vouches(empty_site: Site) -> None:
     ports = empty_site.ports
     groups.add(ports, "students", grants=(Grant(Role.VIEWER),))
