@@ -73,6 +73,7 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
 """What the document calls otherwise; '': it is told in its own way."""
 
 CHOICES: Mapping[str, Callable[[Given], str]] = {
+    "person second-factor": lambda given: "people_set_second_factor" if "demand" in given else "people_second_factor_of",
     "person show": lambda given: "people_show",
     "terminal show": lambda given: "terminals_show",
     "profile show": lambda given: "profiles_show",

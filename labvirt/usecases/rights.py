@@ -21,7 +21,7 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.caller import CallerKind
 from labvirt.domain.reach import SITE, Reach
 from labvirt.domain.right import Right
-from labvirt.errors import NotAllowed, NotFound
+from labvirt.errors import MustEnrol, NotAllowed, NotFound
 from labvirt.usecases import audit, whose
 from labvirt.usecases.ports import Ports
 
@@ -58,6 +58,8 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
         def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
             if ports.caller.kind is CallerKind.MACHINE:
                 return function(ports, *args, **kwargs)
+            if ports.caller.owes_factor:
+                raise MustEnrol
             with _refusals():
                 _check(ports, need, places, args, kwargs, function.__name__)
                 return function(ports, *args, **kwargs)
@@ -70,6 +72,19 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
 
 def own(function: F) -> F:
     """The decorated use case is about the account of whoever calls: for a signed-in person, never for a program's token."""
+    of_account = enrolling(function)
+
+    @wraps(function)
+    def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
+        if ports.caller.owes_factor:
+            raise MustEnrol
+        return of_account(ports, *args, **kwargs)
+
+    return cast(F, asked)
+
+
+def enrolling(function: F) -> F:
+    """As `own`, and also for who must set up a second factor: nothing else is."""
 
     @wraps(function)
     def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
@@ -201,7 +216,7 @@ ALONE: Mapping[str, str] = {
         "a part of use cases that have their rights": (
             "catalogue.must_be_whole imports.import_upload jobs.enqueue jobs.enqueue_in orders.in_lab people.insert people.confirmed"
             " people.lately power_times.wall specials.take specials.release specials.free terminals.insert rights.must rights.must_see"
-            " rights.visible"
+            " rights.visible second_factor.demanded second_factor.owes"
         ),
         "it looks itself for labs where the caller has the right": "audit.page audit.verbs audit.everything audit.verify",
         "it asks itself: to look, to type, and into a session are three rights": (
