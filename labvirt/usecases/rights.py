@@ -74,7 +74,7 @@ def own(function: F) -> F:
     """The decorated use case is about the account of whoever calls: for a signed-in person, never for a program's token."""
     of_account = enrolling(function)
 
-    @wraps(function)
+    @wraps(of_account)
     def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
         if ports.caller.owes_factor:
             raise MustEnrol
@@ -216,7 +216,7 @@ ALONE: Mapping[str, str] = {
         "a part of use cases that have their rights": (
             "catalogue.must_be_whole imports.import_upload jobs.enqueue jobs.enqueue_in orders.in_lab people.insert people.confirmed"
             " people.lately power_times.wall specials.take specials.release specials.free terminals.insert rights.must rights.must_see"
-            " rights.visible second_factor.demanded second_factor.owes"
+            " rights.visible"
         ),
         "it looks itself for labs where the caller has the right": "audit.page audit.verbs audit.everything audit.verify",
         "it asks itself: to look, to type, and into a session are three rights": (

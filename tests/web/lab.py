@@ -39,6 +39,7 @@ from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, GuestNotReady, LabVirtError
 from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
+from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.system.clock import SystemClock
 from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
@@ -314,6 +315,7 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
         trials=cast(Any, Trials()),
         locks=nobody,
         uploads=UploadFolder(folder / "uploads"),
+        forms=RenderedForms(),
     )
     return ports, engine
 

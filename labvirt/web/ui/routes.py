@@ -96,6 +96,8 @@ ROUTES: Mapping[str, Access] = {
     "consoles.buy": Access(Right.WATCH),
     "consoles.page": Access(Right.WATCH),
     "around.speak": _SIGNED_IN,
+    "campus_dhcp.page": Access(Right.LOOK),
+    "campus_dhcp.download": Access(Right.LOOK),
     "labmap.page": Access(Right.LOOK),
     "labmap.part": Access(Right.LOOK, passive=True),
     "labmap.place": Access(Right.SEATS),
