@@ -21,6 +21,7 @@ from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
 from labvirt.domain.person import ApiToken, Group, Person, SignIn, grant_text
+from labvirt.domain.template import TemplateName
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
 from labvirt.usecases.boots import BootView, LabBoots
@@ -34,7 +35,7 @@ from labvirt.usecases.second_factor import SecondFactor
 from labvirt.usecases.sessions import SessionView
 from labvirt.usecases.settings import SettingsView
 
-_TEXT = (MacAddress, InterfaceName, RunId, IPv4Address, IPv4Network, PurePath, UUID, Enum, str)
+_TEXT = (MacAddress, InterfaceName, RunId, TemplateName, IPv4Address, IPv4Network, PurePath, UUID, Enum, str)
 
 
 def plain(value: Any) -> Any:

@@ -239,6 +239,8 @@ def _explained(told: Explanation) -> list[str]:
     identity, lease = told.identity, told.lease
     state = "never wanted" if told.guest is None else _line(told.guest).removeprefix(f"{told.name} is ").removesuffix(".")
     run = f", run {told.guest.run}" if told.guest and told.guest.run else ""
+    if run and told.guest and told.guest.origin:
+        run += f" ({told.guest.origin})"
     lease_text = f"{lease.address} as {lease.name or 'nameless'}" if lease else told.lease_problem or "none"
     return [
         f"{told.name}: seat {told.seat} of {told.lab.name}, terminal {told.terminal.name if told.terminal else 'none'}",

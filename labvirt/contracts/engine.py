@@ -15,7 +15,9 @@ from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.host import HostLoad
+from labvirt.domain.image import DiskChoice
 from labvirt.domain.lease import Lease
+from labvirt.domain.template import Template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,36 @@ class Change:
     presence: Presence
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateStatus:
+    """A template on this host. `stale`: why no guest starts from it any more (empty: they do). `users`: runs and kept overlays that stand
+    on it: it cannot go before they do. Bytes: its files; the memory that is held for all its clones together."""
+
+    template: Template
+    disk_bytes: int
+    memory_bytes: int
+    stale: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateWish:
+    """A template that seats would start from if there was one: the profile's guests with or without SPICE's USB."""
+
+    profile: str
+    disks: tuple[DiskChoice, ...]
+    usb: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateReport:
+    """`problem`: why there are no instant clones on this host at all; empty when there can be."""
+
+    kept: tuple[TemplateStatus, ...] = ()
+    missing: tuple[TemplateWish, ...] = ()
+    problem: str = ""
+
+
 class EngineLink(Protocol):
     """Every operation raises EngineAway when nobody answers, and passes on the engine's own LabVirtError otherwise."""
 
@@ -112,6 +144,17 @@ class EngineLink(Protocol):
 
     def verify(self) -> tuple[Finding, ...]:
         """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""
+
+    def templates(self) -> TemplateReport:
+        """What is kept on this host, and what is missing, now. Raises DatabaseError, DriverError."""
+
+    def freeze(self, guest: str, template: str) -> None:
+        """This guest (purpose TEMPLATE, running) is the template of that name, whole and on the disk; it is no longer wanted, and its
+        machine has ended. After a failure the same, but for the template. Raises GuestNotReady, NotFound, OperationInProgress, Conflict (it
+        is no guest that can be frozen), AlreadyExists, Exhausted, DriverError."""
+
+    def remove_template(self, template: str) -> None:
+        """It is gone. Raises InUse (somebody stands on it, or starts from it now), Unsupported, DriverError. Absent is fine."""
 
     def doctor(self) -> tuple[Finding, ...]:
         """All checks of the host as `labvirt doctor` makes them, good ones too, with the engine's rights, made now. Changes nothing."""

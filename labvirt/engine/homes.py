@@ -22,8 +22,9 @@ def home_of(profile: Profile, lab: Lab, identity: SeatIdentity, terminal: str | 
 
 def told_of(guest: Guest, profile: Profile, lab: Lab, identity: SeatIdentity, terminal: str | None) -> tuple[tuple[str, str], ...]:
     """For LaunchSpec.told: `forgets`, and `home` where there is one."""
-    home = home_of(profile, lab, identity, terminal, guest.purpose)
-    sentence = ("forgets", forgetting(profile, lab, home, guest.purpose))
+    purpose = Purpose.SEAT if guest.purpose is Purpose.TEMPLATE else guest.purpose  # seats' guests begin where it is frozen
+    home = home_of(profile, lab, identity, terminal, purpose)
+    sentence = ("forgets", forgetting(profile, lab, home, purpose))
     return (sentence,) if home is None else (sentence, ("home", str(home)))
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus
+from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus, TemplateReport
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
@@ -19,11 +19,13 @@ from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.host import HostLoad
 from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Protocol
+from labvirt.domain.template import TemplateName
 from labvirt.engine import foreign
 from labvirt.engine.admission import Admission
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
 from labvirt.engine.displays import Displays
+from labvirt.engine.freezing import freeze
 from labvirt.engine.jobs import Workshop
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
@@ -39,6 +41,7 @@ from labvirt.engine.rows import Rows
 from labvirt.engine.settling import Settling
 from labvirt.engine.start import Starter
 from labvirt.engine.stop import Stopper
+from labvirt.engine.templates import HostTemplates
 from labvirt.engine.verify import verify
 from labvirt.engine.world import World
 from labvirt.errors import GuestNotReady, HostNotReady, HypervisorError, LabVirtError, NotFound, Unsupported
@@ -76,7 +79,8 @@ class Engine:
         self._host_problem: HostNotReady | None = None
         self._carrier = Carrier(world, self._rows, self._operations, stopper, keeping, lambda: self._readiness)
         self._readiness = Readiness(world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late)
-        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info)
+        self._templates = HostTemplates(world, lambda: self._info)
+        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info, self._templates)
         self._settling = Settling(world)
         self._admission = Admission(world, self._operations, self._published, self._readiness, self._settling, starter.start)
         self._reconciler = Reconciler(
@@ -154,8 +158,9 @@ class Engine:
 
     def poke(self) -> None:
         self._reconciler.poke()
-        if self._workshop is not None:
+        if self._workshop is not None and self._chores is not None:
             self._workshop.poke()
+            self._chores.poke()
 
     def watch(self) -> Watch:
         return self._published.watch()
@@ -217,6 +222,15 @@ class Engine:
 
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)
+
+    def templates(self) -> TemplateReport:
+        return self._templates.report()
+
+    def freeze(self, guest: str, template: str) -> None:
+        freeze(self._world.database, self._rows, self._operations, self._templates, guest, TemplateName.parse(template))
+
+    def remove_template(self, template: str) -> None:
+        self._templates.remove(TemplateName.parse(template))
 
     def doctor(self) -> tuple[Finding, ...]:
         return self._doctor()

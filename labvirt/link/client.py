@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
 
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, TemplateReport
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
@@ -79,6 +79,15 @@ class EngineClient:
 
     def verify(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("verify"))
+
+    def templates(self) -> TemplateReport:
+        return cast(TemplateReport, self._ask("templates"))
+
+    def freeze(self, guest: str, template: str) -> None:
+        self._ask("freeze", guest, template)
+
+    def remove_template(self, template: str) -> None:
+        self._ask("remove_template", template)
 
     def doctor(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("doctor"))

@@ -316,7 +316,12 @@ def _fixed(work: UnitOfWork, guest: Guest | None) -> placement.Choice:
 def _special_rule(guest: Guest | None) -> str:
     if guest is None or specials.is_off(guest):
         return "this is the number of a special guest, and free"
-    what = {Purpose.ADMIN: "the admin session of the draft", Purpose.CANARY: "the canary of", Purpose.RESCUE: "the rescue of the run"}
+    what = {
+        Purpose.ADMIN: "the admin session of the draft",
+        Purpose.CANARY: "the canary of",
+        Purpose.RESCUE: "the rescue of the run",
+        Purpose.TEMPLATE: "the template of",
+    }
     return f"{what.get(guest.purpose, 'for')} {guest.source}: its profile and its disks were fixed when it was wanted"
 
 

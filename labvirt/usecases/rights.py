@@ -206,12 +206,12 @@ ALONE: Mapping[str, str] = {
             " backups.do_backup canaries.do_canary canaries.trial exports.do_export flattening.do_flatten garbage.do_garbage"
             " imports.do_import"
             " imports.do_blank publishing.do_publish rescue.do_files scrubbing.do_scrub session_start.do_session draining.drain"
-            " draining.call_off emptying.take rubbish.look rubbish.rubbish_of"
+            " draining.call_off emptying.take rubbish.look rubbish.rubbish_of templates.do_template"
         ),
         "the engine does it by itself": (
             " audit.cut figures.figures figures.ready flattening.wanted flattening.deep jobs.unfinished jobs.run leaving.stop_due"
             " orders.expire power_times.keep scrubbing.due"
-            " scrubbing.wanted sessions.mend sessions.remind"
+            " scrubbing.wanted sessions.mend sessions.remind templates.keep"
         ),
         "a part of use cases that have their rights": (
             "catalogue.must_be_whole imports.import_upload jobs.enqueue jobs.enqueue_in orders.in_lab people.insert people.confirmed"

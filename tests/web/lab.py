@@ -24,7 +24,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from labvirt.contracts.database import Heartbeat
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence, TemplateReport
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.uploads import UploadFolder
@@ -93,6 +93,8 @@ class FakeEngine:
     hold_consoles: threading.Event | None = None
     guest_ends: list[socket.socket] | None = None
     """A list: consoles end at sockets that are put there, for a test to play the guest. None: pretended screens and serial lines."""
+    report: TemplateReport = field(default_factory=TemplateReport)
+    templates_removed: list[str] = field(default_factory=list)
     changes: dict[str, Change] = field(default_factory=dict)
     _away: bool = False
     _watchers: list[queue.SimpleQueue[Change | None]] = field(default_factory=list)
@@ -162,6 +164,17 @@ class FakeEngine:
         if self.login is not None:
             return self.login
         return DisplayTicket(guest=guest, address=LAB.network.gateway, port=20001, secret=secret, expires_seconds=30)
+
+    def templates(self) -> TemplateReport:
+        self._here()
+        return self.report
+
+    def freeze(self, guest: str, template: str) -> None:
+        raise AssertionError("the web freezes nothing")
+
+    def remove_template(self, template: str) -> None:
+        self._here()
+        self.templates_removed.append(template)
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
         self._here()

@@ -163,7 +163,12 @@ def lab_part(view: LabView, now: datetime, *, engine: bool) -> LabPart:
 
 
 def _special(view: SpecialView) -> str:
-    what = {Purpose.ADMIN: _("admin session"), Purpose.CANARY: _("canary"), Purpose.RESCUE: _("rescue")}.get(view.guest.purpose, _("guest"))
+    what = {
+        Purpose.ADMIN: _("admin session"),
+        Purpose.CANARY: _("canary"),
+        Purpose.RESCUE: _("rescue"),
+        Purpose.TEMPLATE: _("template"),
+    }.get(view.guest.purpose, _("guest"))
     disks = f", {view.versions}" if view.versions else ""
     why = f": {view.guest.reason}" if view.guest.reason else ""
     state = f"{_(LOOKS[view.guest.state][2])} {_('for %(age)s') % {'age': age(view.seconds)}}"
