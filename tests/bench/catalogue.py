@@ -28,6 +28,12 @@ def _start(repeat: int, quick: bool) -> list[Record]:
     return cold_start.measure(repeat)
 
 
+def _clone(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import instant_clone
+
+    return instant_clone.measure(repeat)
+
+
 def _crowd(repeat: int, quick: bool) -> list[Record]:
     from tests.bench import crowd
 
@@ -95,6 +101,13 @@ BENCHMARKS = (
         run=_start,
     ),
     Benchmark(
+        id="I1",
+        about="(with I2, I3) a terminal's question to an instant clone running, answering and with address, beside booting, beside virsh",
+        repeat=15,
+        quick=3,
+        run=_clone,
+    ),
+    Benchmark(
         id="A3",
         about="40 terminals (quick: 12) ask at once: guests running, answering, with address; memory; beside virsh create",
         repeat=1,
@@ -145,7 +158,7 @@ BENCHMARKS = (
     ),
 )
 
-MEASURED_BY = {"A2": "A1", "P2": "A5-overlay"}
+MEASURED_BY = {"A2": "A1", "I2": "I1", "I3": "I1", "P2": "A5-overlay"}
 """Names that another benchmark stands for."""
 
 
