@@ -32,7 +32,12 @@ class Settings(BaseSettings):
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto: KVM if a Linux kernel really boots under it, else TCG.")
     controller_port: int = Field(8080, ge=1, le=65535, description="TCP port where terminals reach the controller on their gateway.")
     mac_prefix: int = Field(DEFAULT_MAC_PREFIX, description="24-bit locally administered prefix of all guests' MACs.")
-    starts_at_once: int | None = Field(None, ge=1, le=64, description="Guests started in parallel; default: the host's CPUs.")
+    starts_at_once: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="The most guests that are started in parallel; default: as many as the host bears, four for each CPU at most.",
+    )
     guest_uid_base: int = Field(
         0x20000000, ge=1000, description="As root, guest n of block b runs as this + b * 4096 + n. Not root: as the engine's user."
     )

@@ -37,6 +37,10 @@ class EngineStatus:
     """Guests that wait for their turn, in order."""
     load: HostLoad | None = None
     """Of the engine's host, read now; None when it cannot be read."""
+    starts_at_once: int | None = None
+    """So many starts the host bears at once, as far as was found out (domain.bearing); None before the first look."""
+    starts_held: str = ""
+    """Why not more, as a sentence without a full stop; empty when nobody waits for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +145,10 @@ class EngineLink(Protocol):
 
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         """Magic packets for these network cards went out of the lab's bridge. Raises NotFound (lab), NetworkError, HostNotReady."""
+
+    def in_front(self, guest: str, seconds: int) -> None:
+        """Somebody has touched keyboard or mouse of this guest's terminal so many seconds ago, it says: while it waits, it comes first
+        (domain.attendance). An unknown guest is no error."""
 
     def verify(self) -> tuple[Finding, ...]:
         """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""

@@ -22,10 +22,13 @@ from labvirt.domain.profile import Protocol
 from labvirt.domain.template import TemplateName
 from labvirt.engine import foreign
 from labvirt.engine.admission import Admission
+from labvirt.engine.attending import Attending
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
 from labvirt.engine.displays import Displays
+from labvirt.engine.forecast import how_of
 from labvirt.engine.freezing import freeze
+from labvirt.engine.gauge import Gauge
 from labvirt.engine.jobs import Workshop
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
@@ -68,7 +71,8 @@ class Engine:
         self._world = world
         self._published = Published()
         self._operations = Operations(world.settings.workers, self._operation_ended)
-        self._rows = Rows(world.database, world.clock, self._published)
+        self._gauge = Gauge(world)
+        self._rows = Rows(world.database, world.clock, self._published, self._gauge.excuse)
         self._presence = PresenceBoard(world.clock)
         self._displays = Displays(world, self._operations)
         self._logins = Logins(world, self._operations, lambda: self._info)
@@ -82,7 +86,17 @@ class Engine:
         self._templates = HostTemplates(world, lambda: self._info)
         starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info, self._templates)
         self._settling = Settling(world)
-        self._admission = Admission(world, self._operations, self._published, self._readiness, self._settling, starter.start)
+        self._attending = Attending(world)
+        self._admission = Admission(
+            world,
+            self._operations,
+            self._published,
+            self._readiness,
+            self._settling,
+            starter.start,
+            gauge=self._gauge,
+            attending=self._attending,
+        )
         self._reconciler = Reconciler(
             world,
             self._operations,
@@ -135,7 +149,7 @@ class Engine:
     # --- EngineLink
 
     def status(self) -> EngineStatus:
-        info = self._info
+        info, bearing = self._info, self._gauge.now()
         findings = (*self._reconciler.findings(), *(self._chores.findings() if self._chores else ()))
         return EngineStatus(
             pid=self._world.pid,
@@ -148,6 +162,8 @@ class Engine:
             findings=findings,
             queue=self._admission.waiting(),
             load=self._load(),
+            starts_at_once=bearing.starts if bearing else None,
+            starts_held=bearing.why if bearing else "",
         )
 
     def _load(self) -> HostLoad | None:
@@ -219,6 +235,10 @@ class Engine:
         with self._world.database.read() as work:
             bridge = work.labs.one(lab).bridge
         self._world.network.wake(bridge, macs)
+        self._attending.woken(macs)
+
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._attending.touched(guest, seconds)
 
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)
@@ -254,11 +274,14 @@ class Engine:
         boots = recorded.profile.ready_port is not None or self._world.settings.settle_seconds > 0
         if recorded.profile.ready_port is None:
             self._settling.begun(recorded.guest.name, recorded.lab, recorded.identity.mac)
-        self._admission.began(recorded.guest.name, boots=boots)
+        written = self._published.guest(recorded.guest.name)
+        how = how_of(written.origin if written else "")
+        self._admission.began(recorded.guest.name, boots=boots, shows=recorded.profile.ready_port is None, how=how)
         self._carrier.begun(recorded)
 
     def _ready(self, waited: Waited) -> None:
         self._carrier.ready(waited)
+        self._admission.answered(waited.guest)
         self._reconciler.turn_over()
 
     def _operation_ended(self, guest: str) -> None:

@@ -77,6 +77,9 @@ class EngineClient:
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         self._ask("wake", lab, macs)
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._ask("in_front", guest, seconds)
+
     def verify(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("verify"))
 

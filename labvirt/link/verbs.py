@@ -40,6 +40,7 @@ VERBS = {
     "command_line": Verb(takes=(str,), gives=tuple[str, ...]),
     "preview": Verb(takes=(str, str, int), gives=tuple[str, ...]),
     "wake": Verb(takes=(str, tuple[MacAddress, ...])),
+    "in_front": Verb(takes=(str, int)),
     "verify": Verb(gives=tuple[Finding, ...], seconds=120.0),
     "templates": Verb(gives=TemplateReport),
     "freeze": Verb(takes=(str, str), seconds=900.0),

@@ -91,7 +91,7 @@ class Controller:
             time.sleep(0.05)
 
     def starts_at_once(self) -> int:
-        """How many starts the engine lets go on in parallel here: the host's own number, or its processors (engine/admission.py)."""
+        """How many starts the engine lets go on in parallel here at first: the host's own number, or its processors (domain/bearing.py)."""
         told = self._started.call("host", "show", "--engine")
         return int(told.get("starts_at_once") or machine.read_load(self.state).cpus)
 

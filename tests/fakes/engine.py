@@ -100,6 +100,9 @@ class FakeEngineLink:
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         self._ask("wake", lab, *(str(mac) for mac in macs))
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._ask("in_front", guest, str(seconds))
+
     def verify(self) -> tuple[Finding, ...]:
         self._ask("verify")
         return self.findings

@@ -39,6 +39,7 @@ from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, GuestNotReady, LabVirtError
 from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
+from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.system.clock import SystemClock
 from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
@@ -231,6 +232,9 @@ class FakeEngine:
         self._here()
         self.woken += macs
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._here()
+
     def verify(self) -> tuple[Finding, ...]:
         self._here()
         return ()
@@ -261,6 +265,12 @@ class Trials:
 
     def copy_checks(self, profile: str, to: str) -> None:
         """There are none."""
+
+    def put_check(self, profile: str, name: str, text: str) -> None:
+        """It is good, whatever it is."""
+
+    def remove_check(self, profile: str, name: str) -> None:
+        """Nor was there one."""
 
 
 def screen(guest: str, seat: int) -> bytes:
@@ -321,6 +331,7 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
         trials=cast(Any, Trials()),
         locks=nobody,
         uploads=UploadFolder(folder / "uploads"),
+        forms=RenderedForms(),
     )
     return ports, engine
 

@@ -106,7 +106,7 @@ class EventsRoute:
         await send({"type": "http.response.body", "body": b""})
 
     async def _is_somebody(self, scope: Scope) -> bool:
-        return guard.is_somebody(await asyncio.get_running_loop().run_in_executor(self.pool, self._guard.caller_of_scope, scope))
+        return guard.is_ready(await asyncio.get_running_loop().run_in_executor(self.pool, self._guard.caller_of_scope, scope))
 
     @staticmethod
     async def _say(send: Send, words: bytes) -> None:
