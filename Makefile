@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format fuzz bench sweep faces crowd-test forks desktop-forks kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
+.PHONY: help setup demo test pytest check format fuzz bench sweep faces crowd-test storm-test forks desktop-forks kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -54,6 +54,9 @@ faces: setup ## Take pictures of the kiosk's face in every state, language and s
 
 crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --json FILE"
 	@$(PYTHON) -m tests.system.crowd $(ARGS)
+
+storm-test: setup ## As root: 40 terminals ask at once for real guests: places, times, pages, nobody hears an error (minutes). ARGS="--terminals N --kill --json FILE"
+	@$(PYTHON) -m tests.system.storm $(ARGS)
 
 forks: setup ## As root: a hundred instant clones of one guest, all different, each with the right time (minutes). ARGS="--count 24 --json FILE"
 	@$(PYTHON) -m tests.forks.hundred $(ARGS)

@@ -76,6 +76,7 @@ class SerialLine(contextlib.AbstractContextManager["SerialLine"]):
         self._heard = b""
 
     def say(self, line: str) -> None:
+        self._link.settimeout(BOOT_SECONDS)  # what `hear` left of its own may be a moment
         self._link.sendall(line.encode() + b"\n")
 
     def wake(self, seconds: float = BOOT_SECONDS) -> None:
