@@ -72,7 +72,7 @@ def hypervisor_of(settings: Settings, paths: StatePaths, database: Database) -> 
     direct.close()
     with database.read() as work:
         owner = work.facts.get(SITE_FACT) or "labvirt"
-    return LibvirtHypervisor(settings.libvirt_uri, owner=owner, accelerator=accelerator)
+    return LibvirtHypervisor(settings.libvirt_uri, owner=owner, accelerator=accelerator, templates=paths.templates)
 
 
 def _probe_guest(database: Database, paths: StatePaths) -> Path | None:

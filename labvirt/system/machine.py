@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from labvirt.system import disk_statistics, memory_limit, pressure
@@ -70,6 +71,7 @@ def disk_free_mib(path: Path) -> int:
     return found.f_bavail * found.f_frsize // _MIB
 
 
+@cache
 def boot_id() -> str:
     """Changes with every boot of the host. Raises OSError."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -258,14 +258,18 @@ def look(work: UnitOfWork, terminal: Terminal) -> Seen:
     chosen now.
     """
     lab = work.labs.one(terminal.lab)
-    guest = work.guests.get(lab.guest_name(terminal.seat))
+    return seen_as(work, terminal, lab, work.guests.get(lab.guest_name(terminal.seat)), lambda: choose(work, lab, terminal))
+
+
+def seen_as(work: UnitOfWork, terminal: Terminal, lab: Lab, guest: Guest | None, choice_of: Callable[[], placement.Choice]) -> Seen:
+    """The same for who has read lab and guest already; `choice_of` is asked only where nothing lives."""
     if terminal.seat > lab.max_instances and not (guest and guest.alive):
         refusal = f"the lab {lab.name} has computers for the seats 1 to {lab.max_instances} only"
         return Seen(terminal=terminal, lab=lab, guest=guest, profile=None, refusal=refusal)
     if guest is not None and guest.alive and guest.profile is not None:
         profile = work.profiles.get(guest.profile)
         return Seen(terminal=terminal, lab=lab, guest=guest, profile=profile, refusal="")
-    choice = choose(work, lab, terminal)
+    choice = choice_of()
     refusal = "" if choice.profile is not None or (guest and guest.alive) else refusal_of(choice)
     return Seen(terminal=terminal, lab=lab, guest=guest, profile=choice.profile, refusal=refusal)
 

@@ -21,7 +21,7 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.caller import CallerKind
 from labvirt.domain.reach import SITE, Reach
 from labvirt.domain.right import Right
-from labvirt.errors import NotAllowed, NotFound
+from labvirt.errors import MustEnrol, NotAllowed, NotFound
 from labvirt.usecases import audit, whose
 from labvirt.usecases.ports import Ports
 
@@ -58,6 +58,8 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
         def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
             if ports.caller.kind is CallerKind.MACHINE:
                 return function(ports, *args, **kwargs)
+            if ports.caller.owes_factor:
+                raise MustEnrol
             with _refusals():
                 _check(ports, need, places, args, kwargs, function.__name__)
                 return function(ports, *args, **kwargs)
@@ -70,6 +72,19 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
 
 def own(function: F) -> F:
     """The decorated use case is about the account of whoever calls: for a signed-in person, never for a program's token."""
+    of_account = enrolling(function)
+
+    @wraps(of_account)
+    def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
+        if ports.caller.owes_factor:
+            raise MustEnrol
+        return of_account(ports, *args, **kwargs)
+
+    return cast(F, asked)
+
+
+def enrolling(function: F) -> F:
+    """As `own`, and also for who must set up a second factor: nothing else is."""
 
     @wraps(function)
     def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:

@@ -88,8 +88,8 @@ def _open_pages(repeat: int, quick: bool) -> list[Record]:
     from tests.bench import open_pages
 
     if quick:
-        return open_pages.measure(20, 30, 3, repeat, 10)
-    return open_pages.measure(300, 300, 30, repeat, 50)
+        return open_pages.measure(40, 4, 30, 3, repeat, 10)
+    return open_pages.measure(300, 30, 300, 30, repeat, 50)
 
 
 BENCHMARKS = (
@@ -148,7 +148,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         id="W1",
-        about="pages of 300 seats while 300 browsers listen and 30 look at consoles (quick: 20, 30, 3), beside nobody else there",
+        about="pages of 300 seats in 30 labs while 300 browsers listen and 30 look at consoles (quick: 40, 4, 30, 3), beside nobody",
         repeat=4,
         quick=1,
         run=_open_pages,

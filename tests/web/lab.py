@@ -39,6 +39,7 @@ from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, GuestNotReady, LabVirtError
 from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
+from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.system.clock import SystemClock
 from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
@@ -265,6 +266,12 @@ class Trials:
     def copy_checks(self, profile: str, to: str) -> None:
         """There are none."""
 
+    def put_check(self, profile: str, name: str, text: str) -> None:
+        """It is good, whatever it is."""
+
+    def remove_check(self, profile: str, name: str) -> None:
+        """Nor was there one."""
+
 
 def screen(guest: str, seat: int) -> bytes:
     """A picture as a guest might show it, different for each seat."""
@@ -324,6 +331,7 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
         trials=cast(Any, Trials()),
         locks=nobody,
         uploads=UploadFolder(folder / "uploads"),
+        forms=RenderedForms(),
     )
     return ports, engine
 
