@@ -13,7 +13,7 @@ import pytest
 from labvirt.domain.guest import Guest, GuestState, Purpose, RunId
 from labvirt.domain.job import JobKind, JobState
 from labvirt.domain.profile import Profile
-from labvirt.domain.template import TemplateName
+from labvirt.domain.template import Ground, TemplateName
 from labvirt.engine.main import Engine
 from labvirt.errors import Conflict, InUse, NotFound
 from labvirt.hypervisors.fake import FakeHypervisor
@@ -201,3 +201,41 @@ def test_only_a_builders_guest_is_frozen(sim: SimLab) -> None:
             engine.freeze("lab-a-99", "tiny.t9")
         assert guest(sim, "lab-a-01").run == row.run
         assert RunId("lab-a-01", 1) in [each.run for each in sim.hypervisor.running()]
+
+
+def test_a_build_whose_engine_went_away_is_begun_again_with_another_guest(sim: SimLab) -> None:
+    opted(sim)
+    sim.limits = replace(sim.limits, template_settle_seconds=1000, template_seconds=1000)
+
+    def builders() -> list[Guest]:
+        with sim.database.read() as work:
+            return [each for each in work.guests.list() if each.purpose is Purpose.TEMPLATE]
+
+    with sim.engine(jobs=True):
+        until(lambda: [each.ready for each in builders()] == [True])
+        first = builders()[0]
+    assert sim.hypervisor.running()[0].run == first.run  # guests outlive the engine, this one too
+    sim.limits = replace(sim.limits, template_settle_seconds=0.2)
+    with sim.engine(jobs=True) as engine:
+        has_template(sim, engine, "tiny.t2")  # the number of the first is not used again
+        until(lambda: not sim.hypervisor.running())
+        until(lambda: not sim.disks.runs(), says=sim.disks.runs)
+        assert [each.state for each in builders()] == [GuestState.STOPPED] * len(builders())
+        with sim.database.read() as work:
+            assert [job.state for job in work.jobs.list() if job.kind is JobKind.TEMPLATE] == [JobState.DONE]  # the same job
+        assert not list((sim.root / "templates" / ".stage").glob("tiny*"))
+
+
+def test_a_template_of_another_qemu_serves_nobody(sim: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    opted(sim)
+    with sim.engine(jobs=True) as engine:
+        has_template(sim, engine, "tiny.t1")
+    other = Ground(hypervisor="fake 2", accelerator="fake")
+    monkeypatch.setattr(type(sim.hypervisor.templates()), "ground", lambda self: other)
+    with sim.engine() as engine:
+        row = started(sim, engine, "lab-a-01")
+        assert row.origin == ("boot: a new template is being made, because of tiny.t1: it was made by fake 1, and this host has fake 2 now")
+        assert engine.templates().missing
+    with sim.engine(jobs=True) as engine:
+        until(lambda: [str(each.template.name) for each in engine.templates().kept] == ["tiny.t2"], says=engine.templates)
+        assert started(sim, engine, "lab-a-01", fresh=True).origin == "clone of tiny.t2"
