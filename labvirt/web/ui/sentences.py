@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from labvirt.web.ui.sentence import PLACE, Template
 
@@ -24,6 +24,8 @@ LEFT_OVER = 3
 """What a word that nobody understands costs, in letters that are understood."""
 ENOUGH = 10
 """A sentence of so many letters is believed, whatever stands in its places; a shorter one must understand more than it leaves over."""
+OF_NAMES = frozenset("name guest lab run image profile draft tap bridge".split())
+"""Places of names."""
 BEGINNING = 3
 """By so many first letters sentences are looked up."""
 _ENDS = re.compile(r"(?<=[.!?]) +")
@@ -56,6 +58,8 @@ class Sentences:
     exact: dict[str, str] = field(default_factory=dict)
     words: dict[tuple[str, str], str] = field(default_factory=dict)
     """(place, word): told in that place only, for a lab may be called `terminal`."""
+    places: set[str] = field(default_factory=set)
+    """Those that have such words."""
     beginning: dict[str, list[Template]] = field(default_factory=dict)
     """Templates by their first letters; under '' those that begin with a place. The most literal first."""
 
@@ -63,6 +67,7 @@ class Sentences:
         """`place`: the only one in which it is told. `sort` when all are there."""
         if place:
             self.words[place, text] = translation
+            self.places.add(place)
         elif PLACE.search(text) is None:
             self.exact[text] = translation
         else:
@@ -151,13 +156,17 @@ class _Reader:
         return _name(text) if joint == ", " and not all(each.understood for each in parts) else _together(joint, parts)
 
     def _value(self, place: str, value: str, depth: int) -> Reading:
-        """A name has no space in it and stays as it is, whatever it is called; so does what stands in quotes."""
-        known = self._known.words.get((place.rstrip("0123456789"), value))
+        """A name has no space in it and stays as it is, whatever it is called; so does what stands in quotes. Words where a name should be,
+        and a word that is none of its place, count as one left over: another sentence may fit better."""
+        place = place.rstrip("0123456789")
+        known = self._known.words.get((place, value))
         if known is not None:
             return Reading(known, len(value))
         if value[:1] in ("'", '"'):
             return Reading(value)
-        return self.read(value, depth) if " " in value else Reading(value)
+        strange = int(place in self._known.places or (place in OF_NAMES and " " in value))
+        read = self.read(value, depth) if " " in value else Reading(value)
+        return replace(read, left=read.left + strange)
 
 
 def _together(joint: str, parts: list[Reading]) -> Reading:
