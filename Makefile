@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format fuzz bench sweep faces crowd-test kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
+.PHONY: help setup demo test pytest check format fuzz bench sweep faces crowd-test storm-test forks desktop-forks kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -55,6 +55,12 @@ faces: setup ## Take pictures of the kiosk's face in every state, language and s
 crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --json FILE"
 	@$(PYTHON) -m tests.system.crowd $(ARGS)
 
+storm-test: setup ## As root: 40 terminals ask at once for real guests: places, times, pages, nobody hears an error (minutes). ARGS="--terminals N --kill --json FILE"
+	@$(PYTHON) -m tests.system.storm $(ARGS)
+
+forks: setup ## As root: a hundred instant clones of one guest, all different, each with the right time (minutes). ARGS="--count 24 --json FILE"
+	@$(PYTHON) -m tests.forks.hundred $(ARGS)
+
 # What only the kiosk's recipe needs; `make kiosk-boot` installs what is missing, as root.
 KIOSK_PACKAGES := mmdebstrap squashfs-tools zstd kmod ipxe-qemu
 
@@ -77,6 +83,10 @@ desktop-test: setup ## Build the desktop guest, show it on a terminal by RDP and
 	@command -v xfreerdp3 xfreerdp >/dev/null || apt-get install -y -q --no-install-recommends freerdp3-x11 >&2 \
 		|| apt-get install -y -q --no-install-recommends freerdp2-x11 >&2
 	@$(PYTHON) -m tests.desktop.proof $(ARGS)
+
+desktop-forks: setup ## As root: freeze the desktop guest with its desktop open; its clones are other computers (10 minutes). ARGS="--pictures DIR"
+	@dpkg -s $(DESKTOP_PACKAGES) >/dev/null 2>&1 || apt-get install -y -q --no-install-recommends $(DESKTOP_PACKAGES) >&2
+	@$(PYTHON) -m tests.desktop.forks $(ARGS)
 
 devices-test: setup ## Hear the terminal's loudspeakers, see its two screens, plug in a person's USB stick (15 minutes). ARGS="--only spice|rdp --pictures DIR --json FILE"
 	@dpkg -s $(KIOSK_PACKAGES) $(DESKTOP_PACKAGES) >/dev/null 2>&1 \

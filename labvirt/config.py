@@ -32,7 +32,12 @@ class Settings(BaseSettings):
     accelerator: Literal["auto", "kvm", "tcg"] = Field("auto", description="auto: KVM if a Linux kernel really boots under it, else TCG.")
     controller_port: int = Field(8080, ge=1, le=65535, description="TCP port where terminals reach the controller on their gateway.")
     mac_prefix: int = Field(DEFAULT_MAC_PREFIX, description="24-bit locally administered prefix of all guests' MACs.")
-    starts_at_once: int | None = Field(None, ge=1, le=64, description="Guests started in parallel; default: the host's CPUs.")
+    starts_at_once: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="The most guests that are started in parallel; default: as many as the host bears, four for each CPU at most.",
+    )
     guest_uid_base: int = Field(
         0x20000000, ge=1000, description="As root, guest n of block b runs as this + b * 4096 + n. Not root: as the engine's user."
     )
@@ -41,6 +46,10 @@ class Settings(BaseSettings):
     start_timeout_seconds: int = Field(120, ge=5, description="A guest that is not ready by then has failed.")
     jobs_at_once: int = Field(4, ge=1, le=16, description="Long works (imports, publishes) done at the same time; others wait in order.")
     canary_seconds: int = Field(180, ge=10, description="A canary that has not got its lease and its port by then is red.")
+    template_seconds: int = Field(600, ge=10, description="A guest that is booted to be frozen and not ready by then is given up.")
+    template_settle_seconds: float = Field(
+        10, ge=0.2, description="It is ready when its screen and its serial line have not changed for so long."
+    )
     layers: int = Field(4, ge=1, le=8, description="Files a version may stand on; a deeper one is flattened in the background.")
     bin_days: float = Field(7, ge=0, description="Deleted images, versions and drafts stay in the recycle bin for so long.")
     orphan_hours: float = Field(24, ge=0, description="A file that nobody knows stays for so long before garbage collection takes it.")

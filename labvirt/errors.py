@@ -13,6 +13,7 @@ LabVirtError                    code, sentence, hint, retryable
  +-- NotAllowed                 what, why
  |    +-- NotSignedIn           who asks is nobody (yet)
  |    +-- MustConfirm           the password is asked for once more
+ |    +-- MustEnrol             a second factor must be set up before anything else
  +-- TooManyRequests            retry_seconds
  +-- Cancelled                  a job was ended by a person
  +-- Unsupported                capability, driver
@@ -187,6 +188,15 @@ class MustConfirm(NotAllowed):
 
     def __init__(self) -> None:
         super().__init__("Please give your password once more for this.", hint="Then do it again; it is asked for every ten minutes.")
+
+
+class MustEnrol(NotAllowed):
+    """The site asks a second factor of this person, who has none: nothing is done before it is set up."""
+
+    code = "must-enrol"
+
+    def __init__(self) -> None:
+        super().__init__("Please set up a second factor first.", hint="On the page of your account: Set up a phone.")
 
 
 class TooManyRequests(LabVirtError):

@@ -21,6 +21,7 @@ from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
 from labvirt.domain.person import ApiToken, Group, Person, SignIn, grant_text
+from labvirt.domain.template import TemplateName
 from labvirt.domain.terminal import Terminal
 from labvirt.domain.terminal_class import TerminalClass
 from labvirt.usecases.boots import BootView, LabBoots
@@ -30,10 +31,11 @@ from labvirt.usecases.hardware import HardwareView
 from labvirt.usecases.inspect import Explanation
 from labvirt.usecases.rescue import KeptView
 from labvirt.usecases.seats import SeatRestart, SeatVersions
+from labvirt.usecases.second_factor import SecondFactor
 from labvirt.usecases.sessions import SessionView
 from labvirt.usecases.settings import SettingsView
 
-_TEXT = (MacAddress, InterfaceName, RunId, IPv4Address, IPv4Network, PurePath, UUID, Enum, str)
+_TEXT = (MacAddress, InterfaceName, RunId, TemplateName, IPv4Address, IPv4Network, PurePath, UUID, Enum, str)
 
 
 def plain(value: Any) -> Any:
@@ -222,6 +224,7 @@ def token(each: ApiToken) -> dict[str, Any]:
         "made_at": plain(each.made_at),
         "expires_at": plain(each.expires_at),
         "used_at": plain(each.used_at),
+        "made_by": each.made_by,
     }
 
 
@@ -276,4 +279,14 @@ def settings(view: SettingsView) -> dict[str, Any]:
             }
             for each in view.effective
         ],
+    }
+
+
+def second_factor(seen: SecondFactor) -> dict[str, Any]:
+    """Of whom it is asked, and who has none."""
+    return {
+        "demand": str(seen.demand),
+        "administrators": list(seen.administrators),
+        "others": list(seen.others),
+        "lacking": list(seen.lacking),
     }

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 SHARED = Path(__file__).resolve().parent
+FORK = SHARED.parent / "fork" / "labvirt-fork"
+"""What makes an instant clone somebody of its own: the same program in each guest (docs/explanation/instant-clones.md)."""
 
 
 def file_sha256(file: Path) -> str:
@@ -22,14 +24,15 @@ def files_below(place: Path) -> list[Path]:
 
 
 def recipe_files(recipe: Path, *places: Path, names: Path) -> dict[str, Path]:
-    """By their names from `names` on: build.py and the modules beside it, those that all recipes share, and what lies at `places`.
+    """By their names from `names` on: build.py and the modules beside it, those that all recipes share, and what lies at `places`. What
+    lies elsewhere has its name in the folder of all recipes.
 
     No name says where the recipe lies: a checkout and an installed LabVirt have the same key.
     """
     modules = sorted(file for file in recipe.glob("*/*.py") if (file.parent / "__init__.py").is_file())
     own = [recipe / "build.py", *modules, *(file for place in places for file in files_below(place))]
     shared = {str(file.relative_to(SHARED.parent)): file for file in sorted(SHARED.glob("*.py"))}
-    return {**{str(file.relative_to(names)): file for file in own}, **shared}
+    return {**{str(file.relative_to(names if file.is_relative_to(names) else SHARED.parent)): file for file in own}, **shared}
 
 
 def content_key(files: Mapping[str, Path], words: Iterable[str]) -> str:

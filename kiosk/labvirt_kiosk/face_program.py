@@ -9,11 +9,16 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from labvirt_kiosk.catalogue import LANGUAGES
 from labvirt_kiosk.choices import ChoiceStore
 from labvirt_kiosk.face_keeper import NO_FACE
 from labvirt_kiosk.status_reader import StatusReader
+from labvirt_kiosk.touch import TouchStore
+
+if TYPE_CHECKING:
+    import tkinter
 
 LOOK_MS = 200
 
@@ -44,11 +49,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     root.report_callback_exception = fail
     desk = FaceDesk(root, ChoiceStore(chosen.state), language=chosen.language, power_allowed=chosen.power)
     reader = StatusReader(chosen.status_file)
+    touch = TouchStore(chosen.state)
 
     def look() -> None:
         desk.show(reader.status(), datetime.now(UTC), reader.address())
+        touch.idle(idle_ms(root))
         root.after(LOOK_MS, look)
 
     root.after_idle(look)
     root.mainloop()  # ends only by `fail`
     return 1
+
+
+def idle_ms(root: tkinter.Tk) -> int:
+    """How long the X server has seen neither key nor mouse, in all its windows (Tk's `inactive`: the MIT screen saver extension); -1
+    where it does not tell."""
+    import tkinter
+
+    try:
+        return int(root.tk.call("tk", "inactive"))
+    except (ValueError, tkinter.TclError):
+        return -1

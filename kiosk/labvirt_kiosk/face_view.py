@@ -13,6 +13,7 @@ from labvirt_kiosk.catalogue import Catalogue
 from labvirt_kiosk.sentence import clean
 
 _RETRY = re.compile(r"(.*), trying again in (\d+) s", re.DOTALL)
+_PLACE = re.compile(r"(place \d+( or before)?), .*about \d+ (s|min)")
 _CODE = re.compile(r" \[LV-[^\]]*\]$")
 _OWN_NOTICE_ENDS = "Please save your work."
 _OWN_CODES = {"away": "LV-AWAY", "refused": "LV-REFUSED", "retrying": "LV-VIEWER"}
@@ -57,6 +58,8 @@ def view_of(status: Mapping[str, Any], words: Catalogue, now: datetime, address:
         countdown = words.say("Ready in a moment")
     waits_for = _text(status, "waits_for")
     if waits_for and state == "waiting" and not detail:
+        if countdown and (found := _PLACE.fullmatch(waits_for)):
+            waits_for = found[1]  # the time counts down beside it
         detail = words.say("Waiting for: {what}", what=words.translate(waits_for))
     seat = status.get("seat")
     code = _help_code(status, state, seat)

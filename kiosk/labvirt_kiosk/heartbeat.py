@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -14,6 +15,9 @@ from labvirt_kiosk.viewer import Run
 EVERY_SECONDS = 10.0
 CONFIRMS = 3
 """So often a confirmation is sent; an order that was not confirmed is not obeyed, and comes again."""
+THERE_SECONDS = 30
+"""Who touched something so lately is there still."""
+LOOK_SECONDS = 1.0
 GOODBYE_SECONDS = 60.0
 """After a goodbye nothing more is sent for so long: the machine is going down."""
 
@@ -27,12 +31,16 @@ class Heartbeat:
         complain: Callable[[str | None], None],
         every_seconds: float = EVERY_SECONDS,
         obey: Callable[[Order], None] | None = None,
+        touched: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """`obey` restarts the machine or switches it off; None: orders are refused."""
+        """`obey` restarts the machine or switches it off; None: orders are refused. `touched` says how many seconds ago somebody touched
+        keyboard or mouse."""
         self._send = send
         self._complain = complain
         self._every_seconds = every_seconds
         self._obey = obey
+        self._touched = touched
+        self._there = False
         self._obeyed = 0
         self._changed = threading.Condition()
         self._changes: deque[dict[str, str]] = deque(maxlen=8)
@@ -70,12 +78,16 @@ class Heartbeat:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._changes or self._stopping, timeout=self._every_seconds)
+                self._wait()
                 if self._stopping and not self._changes:
                     return
                 fields = dict(self._changes.popleft() if self._changes else self._now)
                 if self._error:
                     fields["error"] = self._error
+            touched = self._touched()
+            self._there = touched is not None and touched <= THERE_SECONDS
+            if touched is not None:
+                fields["touched_seconds"] = str(touched)
             try:
                 order = self._send(fields)
             except Trouble as trouble:
@@ -84,6 +96,14 @@ class Heartbeat:
                 self._complain(None)
                 if order is not None and order.number != self._obeyed:
                     self._take(order)
+
+    def _wait(self) -> None:
+        """Until it is time, something has changed, or somebody came: who is there waits less, so that is told at once."""
+        deadline = time.monotonic() + self._every_seconds
+        while not self._changes and not self._stopping and (rest := deadline - time.monotonic()) > 0:
+            self._changed.wait(min(rest, LOOK_SECONDS))
+            if not self._there and (touched := self._touched()) is not None and touched <= THERE_SECONDS:
+                return
 
     def _take(self, order: Order) -> None:
         """Confirm the order and obey it, in this order: so it is obeyed once, whoever forgets what."""

@@ -92,7 +92,8 @@ OF_NOTICES = (  # labvirt/domain/message.py, usecases/draining.py, usecases/seat
 )
 """A message of the teacher may follow: face_view.py translates what is before it."""
 
-OF_REASONS = (  # labvirt/domain/plan.py, domain/living.py, domain/placement.py, usecases/asking.py, usecases/draining.py, engine/queue.py
+OF_REASONS = (
+    # labvirt/domain/: host.py, living.py, placement.py, plan.py; usecases/asking.py, usecases/draining.py; engine/queue.py
     "its start was interrupted",
     "its machine ended by itself",
     "its machine ended by itself {count} times in a row",
@@ -107,7 +108,13 @@ OF_REASONS = (  # labvirt/domain/plan.py, domain/living.py, domain/placement.py,
     "place {place}",
     "place {place}, about {seconds} s",
     "place {place} or before",
+    "place {place} or before, at most about {seconds} s",
     "place {place} or before, at most about {minutes} min",
+    "place {place}: {why}",
+    "place {place} or before: {why}",
+    "the host {host} has about {left} MiB of memory left and this guest needs {need} MiB",
+    "the host {host} has only {left} MiB of disk left",
+    "the host {host} runs its {count} guests",
 )
 
 KNOWN = (*OF_THE_CONTROLLER, *OF_THE_KIOSK, *OF_TROUBLE, *OF_ANSWERS, *OF_NOTICES, *OF_REASONS)

@@ -25,6 +25,7 @@ from labvirt_kiosk.question import Controller
 from labvirt_kiosk.renewal import Renewal
 from labvirt_kiosk.status_line import StatusLine
 from labvirt_kiosk.timeline import TimeLine, files
+from labvirt_kiosk.touch import TouchStore
 from labvirt_kiosk.trouble import Trouble
 from labvirt_kiosk.waiting import Waiting
 
@@ -92,6 +93,7 @@ def main(argv: list[str] | None = None) -> int:
             controller.heartbeat,
             lambda sentence: status.note(heartbeat_error=sentence),
             obey=_obey if _may_obey(chosen) else None,
+            touched=TouchStore(chosen.state).seconds if has_face else lambda: None,
         ),
         last_good=LastGoodStore(chosen.state),
         folder=folder,

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,13 +41,7 @@ class LocalMachine:
         from labvirt.system import machine
 
         read = machine.read_load(self._runs if self._runs.exists() else Path("/"))
-        return HostLoad(
-            memory_total_mib=read.memory_total_mib,
-            memory_available_mib=read.memory_available_mib,
-            cpus=read.cpus,
-            disk_free_mib=read.disk_free_mib,
-            cpu_pressure=read.cpu_pressure,
-        )
+        return HostLoad(**{field.name: getattr(read, field.name) for field in fields(HostLoad)})
 
     def boot_id(self) -> str:
         from labvirt.system import machine
@@ -78,7 +72,7 @@ def hypervisor_of(settings: Settings, paths: StatePaths, database: Database) -> 
     direct.close()
     with database.read() as work:
         owner = work.facts.get(SITE_FACT) or "labvirt"
-    return LibvirtHypervisor(settings.libvirt_uri, owner=owner, accelerator=accelerator)
+    return LibvirtHypervisor(settings.libvirt_uri, owner=owner, accelerator=accelerator, templates=paths.templates)
 
 
 def _probe_guest(database: Database, paths: StatePaths) -> Path | None:

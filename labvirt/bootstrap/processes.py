@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -158,9 +159,9 @@ def engine(state: Path) -> int:
                 ticket_seconds=settings.ticket_seconds,
                 controller_port=settings.controller_port,
                 guest_uid_base=guest_uid_base(settings),
-                settle_seconds=0.0
-                if settings.hypervisor == "fake"
-                else EngineSettings().settle_seconds,  # what is not real boots in no time
+                # What is not real boots in no time, and takes no memory.
+                settle_seconds=0.0 if settings.hypervisor == "fake" else EngineSettings().settle_seconds,
+                young_seconds=0.0 if settings.hypervisor == "fake" else EngineSettings().young_seconds,
                 jobs_at_once=settings.jobs_at_once,
                 keep_overlays=settings.rescue_hours > 0,
             ),
@@ -169,6 +170,8 @@ def engine(state: Path) -> int:
         acting = Engine(world, lambda link: ports_over(settings, paths, database, storage, link), partial(doctor, state, opened))
         server = EngineServer(acting, paths.engine_socket)
         server.open()
+        gc.collect()
+        gc.freeze()  # what was imported is never garbage: looking through it would keep everybody waiting, now and then
         try:
             acting.run(stop)
         finally:

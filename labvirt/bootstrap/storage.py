@@ -86,6 +86,8 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         controller_port=settings.controller_port,
         canary_seconds=settings.canary_seconds,
+        template_seconds=settings.template_seconds,
+        template_settle_seconds=settings.template_settle_seconds,
         layers=settings.layers,
         bin_days=settings.bin_days,
         orphan_hours=settings.orphan_hours,

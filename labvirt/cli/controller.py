@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.message import Message
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from labvirt.errors import HostNotReady, InvalidInput, LabVirtError
 PATIENCE_SECONDS = 60.0
 LARGEST = 64 << 20
 LONGEST_TOKEN = 4096
+OFFSET = "Upload-Offset"
 
 
 class Refused(LabVirtError):
@@ -65,20 +67,34 @@ class Controller:
             raise InvalidInput("token_file", "is needed with --controller", hint="Write a token into a file of your own: --token-file FILE")
         return cls(f"{parts.scheme}://{parts.netloc}", _token(token_file), ca)
 
-    def ask(self, method: str, path: str, told: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+    def ask(
+        self, method: str, path: str, told: Any = None, headers: Mapping[str, str] | None = None, *, patience: float = PATIENCE_SECONDS
+    ) -> Any:
         """The JSON of its answer, bytes for a picture, None for nothing. Raises Refused, NotReached."""
         body = None if told is None else json.dumps(told).encode()
+        said = {"Content-Type": "application/json"} if body is not None else {}
+        data, answered = self._answer(method, path, body, {**said, **(headers or {})}, patience)
+        return _read(data, answered.get_content_type())
+
+    def send_piece(self, path: str, piece: bytes, offset: int) -> int:
+        """A piece of an upload lies behind its first `offset` bytes; how much of it is there now. Raises Refused, NotReached."""
+        said = {"Content-Type": "application/offset+octet-stream", OFFSET: str(offset)}
+        _, answered = self._answer("PATCH", path, piece, said, PATIENCE_SECONDS)
+        try:
+            return int(answered[OFFSET])
+        except (TypeError, ValueError) as error:
+            raise NotReached(self.url, "it does not say how much it has") from error
+
+    def _answer(self, method: str, path: str, body: bytes | None, said: Mapping[str, str], patience: float) -> tuple[bytes, Message]:
         request = urllib.request.Request(self.url + path, body, method=method)  # noqa: S310 - http or https, see `of`
         request.add_header("Authorization", f"Bearer {self.token}")
         request.add_header("Accept", "application/json, image/png, application/problem+json")
-        if body is not None:
-            request.add_header("Content-Type", "application/json")
-        for name, value in (headers or {}).items():
+        for name, value in said.items():
             request.add_header(name, value)
         opener = urllib.request.build_opener(_Straight, urllib.request.HTTPSHandler(context=self._trust()))
         try:
-            with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
-                return _read(answer.read(LARGEST), answer.headers.get_content_type())
+            with opener.open(request, timeout=patience) as answer:
+                return answer.read(LARGEST), answer.headers
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refusal(error) from error
@@ -96,6 +112,8 @@ class Controller:
             told = json.loads(error.read(LARGEST))
         except (OSError, ValueError):
             told = None
+        if isinstance(told, dict) and isinstance(told.get("error"), dict):  # as uploads say it
+            told = {**told["error"], "detail": told["error"].get("sentence", "")}
         if not isinstance(told, dict) or "code" not in told:
             return NotReached(self.url, f"it says {error.code}, and not as LabVirt says it")
         return Refused(told)

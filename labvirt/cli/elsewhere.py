@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,7 +18,8 @@ import click
 from click.core import ParameterSource
 
 from labvirt import shapes
-from labvirt.cli import secret
+from labvirt.cli import guest, profile_checks, secret
+from labvirt.cli import words as word_kinds
 from labvirt.cli.controller import Controller
 from labvirt.cli.shell_only import REASONS
 from labvirt.domain.person import grant_text
@@ -69,10 +71,15 @@ OTHERWISE: Mapping[tuple[str, str], str] = {
     ("image note", "text"): "note",
     ("version note", "text"): "note",
     ("rescue list", "guest"): "guest",
+    ("profile checks add", "file"): "",
+    ("profile checks add", "name"): "check",
+    ("guest screenshot", "file"): "",
+    ("guest tell", "said"): "",
 }
 """What the document calls otherwise; '': it is told in its own way."""
 
 CHOICES: Mapping[str, Callable[[Given], str]] = {
+    "person second-factor": lambda given: "people_set_second_factor" if "demand" in given else "people_second_factor_of",
     "person show": lambda given: "people_show",
     "terminal show": lambda given: "terminals_show",
     "profile show": lambda given: "profiles_show",
@@ -81,14 +88,30 @@ CHOICES: Mapping[str, Callable[[Given], str]] = {
     "version show": lambda given: "versions_show",
     "image gc": lambda given: "garbage_plan" if given.pop("dry_run", False) else "garbage_collect",
     "image needs": lambda given: "versions_needs" if "number" in given else "images_needs",
+    "guest tell": lambda given: "labs_tell" if "lab" in given else "guests_tell",
     "lab end": lambda given: "labs_call_off_end" if given.pop("call_off", False) else "labs_end",
     "lab power": lambda given: "power_change_lab" if given.keys() - {"name"} else "power_of_lab",
     "terminal power": lambda given: "power_set_terminal" if "on_power_off" in given else "power_of_terminal",
 }
 """Which operation it is, of the several that a command stands for."""
 
-ONLY_HERE = frozenset({"image import", "guest tell", "profile checks add", "guest screenshot"})
-"""They read or write a file of this machine, or take words in their own way: not yet."""
+
+def _check_file(found: Given, params: Mapping[str, Any]) -> None:
+    """The text of the file of this machine, under its name."""
+    file: Path = params["file"]
+    if "check" not in found:
+        found["check"] = word_kinds.CHECK.convert(file.name, None, None)
+    found["text"] = profile_checks.text_of(file)
+
+
+def _sentence(found: Given, params: Mapping[str, Any]) -> None:
+    """A sentence, behind a guest where no lab is meant."""
+    said = guest.said_of(params["said"], params["lab"])
+    found |= {"sentence": said[-1]} | ({} if params["lab"] else {"guest": said[0]})
+
+
+IN_ITS_OWN_WAY: Mapping[str, Callable[[Given, Mapping[str, Any]], None]] = {"profile checks add": _check_file, "guest tell": _sentence}
+"""Commands whose words are not the document's fields one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +128,8 @@ class Call:
 def call(ctx: click.Context, controller: Controller) -> Call:
     """What this command asks of the controller. Raises Unsupported, InvalidInput, Refused, NotReached."""
     words = ctx.command_path.partition(" ")[2]
-    if words in REASONS or words in ONLY_HERE:
-        raise Unsupported(f"labvirt {words}, on another machine ({REASONS.get(words, 'not yet')})", "of the API")
+    if words in REASONS:
+        raise Unsupported(f"labvirt {words}, on another machine ({REASONS[words]})", "of the API")
     given = _given(ctx, words)
     operations = _operations(controller.ask("GET", DOCUMENT), words)
     if words in CHOICES:
@@ -137,6 +160,8 @@ def _given(ctx: click.Context, words: str) -> Given:
             found[called] = _as_json(name, value)
     if words == "job list" and not ctx.params["also_ended"]:
         found["ended"] = False
+    if words in IN_ITS_OWN_WAY:
+        IN_ITS_OWN_WAY[words](found, ctx.params)
     if words in ASKED_FOR and "password" not in found:
         found["password"] = secret.ask(f"{ASKED_FOR[words]} of {found['name']}")
     return found

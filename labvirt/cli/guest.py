@@ -205,19 +205,24 @@ def tell_guest(session: Session, /, said: tuple[str, ...], lab: str | None, minu
     labvirt guest tell lab-a-07 "Please come to the desk."
     labvirt guest tell --lab lab-a "Ten minutes left." --minutes 10
     """
+    said = said_of(said, lab)
+    with session.ports() as ports:
+        if lab:
+            told = messages.tell_lab(ports, lab, said[0], minutes=minutes, by=session.who)
+        else:
+            told = (messages.tell_guest(ports, said[0], said[1], minutes=minutes, by=session.who),)
+    shown = [{"guest": each.guest, "text": each.text, "until": each.until} for each in told]
+    session.show(shown, [f"{counted(len(told), 'seat')} told, until {moment(told[0].until)}: {told[0].text}"])
+
+
+def said_of(said: tuple[str, ...], lab: str | None) -> tuple[str, ...]:
+    """A sentence for everybody in a lab, else a guest and a sentence. Raises InvalidInput."""
     if len(said) != (1 if lab else 2):
         wanted = "one sentence" if lab else "a guest and one sentence"
         raise InvalidInput(
             "sentence", f"give {wanted}", hint='labvirt guest tell GUEST "SENTENCE" or labvirt guest tell --lab LAB "SENTENCE"'
         )
-    with session.ports() as ports:
-        if lab:
-            told = messages.tell_lab(ports, lab, said[0], minutes=minutes, by=session.who)
-        else:
-            name = words.GUEST.convert(said[0], None, None)
-            told = (messages.tell_guest(ports, name, said[1], minutes=minutes, by=session.who),)
-    shown = [{"guest": each.guest, "text": each.text, "until": each.until} for each in told]
-    session.show(shown, [f"{counted(len(told), 'seat')} told, until {moment(told[0].until)}: {told[0].text}"])
+    return said if lab else (words.GUEST.convert(said[0], None, None), said[1])
 
 
 @guest.command("explain")
@@ -234,6 +239,8 @@ def _explained(told: Explanation) -> list[str]:
     identity, lease = told.identity, told.lease
     state = "never wanted" if told.guest is None else _line(told.guest).removeprefix(f"{told.name} is ").removesuffix(".")
     run = f", run {told.guest.run}" if told.guest and told.guest.run else ""
+    if run and told.guest and told.guest.origin:
+        run += f" ({told.guest.origin})"
     lease_text = f"{lease.address} as {lease.name or 'nameless'}" if lease else told.lease_problem or "none"
     return [
         f"{told.name}: seat {told.seat} of {told.lab.name}, terminal {told.terminal.name if told.terminal else 'none'}",

@@ -26,7 +26,7 @@ def _lines(each: Host) -> list[str]:
         f"{each.name}: {'takes new guests' if each.in_service else 'takes no new guests'}",
         f"  kept for itself: {each.memory_reserve_mib} MiB of memory, {each.disk_reserve_mib} MiB of disk",
         f"  most guests: {each.max_guests if each.max_guests is not None else 'as many as fit'}",
-        f"  starting at once: {each.starts_at_once or 'as many as it has processors'}",
+        f"  starting at once: {each.starts_at_once or 'as many as it bears'}",
         *([f"  {each.note}"] if each.note else []),
     ]
 
@@ -76,9 +76,11 @@ def show_host(session: Session, /, name: str | None, engine: bool) -> None:
     if status is None:
         lines.append(f"  {problem}")
     else:
+        held = f": {status.starts_held}" if status.starts_held else ""
         lines += [
             f"  engine {status.version}, pid {status.pid}, since {status.started_at:%F %T}",
             f"  guests run by {status.driver} with {status.accelerator}. {status.notice}".rstrip(),
+            *([f"  bears {status.starts_at_once} starts at once{held}"] if status.starts_at_once is not None else []),
             *(f"  waits: {each}" for each in status.queue),
             *(f"  {each.severity}: {each.sentence} {each.fix}".rstrip() for each in status.findings),
         ]

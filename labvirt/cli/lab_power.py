@@ -70,7 +70,7 @@ def power(session: Session, /, name: str, no_on: bool, no_off: bool, on_power_of
     """When its terminals are switched on and off by themselves, by the clock of this host, and what happens to guests whose terminals are
     switched off. Without an option: what counts.
     """
-    changes = given(**options)
+    changes = given(on_power_off=on_power_off, **options)
     for flag, field in ((no_on, "on"), (no_off, "off")):
         if flag and field in changes:
             raise InvalidInput(field, "cannot be set and forgotten at once")
@@ -78,8 +78,6 @@ def power(session: Session, /, name: str, no_on: bool, no_off: bool, on_power_of
             changes[field] = None
     with session.ports() as ports:
         times = power_times.change(ports, name, **changes) if changes else power_times.one(ports, name)
-        if on_power_off is not None:
-            leaving.set_lab(ports, name, on_power_off)
         policy, seats = leaving.policies(ports, name)
     session.show(
         {

@@ -34,6 +34,7 @@ MODULES = {
     "terminal": "terminal",
     "class": "terminal_class",
     "profile": "profile",
+    "template": "template",
     "image": "image",
     "admin": "admin",
     "rescue": "rescue",

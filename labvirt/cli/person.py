@@ -10,7 +10,8 @@ from labvirt.cli import secret, words
 from labvirt.cli.session import Noun, Session, pass_session
 from labvirt.domain.caller import Grant
 from labvirt.domain.person import Person, grant_text
-from labvirt.usecases import people
+from labvirt.domain.second_factor import Demand
+from labvirt.usecases import people, second_factor
 from labvirt.usecases.people import PersonView
 
 
@@ -157,3 +158,18 @@ def remove_person(session: Session, /, name: str) -> None:
     with session.ports() as ports:
         gone = people.remove(ports, name)
     session.show({"removed": gone.name}, [f"{gone.name} is removed."])
+
+
+@person.command("second-factor")
+@click.argument("demand", type=words.choice(Demand), required=False)
+@pass_session
+def ask_second_factor(session: Session, /, demand: Demand | None) -> None:
+    """Of whom a second factor is asked beside the password: off, administrators or everybody. Without a word: of whom it is asked now, and
+    who has none.
+    """
+    with session.ports() as ports:
+        seen = second_factor.show(ports) if demand is None else second_factor.require(ports, demand)
+    lines = [f"A second factor is asked of: {'nobody' if seen.demand is Demand.OFF else seen.demand}"]
+    for what, names in (("administrators", seen.administrators), ("others", seen.others)):
+        lines += [f"  {what} with a password alone: {', '.join(names)}"] if names else []
+    session.show(shapes.second_factor(seen), lines)

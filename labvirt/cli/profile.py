@@ -42,7 +42,7 @@ _VIRTIO = "virtio hands whole rings of packets over and is the fastest; the gues
 
 
 def _lines(each: Profile) -> list[str]:
-    windows = [word for word, on in (("Hyper-V", each.hyperv), ("TPM", each.tpm)) if on]
+    windows = [word for word, on in (("Hyper-V", each.hyperv), ("TPM", each.tpm), ("instant clones", each.instant_clone)) if on]
     limits = [
         f"at most {each.max_guests} at once" if each.max_guests else "",
         f"{each.start_guests} per lab start with the host" if each.start_guests else "",

@@ -43,7 +43,7 @@ def add_check(session: Session, /, profile: str, file: Path, name: str | None) -
     """
     name = name or words.CHECK.convert(file.name, None, None)
     with session.ports() as ports:
-        changed = profiles.put_check(ports, profile, name, _text(file))
+        changed = profiles.put_check(ports, profile, name, text_of(file))
     session.show(changed, [f"{profile} has the checks {', '.join(changed.checks)}."])
 
 
@@ -69,7 +69,8 @@ def remove_check(session: Session, /, profile: str, name: str) -> None:
     session.show(changed, [f"{profile} has {'the checks ' + ', '.join(changed.checks) if changed.checks else 'no check'}."])
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
+    """What is in it. Raises InvalidInput."""
     try:
         with file.open("rb") as opened:
             data = opened.read(LARGEST + 1)

@@ -39,6 +39,11 @@ def machine_options(command: Any) -> Any:
             click.option("--video", type=words.choice(Video), help="Default: std."),
             click.option("--hyperv/--no-hyperv", default=None, help="Hyper-V enlightenments: Windows runs smoother."),
             click.option("--tpm/--no-tpm", default=None, help="A TPM 2.0 of its own (Windows 11); needs the firmware uefi."),
+            click.option(
+                "--instant-clone/--no-instant-clone",
+                default=None,
+                help="Guests start as clones of one that was booted and frozen: in a blink, sharing its memory.",
+            ),
             click.option("--extra", type=words.EXTRA, multiple=True, help="Further QEMU arguments, each of those allowed."),
             click.option("--protocol", type=words.choice(Protocol), help="How terminals see it (default: spice)."),
             click.option("--mode", type=words.choice(Mode), help="Default: snapshot."),

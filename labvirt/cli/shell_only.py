@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_HOST = "it looks at or changes the host itself, with the rights of whoever runs it"
 _PROCESS = "it is a process of the controller"
 _FILE = "it names a file of the controller's host, which a client must not choose"
 
@@ -14,7 +13,6 @@ _WHOLE = "it proves, reads or makes the whole state folder"
 REASONS: Mapping[str, str] = {
     "init": "it makes the site",
     "code": "it buys a sign-in: who can run it owns the state folder",
-    "doctor": _HOST,
     "serve": _PROCESS,
     "engine": _PROCESS,
     "web": _PROCESS,

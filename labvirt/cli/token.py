@@ -63,7 +63,9 @@ def add_token(session: Session, /, person: str, name: str, rights: tuple[Right, 
 @click.argument("id", type=words.TEXT)
 @pass_session
 def remove_token(session: Session, /, id: str) -> None:
-    """Take a token back, by its ID."""
+    """Take a token back, by its ID, with all that it made."""
     with session.ports() as ports:
-        gone = tokens.remove(ports, id)
-    session.show({"removed": gone.id}, [f"The token {gone.name} of {gone.person} is taken back."])
+        gone, *made = tokens.remove(ports, id)
+    lines = [f"The token {gone.name} of {gone.person} is taken back."]
+    lines += [f"  with it {each.name}, which comes from it" for each in made]
+    session.show({"removed": gone.id, "with_it": [each.id for each in made]}, lines)

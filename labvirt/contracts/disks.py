@@ -15,6 +15,7 @@ from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.domain.guest import RunId
 from labvirt.domain.image import Version
 from labvirt.domain.kept import Kept
+from labvirt.domain.template import TemplateName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,13 +24,15 @@ class RunDisk:
 
     `chain` is domain.image.chain_of the version, top first. `draft`: the overlay is not new, it is this draft's file (a hard link
     in the run's folder, so that the draft outlives the run). `kept`: between the new overlay and `chain` lies, read-only, the kept
-    overlay of that run at the same place. At most one of both.
+    overlay of that run at the same place. `template`: there lies a template's disk (contracts.templates: KeptTemplate.disks) that was made
+    over `chain`. At most one of the three.
     """
 
     place: int
     chain: tuple[Version, ...]
     draft: str | None = None
     kept: RunId | None = None
+    template: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ class Disks(Protocol):
         """A new run folder (0700) with one overlay per disk, and copies of the versions' companions (those of the draft's, if one is
         written). Returns (place, chain of layers) with the overlay first. Every version is proven first: ImageStore.proven. An existing
         folder of the same run is removed first (a crash between its making and its start). Folder and overlays belong to `uid` when
-        it is given. After a failure the folder is gone. Raises ImageDamaged (names the version), NotFound (draft, kept),
+        it is given. After a failure the folder is gone. Raises ImageDamaged (names the version), NotFound (draft, kept, template),
         InUse (the draft is written by another run), DiskError, Exhausted('disk')."""
 
     def open_run(self, run: RunId) -> RunFolder | None:
@@ -69,6 +72,10 @@ class Disks(Protocol):
     def remove_run(self, run: RunId) -> None:
         """The folder and everything in it is gone (a draft's file lives on under its own name, with its companions written back).
         The caller has made sure that no process uses it. Absent is fine."""
+
+    def template_users(self) -> dict[TemplateName, tuple[str, ...]]:
+        """Which runs and kept overlays stand on which template, from the real headers ('lab-a-07.g3', 'kept lab-a-07.g2'). Raises DiskError
+        when one cannot be read."""
 
     def free_mib(self) -> int:
         """Free space where overlays are written, MiB."""

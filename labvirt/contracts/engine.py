@@ -15,7 +15,9 @@ from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.host import HostLoad
+from labvirt.domain.image import DiskChoice
 from labvirt.domain.lease import Lease
+from labvirt.domain.template import Template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,10 @@ class EngineStatus:
     """Guests that wait for their turn, in order."""
     load: HostLoad | None = None
     """Of the engine's host, read now; None when it cannot be read."""
+    starts_at_once: int | None = None
+    """So many starts the host bears at once, as far as was found out (domain.bearing); None before the first look."""
+    starts_held: str = ""
+    """Why not more, as a sentence without a full stop; empty when nobody waits for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,36 @@ class Change:
 
     guest: Guest
     presence: Presence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateStatus:
+    """A template on this host. `stale`: why no guest starts from it any more (empty: they do). `users`: runs and kept overlays that stand
+    on it: it cannot go before they do. Bytes: its files; the memory that is held for all its clones together."""
+
+    template: Template
+    disk_bytes: int
+    memory_bytes: int
+    stale: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateWish:
+    """A template that seats would start from if there was one: the profile's guests with or without SPICE's USB."""
+
+    profile: str
+    disks: tuple[DiskChoice, ...]
+    usb: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateReport:
+    """`problem`: why there are no instant clones on this host at all; empty when there can be."""
+
+    kept: tuple[TemplateStatus, ...] = ()
+    missing: tuple[TemplateWish, ...] = ()
+    problem: str = ""
 
 
 class EngineLink(Protocol):
@@ -110,8 +146,23 @@ class EngineLink(Protocol):
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         """Magic packets for these network cards went out of the lab's bridge. Raises NotFound (lab), NetworkError, HostNotReady."""
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        """Somebody has touched keyboard or mouse of this guest's terminal so many seconds ago, it says: while it waits, it comes first
+        (domain.attendance). An unknown guest is no error."""
+
     def verify(self) -> tuple[Finding, ...]:
         """Compare database, processes, TAPs, rules, leases, sockets and overlays; every stray is one finding."""
+
+    def templates(self) -> TemplateReport:
+        """What is kept on this host, and what is missing, now. Raises DatabaseError, DriverError."""
+
+    def freeze(self, guest: str, template: str) -> None:
+        """This guest (purpose TEMPLATE, running) is the template of that name, whole and on the disk; it is no longer wanted, and its
+        machine has ended. After a failure the same, but for the template. Raises GuestNotReady, NotFound, OperationInProgress, Conflict (it
+        is no guest that can be frozen), AlreadyExists, Exhausted, DriverError."""
+
+    def remove_template(self, template: str) -> None:
+        """It is gone. Raises InUse (somebody stands on it, or starts from it now), Unsupported, DriverError. Absent is fine."""
 
     def doctor(self) -> tuple[Finding, ...]:
         """All checks of the host as `labvirt doctor` makes them, good ones too, with the engine's rights, made now. Changes nothing."""

@@ -74,6 +74,9 @@ class Trials(Protocol):
     def look(self, png: bytes) -> Shown | None:
         """None when it is no picture that can be read."""
 
+    def alike(self, before: bytes, after: bytes) -> bool:
+        """Do two screenshots show the same, but for a cursor that blinks or a clock that goes on? False when one cannot be read."""
+
     def keep_picture(self, name: str, png: bytes) -> None:
         """A canary's picture under this name in the canaries folder, whole or not at all."""
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """QcowDisks keeps the contract contracts.disks.Disks with real files: run folders from runs.py, whose overlays stand on versions of
-the store, on a draft's or on a kept run's files.
+the store, on a draft's, a kept run's or a template's files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from labvirt.contracts.disks import RunDisk, RunFolder
 from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.contracts.images import ImageStore
-from labvirt.disks import companions, kept_record, links
+from labvirt.disks import companions, kept_record, links, references
 from labvirt.disks.failure import translated
 from labvirt.disks.places import DISK, Places
 from labvirt.disks.runs import Base, Companions, RunFolders
@@ -18,6 +18,7 @@ from labvirt.domain.draft import check_draft_name
 from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.guest import RunId
 from labvirt.domain.image import Version
+from labvirt.domain.template import TemplateName
 from labvirt.errors import ImageDamaged, NotFound
 from labvirt.system.machine import disk_free_mib
 
@@ -48,7 +49,8 @@ class QcowDisks:
         overlays = self._runs.create(run, bases, uid=uid, beside=self._beside(disks))
         if any(not links.is_ordinary(layer.path) for layers in between for layer in layers):  # removed while we made the overlay
             self._runs.remove(run)
-            raise NotFound("kept run", next(str(disk.kept) for disk in disks if disk.kept is not None))
+            gone = next(disk for disk in disks if disk.kept is not None or disk.template is not None)
+            raise NotFound("kept run" if gone.kept else "template", str(gone.kept or gone.template))
         return tuple(
             (disk.place, (DiskLayer(path=path, format="qcow2"), *layers)) for disk, path, layers in zip(disks, overlays, below, strict=True)
         )
@@ -62,15 +64,19 @@ class QcowDisks:
     def remove_run(self, run: RunId) -> None:
         self._runs.remove(run)
 
+    def template_users(self) -> dict[TemplateName, tuple[str, ...]]:
+        return references.template_users(self._places)
+
     def free_mib(self) -> int:
         with translated("read the free space of", str(self._places.runs)):
             self._places.runs.mkdir(parents=True, exist_ok=True)
             return disk_free_mib(self._places.runs)
 
     def _between(self, disk: RunDisk) -> tuple[DiskLayer, ...]:
-        """The kept overlays between the new overlay and the versions, top first: one, or more when a kept run stood on a kept run.
-
-        They are proven to end on a version of the image that `chain` names."""
+        """What lies between the new overlay and the versions, top first: a template's disk; a kept overlay, or more when a kept run
+        stood on a kept run. They are proven to end on a version of the image that `chain` names."""
+        if disk.template is not None:
+            return (self._frozen(disk.template, disk.chain[0]),)
         if disk.kept is None:
             return ()
         top = self._places.kept / str(disk.kept) / links.overlay_name(disk.place)
@@ -82,6 +88,15 @@ class QcowDisks:
             self._same_base(layers[len(kept)].path, disk.chain[0], str(disk.kept))
         return kept
 
+    def _frozen(self, path: Path, wanted: Version) -> DiskLayer:
+        """The disk of a template. Its header was a run's: it may name nothing but a version."""
+        name = links.template_of(self._places, path)
+        if name is None or not links.is_ordinary(path):
+            raise NotFound("template", path.parent.name)
+        below = links.stands_on(self._places, path, str(name))
+        self._same_base(path if below is None else below.path, wanted, str(name))
+        return DiskLayer(path=path, format="qcow2")
+
     def _base(self, disk: RunDisk, layers: tuple[DiskLayer, ...]) -> Base:
         draft = None
         if disk.draft is not None:
@@ -92,8 +107,8 @@ class QcowDisks:
             named = links.stands_on(self._places, draft, disk.draft)
             self._same_base(draft if named is None else named.path, disk.chain[0], disk.draft)
         virtual = disk.chain[0].virtual_bytes
-        if disk.kept is not None:
-            virtual = links.header_of(layers[0].path, str(disk.kept)).virtual_bytes
+        if disk.kept is not None or disk.template is not None:
+            virtual = links.header_of(layers[0].path, str(disk.kept or disk.template)).virtual_bytes
         return Base(place=disk.place, path=layers[0].path, format=layers[0].format, virtual_bytes=virtual, draft=draft)
 
     def _same_base(self, named: Path, wanted: Version, subject: str) -> None:

@@ -65,11 +65,12 @@ def read(folder: Path, run: RunId) -> Kept:
 
 def chain(places: Places, run: RunId, path: Path) -> tuple[DiskLayer, ...]:
     """The kept overlay `path` of `run` and all layers below it, as the headers have them; the kept ones among them belong to the run
-    itself or to those that the records say it was continued from. Raises ImageDamaged, DiskError."""
+    itself or to those that the records say it was continued from. A clone's stands on its template, which holds nobody's work.
+    Raises ImageDamaged, DiskError."""
     layers = (DiskLayer(path=path, format="qcow2"), *links.chain_from(places, path, str(run)))
     allowed: RunId | None = run
     for layer in layers[1:]:
-        if places.in_store(layer.path) is not None:
+        if places.in_store(layer.path) is not None or links.template_of(places, layer.path) is not None:
             continue
         allowed = _source(places, allowed)
         if allowed is None or layer.path.parent != places.kept / str(allowed):

@@ -19,9 +19,11 @@ from labvirt.disks.places import DISK, Places, is_version_file
 from labvirt.disks.qcow2_header import HEAD_BYTES, Incompatible, Qcow2Header, parse
 from labvirt.domain.draft import check_draft_name
 from labvirt.domain.guest import RunId
+from labvirt.domain.template import TemplateName
 from labvirt.errors import ImageDamaged, InvalidInput
 
 OVERLAY = re.compile(r"overlay-([0-9]{1,3})\.qcow2\Z", re.ASCII)
+_TEMPLATE_DISK = re.compile(r"disk-[0-9]{1,3}\.qcow2\Z", re.ASCII)
 DEEPEST = 64
 """Files in one chain; more is a circle or a joke."""
 
@@ -46,6 +48,16 @@ def is_draft(name: str) -> bool:
     return True
 
 
+def template_of(places: Places, path: Path) -> TemplateName | None:
+    """The template whose disk `path` is called like; looks at no file."""
+    if path.parent.parent != places.templates or not _TEMPLATE_DISK.match(path.name):
+        return None
+    try:
+        return TemplateName.parse(path.parent.name)
+    except InvalidInput:
+        return None
+
+
 def header_of(path: Path, subject: str) -> Qcow2Header:
     """The header of an ordinary file. Raises ImageDamaged that names `subject`, DiskError."""
     try:
@@ -61,7 +73,7 @@ def header_of(path: Path, subject: str) -> Qcow2Header:
 
 
 def stands_on(places: Places, path: Path, subject: str) -> DiskLayer | None:
-    """The file of ours (a version or a kept overlay) that the header of `path` names, with its format; None: it is complete.
+    """The file of ours (version, kept overlay, template's disk) that the header of `path` names, with its format; None: it is complete.
 
     Raises ImageDamaged when it names anything else, keeps its data elsewhere, or is not qcow2; DiskError."""
     header = header_of(path, subject)
@@ -71,7 +83,7 @@ def stands_on(places: Places, path: Path, subject: str) -> DiskLayer | None:
         return None
     below = ours(places, path, header.backing_file)
     if below is None or header.backing_format not in ("qcow2", "raw"):
-        raise _damaged(subject, "it stands on a file that is neither a version nor a kept overlay")
+        raise _damaged(subject, "it stands on a file that is no version, no kept overlay and no template's disk")
     return DiskLayer(path=below, format=header.backing_format)
 
 
@@ -85,6 +97,8 @@ def ours(places: Places, path: Path, name: bytes) -> Path | None:
         return places.images / version
     if len(parts) >= 2 and OVERLAY.match(parts[-1]) and run_of(parts[-2]) is not None:
         return places.kept / parts[-2] / parts[-1]
+    if len(parts) >= 2 and template_of(places, frozen := places.templates / parts[-2] / parts[-1]) is not None:
+        return frozen
     return None
 
 

@@ -25,12 +25,17 @@ _FOLDER = re.compile(r"v([1-9][0-9]{0,8})-([0-9a-f]{12})\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The four folders of the state folder in which disk files lie, as absolute paths."""
+    """The folders of the state folder in which disk files lie, as absolute paths."""
 
     images: Path
     drafts: Path
     runs: Path
     kept: Path
+
+    @property
+    def templates(self) -> Path:
+        """Where drivers keep templates (config.StatePaths): read here, never written."""
+        return self.runs.parent / "templates"
 
     def disk(self, version: Version) -> Path:
         return self.images / version.file

@@ -16,10 +16,12 @@ from labvirt.disks import links
 from labvirt.disks.failure import translated
 from labvirt.disks.places import DISK, Places, number_of
 from labvirt.disks.qcow2_header import HEAD_BYTES, parse
+from labvirt.domain.template import TemplateName
 from labvirt.errors import DiskError, ImageDamaged, LabVirtError
 from labvirt.system.files import read_bounded
 
 _OVERLAYS = "overlay-*.qcow2"
+_TEMPLATE_DISKS = "disk-*.qcow2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +71,27 @@ def references(places: Places) -> dict[PurePosixPath, tuple[str, ...]]:
         if below is not None:
             if overlay.label not in found.setdefault(below, []):
                 found[below].append(overlay.label)
-        elif target is None or not target.is_relative_to(places.kept):
+        elif target is None or not (target.is_relative_to(places.kept) or links.template_of(places, target)):
             raise _unreadable(overlay, "it stands on nothing that is known here")
     return {file: tuple(labels) for file, labels in found.items()}
+
+
+def template_users(places: Places) -> dict[TemplateName, tuple[str, ...]]:
+    """See contracts.disks."""
+    found: dict[TemplateName, list[str]] = {}
+    for overlay in _written(places):
+        try:
+            target = stands_on(places, overlay.path)
+        except FileNotFoundError:  # its run ended just now
+            continue
+        except OSError as error:
+            raise _unreadable(overlay, error.strerror or str(error)) from error
+        except ImageDamaged:  # what is no qcow2 file cannot be started, so it needs nothing
+            continue
+        name = None if target is None else links.template_of(places, target)
+        if name is not None and overlay.label not in found.setdefault(name, []):
+            found[name].append(overlay.label)
+    return {name: tuple(labels) for name, labels in found.items()}
 
 
 def stands_on(places: Places, path: Path) -> Path | None:
@@ -93,11 +113,22 @@ def _overlays(places: Places) -> Iterator[_Overlay]:
         for folder in _version_folders(places):
             if os.path.lexists(folder / DISK):
                 yield _Overlay(path=folder / DISK, label=f"{folder.parent.name} v{number_of(folder.name)}", alone=True)
-        # Other names in a run's folder are its guest's affair.
-        for root, before, names in ((places.runs, "", _OVERLAYS), (places.drafts, "", DISK), (places.kept, "kept ", _OVERLAYS)):
-            for folder in _folders(root):
-                for path in sorted(folder.glob(names)):
-                    yield _Overlay(path=path, label=f"{before}{folder.name}", alone=False)
+    yield from _written(places)
+    yield from _in_folders(places.templates, "template ", _TEMPLATE_DISKS)
+
+
+def _written(places: Places) -> Iterator[_Overlay]:
+    """What guests write or have written."""
+    # Other names in a run's folder are its guest's affair.
+    for root, before, names in ((places.runs, "", _OVERLAYS), (places.drafts, "", DISK), (places.kept, "kept ", _OVERLAYS)):
+        yield from _in_folders(root, before, names)
+
+
+def _in_folders(root: Path, before: str, names: str) -> Iterator[_Overlay]:
+    with translated("read", str(root)):
+        for folder in _folders(root):
+            for path in sorted(folder.glob(names)):
+                yield _Overlay(path=path, label=f"{before}{folder.name}", alone=False)
 
 
 def _version_folders(places: Places) -> list[Path]:

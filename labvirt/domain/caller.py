@@ -50,6 +50,8 @@ class Caller:
     """Which sign-in or token this is: tickets are bound to it. No secret."""
     person: str = ""
     """Whose rights these are: a person's name (`name` of a token says the token too); '' when it is nobody's."""
+    owes_factor: bool = False
+    """Must set up a second factor, and has no grants until then."""
 
     def may(self, right: Right, lab: str | None) -> bool:
         """In that lab (`lab` None: for the whole site)."""

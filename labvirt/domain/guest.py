@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     """A sealed version on trial."""
     RESCUE = "rescue"
     """A kept overlay, started once more."""
+    TEMPLATE = "template"
+    """Booted to be frozen: instant clones begin where it stops (domain.template). It has no network card."""
 
 
 class Due(StrEnum):
@@ -41,6 +43,10 @@ class Due(StrEnum):
     FRESH = "fresh"
     """A fresh run: the versions that are published then."""
     STOP = "stop"
+
+
+CLONE_OF = "clone of "
+"""An `origin` that begins so is followed by the template's name."""
 
 
 class GuestState(StrEnum):
@@ -141,7 +147,8 @@ class Guest:
     """Starts that failed in a row; a run that stays up resets it."""
     purpose: Purpose = Purpose.SEAT
     source: str = ""
-    """ADMIN: the draft it writes; RESCUE: the run whose kept overlays lie below its own; CANARY: the job that tries it ('job-7')."""
+    """ADMIN: the draft it writes; RESCUE: the run whose kept overlays lie below its own; CANARY, TEMPLATE: the job that wants it
+    ('job-7')."""
     cdrom: str = ""
     """Absolute path of a disc image that lies in its first CD-ROM drive (one is added when the profile has none)."""
     boot_cdrom: bool = False
@@ -149,6 +156,9 @@ class Guest:
     due_at: datetime | None = None
     notice: str = ""
     """One sentence for whoever sits there (why and when it will be stopped); the terminal's answer carries it."""
+    origin: str = ""
+    """How its run began: 'clone of desktop.t3', 'boot', or 'boot: ' and why it is no clone although its profile wants that; empty while
+    it has not begun."""
 
     def __post_init__(self) -> None:
         if (self.due is None) != (self.due_at is None):
@@ -163,6 +173,11 @@ class Guest:
     @property
     def alive(self) -> bool:
         return self.state in _ALIVE
+
+    @property
+    def is_clone(self) -> bool:
+        """Did its run begin where a template was frozen? `origin` says of which."""
+        return self.origin.startswith(CLONE_OF)
 
     @property
     def ready(self) -> bool:

@@ -30,6 +30,8 @@ class JobKind(StrEnum):
     GARBAGE = "garbage"
     RESCUE_FILES = "rescue-files"
     BACKUP = "backup"
+    TEMPLATE = "template"
+    """Boot a guest of the profile and freeze it, for instant clones."""
 
 
 class JobState(StrEnum):

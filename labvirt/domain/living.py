@@ -29,6 +29,11 @@ OLD_AT_ONCE = 3
 """So many guests are replaced for their age at a time: the rest of the lab stays ready."""
 
 
+QUIET_SECONDS = 60.0
+"""So long a machine that is just being started may say nothing: an engine that died over it left it half made, or the host has much to
+do. Nobody in front of it is told to call the help desk for that."""
+
+
 def own(round_: Round, row: Guest, run: ObservedRun) -> None:
     """The run that its row calls its own lives."""
     if row.generation > run.run.generation:
@@ -93,6 +98,9 @@ def _due(round_: Round, row: Guest, run: RunId) -> bool:
 
 def _serving(round_: Round, row: Guest, run: ObservedRun) -> None:
     if run.state is RunState.SILENT:
+        if row.state is GuestState.STARTING and row.started_at and not round_.passed(row.started_at + timedelta(seconds=QUIET_SECONDS)):
+            round_.note(row, GuestState.STARTING, "its machine does not answer yet")
+            return
         round_.note(row, GuestState.SILENT, run.reason or "its machine does not answer")
         return
     profile = round_.seen.profiles.get(row.profile or "")

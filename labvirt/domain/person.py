@@ -139,7 +139,8 @@ class SignIn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiToken:
-    """What a program of a person signs itself with. `rights` is all that it may use of what its person may; None: everything."""
+    """What a program of a person signs itself with. `rights` is all that it may use of what its person may; None: everything. `made_by`:
+    the token that made it, with which it is taken back."""
 
     id: str
     person: str
@@ -148,6 +149,7 @@ class ApiToken:
     made_at: datetime
     expires_at: datetime
     used_at: datetime | None = None
+    made_by: str | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")

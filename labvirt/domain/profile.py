@@ -162,6 +162,19 @@ class Profile:
     """Names of the profile's own check files: what a canary must pass (contracts.checks)."""
     home: str | None = None
     """Folder of a file server that is the person's home, per seat (domain.home). None: what is written is forgotten."""
+    instant_clone: bool = False
+    """Its guests start as instant clones of a template (domain.template) where there is one: they share its memory until they write."""
+
+    def _check_instant_clone(self) -> None:
+        """What a frozen guest remembers must suit every seat."""
+        obstacles = {
+            "of UEFI: its variables are one machine's own": self.firmware is Firmware.UEFI,
+            "of the TPM: two guests would have the same secrets": self.tpm,
+            "of the home: every seat would remember the template's": self.home is not None,
+        }
+        for why, is_there in obstacles.items():
+            if self.instant_clone and is_there:
+                raise InvalidInput("instant_clone", f"cannot be, because {why}", hint="Without instant clones its guests boot as ever.")
 
     def __post_init__(self) -> None:
         check_name(self.name, "name")
@@ -184,6 +197,7 @@ class Profile:
         if self.tpm and self.firmware is not Firmware.UEFI:
             raise InvalidInput("tpm", "needs the firmware uefi", hint="Windows 11 needs both: --firmware uefi --tpm")
         check_extra(self.extra)
+        self._check_instant_clone()
         if not 16 <= self.memory_mib <= 1 << 20:
             raise InvalidInput("memory_mib", "must be 16 to 1048576 MiB")
         if not 1 <= self.cpus <= 64:

@@ -67,7 +67,7 @@ class Carrier:
             case act.Retry(reason=reason):
                 rows.failed(guest, generation, reason, self._world.settings.start_attempts)
             case act.MarkFailed(reason=reason):
-                rows.failed(guest, generation, reason, self._world.settings.start_attempts, final=True)
+                rows.failed(guest, generation, reason, self._world.settings.start_attempts)  # unless the host is to blame
             case act.MarkStopped():
                 what = action.reason or "is off"
                 rows.change(guest, generation, lambda row: self._stopped(row, action), what)

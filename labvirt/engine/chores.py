@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: MIT
 """Works that nobody asks for, by the clock: garbage collection (which asks for scrubbing and flattening when they are due), looking after
-admin sessions, the times at which labs are switched on and off, orders and goodbyes of terminals. Long ones become jobs; nothing long is
-done here.
+admin sessions, the times at which labs are switched on and off, orders and goodbyes of terminals, templates of instant clones. Long ones
+become jobs; nothing long is done here.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from labvirt.domain.findings import Finding
 from labvirt.errors import LabVirtError
-from labvirt.usecases import garbage, leaving, orders, power_times, sessions
+from labvirt.usecases import garbage, leaving, orders, power_times, sessions, templates
 from labvirt.usecases.ports import Ports
 
 log = logging.getLogger(__name__)
 
 GARBAGE_EVERY = timedelta(hours=1)
+POKED_SECONDS = 3.0
+"""A changed profile or version is looked at so soon; not at once, for who changes one thing often changes another."""
 BY = "labvirt"
 """Who asks for what nobody asks for."""
 _COLLECTED = "garbage-asked-at"
@@ -30,6 +33,7 @@ class Chores:
         self._ports = ports
         self._every = every_seconds
         self._over = threading.Event()
+        self._poked = threading.Event()
         self._thread: threading.Thread | None = None
         self._reminders: tuple[Finding, ...] = ()
 
@@ -48,13 +52,20 @@ class Chores:
 
     def do(self) -> None:
         """Everything that is due now; one chore that fails does not keep the others from their turn."""
-        for chore in (self._keep_times, self._end_orders, self._stop_left, self._mend, self._remind, self._collect):
-            try:
-                chore()
-            except LabVirtError as error:
-                log.warning("a chore could not be done: %s", error)
-            except Exception:  # a mistake in one chore must not end all of them
-                log.exception("a chore met a mistake of the program")
+        for chore in (self._keep_times, self._end_orders, self._stop_left, self._mend, self._remind, self._templates, self._collect):
+            self._try(chore)
+
+    def poke(self) -> None:
+        """Something was changed: a template may be missing now. From any thread."""
+        self._poked.set()
+
+    def _try(self, chore: Callable[[], None]) -> None:
+        try:
+            chore()
+        except LabVirtError as error:
+            log.warning("a chore could not be done: %s", error)
+        except Exception:  # a mistake in one chore must not end all of them
+            log.exception("a chore met a mistake of the program")
 
     def _keep_times(self) -> None:
         power_times.keep(self._ports)
@@ -70,6 +81,9 @@ class Chores:
 
     def _remind(self) -> None:
         self._reminders = sessions.remind(self._ports, self._ports.clock.now())
+
+    def _templates(self) -> None:
+        templates.keep(self._ports)
 
     def _collect(self) -> None:
         if self._garbage_is_due(self._ports.clock.now()):
@@ -89,5 +103,11 @@ class Chores:
 
     def _run(self) -> None:
         while not self._over.is_set():
+            self._poked.clear()
             self.do()
-            self._over.wait(self._every)
+            left = self._every
+            while left > 0 and not self._over.wait(min(left, POKED_SECONDS)):
+                left -= POKED_SECONDS
+                if left > 0 and self._poked.is_set():
+                    self._poked.clear()
+                    self._try(self._templates)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -64,6 +65,7 @@ class Labs:
         self._world = world
         self._operations = operations
         self._lock = threading.Lock()
+        self._made: dict[str, tuple[object, LabWish]] = {}
         self._applied: dict[str, LabWish] = {}
         self._problems: dict[str, str] = {}
         self._tried: dict[str, float] = {}
@@ -96,8 +98,12 @@ class Labs:
         """Have applied what changed or is missing. A lab that was removed while we watched goes, unless guests live there (`inhabited`)."""
         now = self._world.clock.monotonic()
         boot = self._kiosk()
+        seats: dict[str, list[Terminal]] = defaultdict(list)
+        for terminal in terminals:
+            seats[terminal.lab].append(terminal)
+        self._made = {name: made for name, made in self._made.items() if name in labs}
         for name, lab in labs.items():
-            wish = wish_of(lab, terminals, self._world.settings.controller_port, boot)
+            wish = self._wish(lab, tuple(seats[name]), boot)
             with self._lock:
                 changed = self._applied.get(name) != wish
                 waited = now - self._tried.get(name, -AGAIN_SECONDS) >= AGAIN_SECONDS
@@ -111,6 +117,14 @@ class Labs:
             gone = [(name, wish) for name, wish in self._applied.items() if name not in labs and name not in inhabited]
         for name, wish in gone:
             self._operations.submit(f"lab:{name}", "its network is being removed", lambda wish=wish: self._remove(wish))  # type: ignore[misc]
+
+    def _wish(self, lab: Lab, terminals: tuple[Terminal, ...], boot: BootFolder | None) -> LabWish:
+        """It names hundreds of hosts, and is looked at in each round: made anew only when something that it is made of has changed."""
+        made_of = (lab, terminals, boot)
+        known = self._made.get(lab.name)
+        if known is None or known[0] != made_of:
+            known = self._made[lab.name] = (made_of, wish_of(lab, terminals, self._world.settings.controller_port, boot))
+        return known[1]
 
     def _kiosk(self) -> BootFolder | None:
         """What terminals start with. One that is not whole is a finding and is not offered: those that run are not harmed."""

@@ -10,7 +10,7 @@ from labvirt.contracts.network import GuestPort
 from labvirt.domain import placement
 from labvirt.domain.drives import PlacedDrive, placed_drives
 from labvirt.domain.first_guest import first_guest
-from labvirt.domain.guest import Guest, RunId
+from labvirt.domain.guest import Guest, Purpose, RunId
 from labvirt.domain.image import chain_of
 from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.living import has_cap
@@ -74,7 +74,7 @@ def spec_of(
         machine=profile.machine,
         clock=profile.clock,
         drives=drives,
-        port=NetworkPort(tap=identity.tap, mac=identity.mac, model=profile.nic),
+        port=None if guest.purpose is Purpose.TEMPLATE else NetworkPort(tap=identity.tap, mac=identity.mac, model=profile.nic),
         spice=spice,
         video=profile.video,
         sound=profile.sound,

@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 
 CERTIFICATE = "/etc/xrdp/cert.pem"
 """Where a guest with xrdp has what it shows. Windows has no such file: then there is no fingerprint."""
+RENEWED = "/run/labvirt/run"
+"""Where a Linux guest says as which run it has renewed itself (images/fork/labvirt-fork)."""
+LONGEST_RUN = 128
+"""Bytes of it that are read."""
 LOGIN_SECONDS = 15.0
 """After its viewer was seen on the wire, the password lives on for so long: the guest's own login comes after that."""
 AT_ONCE = 6
@@ -90,6 +94,7 @@ class Logins:
         seconds = world.settings.ticket_seconds
         password = mint_password(user)
         with self._alone(guest.name):
+            self._refuse_unrenewed(guest, guest.run)
             world.hypervisor.set_login(guest.run, user, password)
             shown = world.hypervisor.read_guest_file(guest.run, CERTIFICATE, LONGEST_BYTES)
             with self._lock:
@@ -103,6 +108,15 @@ class Logins:
             user=user,
             fingerprint=fingerprint(shown) if shown is not None else None,
         )
+
+    def _refuse_unrenewed(self, guest: Guest, run: RunId) -> None:
+        """A clone has its template's certificate and password until it has renewed them, and says when that is done. Raises GuestNotReady,
+        AgentSilent, DriverError."""
+        if not guest.is_clone:
+            return
+        said = self._world.hypervisor.read_guest_file(run, RENEWED, LONGEST_RUN)
+        if said is None or said.strip() != str(run).encode():
+            raise GuestNotReady(guest.name, "renewing its keys (an image without labvirt-fork never does: --no-instant-clone)")
 
     def seen(self, connected: Collection[tuple[str, IPv4Address]]) -> None:
         """These guests and addresses are connected now: whose ticket it was, its password ends soon. Never blocks."""

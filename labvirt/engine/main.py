@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus
+from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus, TemplateReport
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
@@ -19,11 +19,16 @@ from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.host import HostLoad
 from labvirt.domain.lease import Lease
 from labvirt.domain.profile import Protocol
+from labvirt.domain.template import TemplateName
 from labvirt.engine import foreign
 from labvirt.engine.admission import Admission
+from labvirt.engine.attending import Attending
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
 from labvirt.engine.displays import Displays
+from labvirt.engine.forecast import how_of
+from labvirt.engine.freezing import freeze
+from labvirt.engine.gauge import Gauge
 from labvirt.engine.jobs import Workshop
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import Labs
@@ -39,6 +44,7 @@ from labvirt.engine.rows import Rows
 from labvirt.engine.settling import Settling
 from labvirt.engine.start import Starter
 from labvirt.engine.stop import Stopper
+from labvirt.engine.templates import HostTemplates
 from labvirt.engine.verify import verify
 from labvirt.engine.world import World
 from labvirt.errors import GuestNotReady, HostNotReady, HypervisorError, LabVirtError, NotFound, Unsupported
@@ -65,7 +71,8 @@ class Engine:
         self._world = world
         self._published = Published()
         self._operations = Operations(world.settings.workers, self._operation_ended)
-        self._rows = Rows(world.database, world.clock, self._published)
+        self._gauge = Gauge(world)
+        self._rows = Rows(world.database, world.clock, self._published, self._gauge.excuse)
         self._presence = PresenceBoard(world.clock)
         self._displays = Displays(world, self._operations)
         self._logins = Logins(world, self._operations, lambda: self._info)
@@ -76,9 +83,20 @@ class Engine:
         self._host_problem: HostNotReady | None = None
         self._carrier = Carrier(world, self._rows, self._operations, stopper, keeping, lambda: self._readiness)
         self._readiness = Readiness(world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late)
-        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info)
+        self._templates = HostTemplates(world, lambda: self._info)
+        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info, self._templates)
         self._settling = Settling(world)
-        self._admission = Admission(world, self._operations, self._published, self._readiness, self._settling, starter.start)
+        self._attending = Attending(world)
+        self._admission = Admission(
+            world,
+            self._operations,
+            self._published,
+            self._readiness,
+            self._settling,
+            starter.start,
+            gauge=self._gauge,
+            attending=self._attending,
+        )
         self._reconciler = Reconciler(
             world,
             self._operations,
@@ -131,7 +149,7 @@ class Engine:
     # --- EngineLink
 
     def status(self) -> EngineStatus:
-        info = self._info
+        info, bearing = self._info, self._gauge.now()
         findings = (*self._reconciler.findings(), *(self._chores.findings() if self._chores else ()))
         return EngineStatus(
             pid=self._world.pid,
@@ -144,6 +162,8 @@ class Engine:
             findings=findings,
             queue=self._admission.waiting(),
             load=self._load(),
+            starts_at_once=bearing.starts if bearing else None,
+            starts_held=bearing.why if bearing else "",
         )
 
     def _load(self) -> HostLoad | None:
@@ -154,8 +174,9 @@ class Engine:
 
     def poke(self) -> None:
         self._reconciler.poke()
-        if self._workshop is not None:
+        if self._workshop is not None and self._chores is not None:
             self._workshop.poke()
+            self._chores.poke()
 
     def watch(self) -> Watch:
         return self._published.watch()
@@ -214,9 +235,22 @@ class Engine:
         with self._world.database.read() as work:
             bridge = work.labs.one(lab).bridge
         self._world.network.wake(bridge, macs)
+        self._attending.woken(macs)
+
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._attending.touched(guest, seconds)
 
     def verify(self) -> tuple[Finding, ...]:
         return verify(self._world, self._operations, self._labs)
+
+    def templates(self) -> TemplateReport:
+        return self._templates.report()
+
+    def freeze(self, guest: str, template: str) -> None:
+        freeze(self._world.database, self._rows, self._operations, self._templates, guest, TemplateName.parse(template))
+
+    def remove_template(self, template: str) -> None:
+        self._templates.remove(TemplateName.parse(template))
 
     def doctor(self) -> tuple[Finding, ...]:
         return self._doctor()
@@ -240,11 +274,14 @@ class Engine:
         boots = recorded.profile.ready_port is not None or self._world.settings.settle_seconds > 0
         if recorded.profile.ready_port is None:
             self._settling.begun(recorded.guest.name, recorded.lab, recorded.identity.mac)
-        self._admission.began(recorded.guest.name, boots=boots)
+        written = self._published.guest(recorded.guest.name)
+        how = how_of(written.origin if written else "")
+        self._admission.began(recorded.guest.name, boots=boots, shows=recorded.profile.ready_port is None, how=how)
         self._carrier.begun(recorded)
 
     def _ready(self, waited: Waited) -> None:
         self._carrier.ready(waited)
+        self._admission.answered(waited.guest)
         self._reconciler.turn_over()
 
     def _operation_ended(self, guest: str) -> None:

@@ -16,7 +16,7 @@ from labvirt.domain.lab import Lab, SeatIdentity
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
 from labvirt.engine.world import World
-from labvirt.errors import Exhausted, ImageDamaged
+from labvirt.errors import Exhausted, ImageDamaged, NotFound
 from labvirt.usecases import asking, settings
 
 
@@ -84,7 +84,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
             generation += 1
         run = RunId(name, generation)
         terminal = work.terminals.at_seat(lab.name, row.seat)
-        usb = hands_sticks_over(work, terminal)
+        usb = hands_sticks_over(work, terminal) if row.purpose is not Purpose.TEMPLATE else _template_usb(work, row)
         guest = replace(
             row.moved(GuestState.STARTING, now, "it is being started"),
             generation=generation,
@@ -94,6 +94,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
             host=world.settings.host if work.hosts.get(world.settings.host) else None,
             started_at=now,
             running_at=None,
+            origin="",
         )
         if guest.due is Due.FRESH:
             guest = guest.with_due(None, None)  # this is a fresh run
@@ -125,7 +126,18 @@ def _as_fixed(work: UnitOfWork, row: Guest) -> _Chosen:
     profile = work.profiles.get(row.profile) if row.profile else None
     if profile is None:
         return _Chosen(why=f"its profile {row.profile} does not exist")
+    if row.purpose is Purpose.TEMPLATE:
+        profile = replace(profile, ready_port=None)  # it has no network yet: whoever wants it sees when it is ready
     return _Chosen(profile=profile, choices=row.disks)
+
+
+def _template_usb(work: UnitOfWork, row: Guest) -> bool:
+    """As its job says (usecases.templates): its clones have the same devices."""
+    number = row.source.removeprefix("job-")
+    try:
+        return number.isdigit() and work.jobs.one(int(number)).arguments.get("usb") == "yes"
+    except NotFound:
+        return False
 
 
 def _disks(work: UnitOfWork, row: Guest, choices: tuple[DiskChoice, ...]) -> tuple[RunDisk, ...] | str:

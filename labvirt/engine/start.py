@@ -9,17 +9,32 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
+from labvirt.contracts.disks import RunDisk
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
-from labvirt.domain.guest import GuestState, StopHow
+from labvirt.contracts.templates import KeptTemplate
+from labvirt.domain.guest import CLONE_OF, Guest, GuestState, Purpose, StopHow
 from labvirt.engine.homes import has_login, told_of
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import SETTING_UP
 from labvirt.engine.launch import port_for, spec_of, spice_of
 from labvirt.engine.recording import Recording, Refused, record
-from labvirt.engine.rows import Rows
+from labvirt.engine.rows import Rows, one_sentence
+from labvirt.engine.templates import HostTemplates, frozen_disks
 from labvirt.engine.world import World
-from labvirt.errors import Conflict, HypervisorError, ImageDamaged, InvalidInput, LabVirtError, NotFound, Unsupported
+from labvirt.errors import (
+    Conflict,
+    DriverTimeout,
+    HypervisorError,
+    ImageDamaged,
+    InvalidInput,
+    LabVirtError,
+    NetworkError,
+    NotFound,
+    TemplateUnfit,
+    Unsupported,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +61,14 @@ class Starter:
         wait_ready: Callable[[Recording], None],
         keeping: Keeping,
         info: Callable[[], HypervisorInfo | None],
+        templates: HostTemplates,
     ) -> None:
         """`lab_ready` gives the sentence that says why a lab's network is not there (empty: it is); `info` is None while the driver has
         not said yet what it can do."""
         self._world = world
         self._keeping = keeping
         self._info = info
+        self._templates = templates
         self._rows = rows
         self._lab_ready = lab_ready
         self._wait_ready = wait_ready
@@ -90,16 +107,35 @@ class Starter:
             self._wait_ready(recorded)
 
     def _make(self, recorded: Recording) -> None:
+        """From a template when its profile wants that and one is there; from its disk otherwise, and whenever that fails."""
+        with self._templates.offered(recorded) as offered:
+            why = offered.why
+            if offered.template is not None:
+                name = offered.template.template.name
+                try:
+                    self._try(recorded, offered.template, f"{CLONE_OF}{name}")
+                    return
+                except TemplateUnfit as error:
+                    log.warning("%s: %s", recorded.run, error)
+                    why = f"{name}: {error.why}"
+                    self._templates.unfit(name, error.why)
+                except (HypervisorError, DriverTimeout, NotFound, ValueError) as error:
+                    log.warning("%s could not be cloned from %s, and boots: %s", recorded.run, name, error)
+                    why = f"the clone of {name} failed: {one_sentence(str(error))}"
+        self._try(recorded, None, f"boot: {why}" if why else "boot")
+
+    def _try(self, recorded: Recording, template: KeptTemplate | None, origin: str) -> None:
+        """Its machine runs, or nothing of this try is left."""
         with ExitStack() as stack:
             undo = _Undo(recorded.guest.name)
             world, run = self._world, recorded.run
             info = self._info()
             if recorded.profile.tpm and info is not None and Capability.TPM not in info.capabilities:
                 raise Unsupported("a TPM", info.driver)
-            self._says(recorded, "its disks are being made")
+            self._says(recorded, "its disks are being made", origin)
             stack.callback(undo, "its folder could not be removed", lambda: world.disks.remove_run(run))
             with self._told_if_long(recorded, "its image is being checked"):
-                chains = dict(world.disks.create_run(run, recorded.disks, uid=recorded.uid))
+                chains = dict(world.disks.create_run(run, _over(recorded, template), uid=recorded.uid))
             folder = world.disks.open_run(run)
             if folder is None:
                 raise HypervisorError(f"The folder of {run} is gone.", operation="start", subject=recorded.guest.name)
@@ -108,7 +144,7 @@ class Starter:
                 world.authority.issue(spice.tls, name=recorded.guest.name, address=spice.address, uid=recorded.uid)
             self._says(recorded, "its network port is being made")
             if problem := self._lab_problem(recorded.lab.name):
-                raise HypervisorError(
+                raise NetworkError(
                     f"The network of {recorded.lab.name} is not ready: {problem}", operation="start", subject=recorded.guest.name
                 )
             stack.callback(undo, "its TAP could not be removed", lambda: world.network.unplug(recorded.identity.tap))
@@ -118,20 +154,24 @@ class Starter:
                 world.homes.put(recorded.profile.name, folder.path, recorded.uid)
             self._says(recorded, "its machine is being started")
             stack.callback(undo, "its machine could not be killed", lambda: world.hypervisor.stop(run, StopHow.KILL), first=True)
-            world.hypervisor.start(
-                spec_of(
-                    recorded.guest,
-                    run,
-                    recorded.profile,
-                    recorded.identity,
-                    folder=folder.path,
-                    chains=chains,
-                    spice=spice,
-                    uid=recorded.uid,
-                    told=told,
-                    home_login=home_login,
-                )
+            spec = spec_of(
+                recorded.guest,
+                run,
+                recorded.profile,
+                recorded.identity,
+                folder=folder.path,
+                chains=chains,
+                spice=spice,
+                uid=recorded.uid,
+                told=told,
+                home_login=home_login,
             )
+            if recorded.guest.purpose is Purpose.TEMPLATE:
+                self._templates.door().prepare(spec)
+            elif template is not None:
+                self._templates.door().clone(spec, template.template.name)
+            else:
+                world.hypervisor.start(spec)
             stack.pop_all()
 
     def _lab_problem(self, lab: str) -> str:
@@ -169,11 +209,24 @@ class Starter:
         except LabVirtError as error:
             log.info("%s: %s", guest.name, error)
 
-    def _says(self, recorded: Recording, reason: str) -> None:
-        """Before each side effect: is it still wanted? A newer wish wins over this start."""
+    def _says(self, recorded: Recording, reason: str, origin: str | None = None) -> None:
+        """Before each side effect: is it still wanted? A newer wish wins over this start. `origin`: how its run begins, if that is news."""
         guest = recorded.guest
-        if self._rows.move(guest.name, guest.generation, GuestState.STARTING, reason) is None:
+
+        def step(row: Guest) -> Guest:
+            row = self._rows.moved(row, GuestState.STARTING, reason)
+            return row if origin is None else replace(row, origin=origin)
+
+        if self._rows.change(guest.name, guest.generation, step) is None:
             raise _MovedOn
+
+
+def _over(recorded: Recording, template: KeptTemplate | None) -> tuple[RunDisk, ...]:
+    """What each overlay stands on; a clone's on what its template had written."""
+    if template is None:
+        return recorded.disks
+    frozen = frozen_disks(recorded.profile, template)
+    return tuple(replace(disk, template=frozen[disk.place]) for disk in recorded.disks)
 
 
 class _Undo:

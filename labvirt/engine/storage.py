@@ -162,7 +162,7 @@ def _specials(rows: _Rows, drafts: Mapping[str, Draft], busy: frozenset[str]) ->
             continue
         draft = drafts.get(guest.source)
         lost = ""
-        if guest.purpose is Purpose.CANARY and guest.source not in going_on:
+        if guest.purpose in (Purpose.CANARY, Purpose.TEMPLATE) and guest.source not in going_on:
             lost = f"{guest.source or 'its job'} has ended"
         elif guest.purpose is Purpose.ADMIN and draft is None:
             lost = f"the draft {guest.source} does not exist"

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from PIL import Image, ImageDraw
@@ -41,7 +42,7 @@ from labvirt.errors import AgentSilent, Conflict, DriverTimeout, HypervisorError
 from labvirt.hypervisors import media
 from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
 from labvirt.hypervisors.fake_disks import is_beyond, write_into
-from labvirt.hypervisors.fake_memory import Memory, Run, changes, dump, load, status_of
+from labvirt.hypervisors.fake_memory import Glance, Memory, Run, changes, dump, load, recall, status_of
 from labvirt.hypervisors.fake_templates import FakeTemplates
 from labvirt.hypervisors.qemu import command
 from labvirt.system import locks
@@ -63,6 +64,7 @@ class FakeHypervisor:
 
     def __init__(self, memory: Path, *, templates: Path | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._file = memory
+        self._glance = Glance(memory)
         self._now = now
         self._listeners: tuple[Listener, ...] = ()
         self._seen: dict[str, Run] | None = None
@@ -211,11 +213,11 @@ class FakeHypervisor:
             memory.runs.pop(str(run), None)
 
     def _run(self, name: str) -> Run | None:
-        return load(self._file).runs.get(name)
+        return self._glance.now().runs.get(name)
 
     def _image(self, name: str) -> Image.Image | None:
         known = self._run(name)
-        return _draw(RunId.parse(name), known) if known is not None else None
+        return _drawn(name, str(known.state), known.reason, known.memory_mib) if known is not None else None
 
     def subscribe(self, listener: Listener) -> None:
         with self._seeing:
@@ -260,8 +262,7 @@ class FakeHypervisor:
             lock = locks.take(self._file.with_suffix(".lock"), wait=True)
             assert lock is not None
             with lock:
-                memory = load(self._file)
-                before = dump(memory)
+                memory, before = recall(self._file)
                 if self._seen is None:
                     self._seen = load(self._file).runs
                 yield memory  # a verb that raises leaves the file as it is
@@ -391,19 +392,21 @@ def _answering(run: RunId, known: Run) -> None:
 
 def _picture(run: RunId, known: Run) -> bytes:
     file = io.BytesIO()
-    _draw(run, known).save(file, "PNG")
+    _drawn(str(run), str(known.state), known.reason, known.memory_mib).save(file, "PNG")
     return file.getvalue()
 
 
-def _draw(run: RunId, known: Run) -> Image.Image:
-    """The guest's name on a colour of its own."""
+@lru_cache(maxsize=64)
+def _drawn(name: str, state: str, reason: str, memory_mib: int) -> Image.Image:
+    """The guest's name on a colour of its own. Many look at the same picture: nobody may paint on it."""
+    run = RunId.parse(name)
     hue = int(hashlib.sha256(run.guest.encode()).hexdigest()[:6], 16)
     ground = (40 + (hue >> 16) % 80, 40 + (hue >> 8 & 255) % 80, 60 + (hue & 255) % 80)
     image = Image.new("RGB", (WIDTH, HEIGHT), ground)
     draw = ImageDraw.Draw(image)
     draw.text((24, 24), run.guest, fill=_GREYS[1], font_size=48)
-    draw.text((24, 96), f"{known.state} {known.reason}".strip(), fill=_GREYS[1], font_size=20)
-    draw.text((24, 360), f"generation {run.generation}, {known.memory_mib} MiB, pretended", fill=_GREYS[1], font_size=16)
+    draw.text((24, 96), f"{state} {reason}".strip(), fill=_GREYS[1], font_size=20)
+    draw.text((24, 360), f"generation {run.generation}, {memory_mib} MiB, pretended", fill=_GREYS[1], font_size=16)
     return image
 
 

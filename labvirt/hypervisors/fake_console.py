@@ -29,6 +29,8 @@ class FakeScreens:
         """`picture` is the run's screen; None when the run has ended."""
         self._picture = picture
         self._typed: dict[str, str] = {}
+        self._painted: dict[str, tuple[Image.Image, str, Image.Image]] = {}
+        """Run -> its picture, what was typed, both together: drawn again only when one of them is another."""
 
     def typed(self, run: str) -> str:
         return self._typed.get(run, "")
@@ -38,10 +40,16 @@ class FakeScreens:
 
     def image(self, run: str) -> Image.Image | None:
         """The screen now, with what was typed."""
-        image = self._picture(run)
-        if image is not None:
-            ImageDraw.Draw(image).text((24, 180), f"> {self.typed(run)}", fill=(255, 255, 160), font_size=24)
-        return image
+        picture, typed = self._picture(run), self.typed(run)
+        if picture is None:
+            self._painted.pop(run, None)
+            return None
+        known = self._painted.get(run)
+        if known is None or known[0] is not picture or known[1] != typed:
+            image = picture.copy()
+            ImageDraw.Draw(image).text((24, 180), f"> {typed}", fill=(255, 255, 160), font_size=24)
+            known = self._painted[run] = (picture, typed, image)
+        return known[2]
 
 
 def open_screen(screens: FakeScreens, run: str) -> int:
@@ -96,6 +104,7 @@ class _Screen:
         self._shifts = _TRUE_COLOUR[7:10]
         self._shown = ""
         self._owed = False
+        self._sent: tuple[Image.Image, tuple[int, ...], bytes] | None = None
 
     def serve(self) -> None:
         self._send(b"RFB 003.008\n")
@@ -138,10 +147,12 @@ class _Screen:
         if not self._owed or not (force or self._screens.typed(self._run) != self._shown):
             return
         self._owed, self._shown = False, self._screens.typed(self._run)
-        bands = dict(zip(self._shifts, image.convert("RGB").split(), strict=True))
-        empty = Image.new("L", image.size)
-        pixels = Image.merge("RGBA", [bands.get(shift, empty) for shift in (0, 8, 16, 24)]).tobytes()
-        self._send(struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, 0) + pixels)
+        if self._sent is None or self._sent[0] is not image or self._sent[1] != self._shifts:
+            bands = dict(zip(self._shifts, image.convert("RGB").split(), strict=True))
+            empty = Image.new("L", image.size)
+            pixels = Image.merge("RGBA", [bands.get(shift, empty) for shift in (0, 8, 16, 24)]).tobytes()
+            self._sent = (image, self._shifts, struct.pack(">BxHHHHHi", 0, 1, 0, 0, WIDTH, HEIGHT, 0) + pixels)
+        self._send(self._sent[2])
 
     def _send(self, data: bytes) -> None:
         self._end.settimeout(SEND_SECONDS)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -106,19 +106,51 @@ def changes(before: dict[str, Run], memory: Memory) -> Iterator[RunEvent]:
 
 def load(file: Path) -> Memory:
     """What is remembered. Nothing, if there is no file, or if the host was started anew since: then no process lives."""
+    return recall(file)[0]
+
+
+def recall(file: Path) -> tuple[Memory, str]:
+    """The same, and what is written there: another text than `dump` gives when there is something to write."""
     try:
-        found: dict[str, Any] = json.loads(read_bounded(file, _MEMORY_LIMIT))
+        text = read_bounded(file, _MEMORY_LIMIT).decode()
+        found: dict[str, Any] = json.loads(text)
     except FileNotFoundError:
-        return Memory(boot_id=boot_id())
+        memory = Memory(boot_id=boot_id())
+        return memory, dump(memory)
     except (OSError, ValueError) as error:
         raise HypervisorError(f"The fake's memory {file} cannot be read.", hint=f"Remove it: rm {file}") from error
     memory = Memory(**found)
     memory.runs = {name: Run(**{**run, "state": MachineState(run["state"])}) for name, run in found["runs"].items()}
     if memory.boot_id != boot_id():
         memory.runs, memory.boot_id = {}, boot_id()
-    return memory
+    return memory, text
+
+
+class Glance:
+    """What is remembered, for who changes nothing: read again only when another file is there (each writing makes a new one)."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._known: tuple[tuple[int, int, int], Memory] | None = None
+
+    def now(self) -> Memory:
+        try:
+            found = self._file.stat()
+        except FileNotFoundError:
+            return load(self._file)
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._known
+        if known is None or known[0] != mark:
+            known = self._known = (mark, load(self._file))
+        return known[1]
 
 
 def dump(memory: Memory) -> str:
-    """The memory as it is written."""
-    return json.dumps(asdict(memory), indent=1, sort_keys=True) + "\n"
+    """The memory as it is written. It is written and read as a whole for each verb, hundreds of runs: nothing is copied for it."""
+    told = {name: getattr(memory, name) for name in _OF_MEMORY}
+    told["runs"] = {name: {each: getattr(run, each) for each in _OF_RUN} for name, run in memory.runs.items()}
+    return json.dumps(told, sort_keys=True) + "\n"  # without `indent`: that one json writes in Python
+
+
+_OF_MEMORY = tuple(each.name for each in fields(Memory))
+_OF_RUN = tuple(each.name for each in fields(Run))

@@ -107,8 +107,9 @@ class Shelf:
                 try:
                     stage = Stage(folder)
                     yield stage
-                    stage.finish(template)
-                    _rename(folder, self.place(template.name), name)
+                    with self._alone(wait=True):  # from the end of its lock to its name nobody may take it for a killed build's
+                        stage.finish(template)
+                        _rename(folder, self.place(template.name), name)
                 except BaseException:
                     remove_tree(folder)
                     raise

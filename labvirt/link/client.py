@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
 
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, TemplateReport
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
@@ -77,8 +77,20 @@ class EngineClient:
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         self._ask("wake", lab, macs)
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._ask("in_front", guest, seconds)
+
     def verify(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("verify"))
+
+    def templates(self) -> TemplateReport:
+        return cast(TemplateReport, self._ask("templates"))
+
+    def freeze(self, guest: str, template: str) -> None:
+        self._ask("freeze", guest, template)
+
+    def remove_template(self, template: str) -> None:
+        self._ask("remove_template", template)
 
     def doctor(self) -> tuple[Finding, ...]:
         return cast("tuple[Finding, ...]", self._ask("doctor"))

@@ -11,10 +11,10 @@ import dataclasses
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
-from functools import cache
+from functools import cache, lru_cache, partial
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -23,6 +23,9 @@ from labvirt.errors import InvalidInput, LabVirtError
 
 MAX_LINE = 1 << 20
 """Bytes of one message with its newline (1 MiB)."""
+
+ADDRESSES = 16384
+"""So many are kept that were read."""
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
@@ -67,48 +70,90 @@ def pack(value: object) -> Any:
 
 def unpack(kind: Any, data: Any, field: str = "value") -> Any:
     """The value of type `kind` that `data` stands for. Raises InvalidInput naming the field that does not fit."""
+    try:
+        return _reader(kind)(data)
+    except _Misfit as error:
+        raise InvalidInput(f"{field}{error.where}", "does not fit") from error
+
+
+class _Misfit(Exception):
+    """`where` is the way to it, below what is being read: '.lease.mac'."""
+
+    def __init__(self, where: str = "") -> None:
+        super().__init__(where)
+        self.where = where
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """How to read values of this type, found out once: a page of many labs reads thousands of leases. It raises _Misfit."""
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
-        if data is None:
-            return None
-        return unpack(next(arm for arm in typing.get_args(kind) if arm is not type(None)), data, field)
+        there = _reader(next(arm for arm in typing.get_args(kind) if arm is not type(None)))
+        return lambda data: None if data is None else there(data)
     if origin is tuple:
-        return _unpack_tuple(typing.get_args(kind), data, field)
+        return _of_tuple(typing.get_args(kind))
     if kind is None or kind is type(None):
-        _expect(data is None, field)
-        return None
+        return lambda data: _fitting(data, data is None)
     if kind in (str, bool, int):
-        _expect(type(data) is kind, field)
-        return data
+        return lambda data: _fitting(data, type(data) is kind)
     if kind is float:
-        _expect(type(data) in (int, float), field)
-        return float(data)
+        return lambda data: float(_fitting(data, type(data) in (int, float)))
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        return _unpack_dataclass(kind, data, field)
-    _expect(type(data) is str, field)
-    try:
-        if kind is bytes:
-            return base64.b64decode(data, validate=True)
-        if kind is datetime:
-            return datetime.fromisoformat(data)
-        return kind(data)
-    except ValueError as error:
-        raise InvalidInput(field, "does not fit") from error
+        return _of_dataclass(kind)
+    return _of_text(kind)
 
 
-def _unpack_tuple(arms: tuple[Any, ...], data: Any, field: str) -> tuple[Any, ...]:
-    _expect(type(data) is list, field)
+def _of_tuple(arms: tuple[Any, ...]) -> Callable[[Any], Any]:
+    readers = [_reader(arm) for arm in arms if arm is not Ellipsis]
     if len(arms) == 2 and arms[1] is Ellipsis:
-        return tuple(unpack(arms[0], item, field) for item in data)
-    _expect(len(data) == len(arms), field)
-    return tuple(unpack(arm, item, field) for arm, item in zip(arms, data, strict=True))
+        return lambda data: tuple(map(readers[0], _fitting(data, type(data) is list)))
+    return lambda data: tuple(
+        read(item) for read, item in zip(readers, _fitting(data, type(data) is list and len(data) == len(readers)), strict=True)
+    )
 
 
-def _unpack_dataclass(kind: type, data: Any, field: str) -> Any:
-    _expect(type(data) is dict, field)
-    hints = _hints(kind)
-    _expect(data.keys() <= hints.keys() and _needed(kind) <= data.keys(), field)
-    return kind(**{name: unpack(hints[name], data[name], f"{field}.{name}") for name in data})
+def _of_dataclass(kind: type) -> Callable[[Any], Any]:
+    readers = {name: _reader(hint) for name, hint in _hints(kind).items()}
+    needed = _needed(kind)
+
+    def read(data: Any) -> Any:
+        _fitting(data, type(data) is dict and data.keys() <= readers.keys() and needed <= data.keys())
+        told = {}
+        for name, value in data.items():
+            try:
+                told[name] = readers[name](value)
+            except _Misfit as error:
+                raise _Misfit(f".{name}{error.where}") from error
+        return kind(**told)
+
+    return read
+
+
+def _of_text(kind: Any) -> Callable[[Any], Any]:
+    """What is written as text. Addresses come again and again: each is made once."""
+    of: Callable[[str], Any] = kind
+    if kind is bytes:
+        of = partial(base64.b64decode, validate=True)
+    elif kind is datetime:
+        of = datetime.fromisoformat
+    elif kind is IPv4Address:
+        of = lru_cache(maxsize=ADDRESSES)(IPv4Address)
+
+    def read(data: Any) -> Any:
+        _fitting(data, type(data) is str)
+        try:
+            return of(data)
+        except ValueError as error:
+            raise _Misfit from error
+
+    return read
+
+
+def _fitting(data: Any, right: bool) -> Any:
+    if not right:
+        raise _Misfit
+    return data
 
 
 @cache

@@ -9,7 +9,7 @@ from labvirt.domain.person import SHELL, Person, SignIn
 from labvirt.errors import Conflict, InvalidInput, NotSignedIn
 from labvirt.usecases import passwords, people, phone
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import own
+from labvirt.usecases.rights import enrolling, own
 
 SITE_NAME = "LabVirt"
 
@@ -24,7 +24,7 @@ class AccountView:
     recovery_left: int
 
 
-@own
+@enrolling
 def view(ports: Ports) -> AccountView:
     """Raises NotSignedIn."""
     name = _me(ports)
@@ -53,7 +53,7 @@ def change_password(ports: Ports, new: str) -> None:
         work.commit()
 
 
-@own
+@enrolling
 def begin_phone(ports: Ports) -> None:
     """A key for a phone waits to be read (`phone_key`); nothing else has changed yet. Raises MustConfirm, Conflict (there is one)."""
     people.confirmed(ports)
@@ -65,7 +65,7 @@ def begin_phone(ports: Ports) -> None:
         work.commit()
 
 
-@own
+@enrolling
 def phone_key(ports: Ports) -> tuple[str, str]:
     """The key that waits, and its otpauth: address. Raises MustConfirm, Conflict (none waits)."""
     people.confirmed(ports)
@@ -77,7 +77,7 @@ def phone_key(ports: Ports) -> tuple[str, str]:
     return key, phone.address(key, person.name, SITE_NAME)
 
 
-@own
+@enrolling
 def finish_phone(ports: Ports, code: str) -> tuple[str, ...]:
     """The phone is asked for from now on; gives the recovery codes, which are shown once. Raises InvalidInput (not the code of now),
     MustConfirm, Conflict (no key waits)."""

@@ -7,8 +7,10 @@ whether a guest must be wanted by the rule `asks_for_start`.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
@@ -17,6 +19,7 @@ from labvirt.contracts.database import Heartbeat, UnitOfWork
 from labvirt.contracts.engine import DisplayTicket
 from labvirt.domain import caller, placement
 from labvirt.domain.answer import Answer, for_stranger, for_terminal
+from labvirt.domain.attendance import TOUCHED_SECONDS
 from labvirt.domain.first_guest import first_guest
 from labvirt.domain.guest import Guest, GuestState, Wish
 from labvirt.domain.image import Image
@@ -27,9 +30,11 @@ from labvirt.domain.names import one_line
 from labvirt.domain.power_order import OrderState, PowerOrder, PowerWord
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
-from labvirt.errors import Conflict, GuestNotReady, InvalidInput, NotAllowed, NotFound
+from labvirt.errors import Conflict, DatabaseError, EngineAway, GuestNotReady, InvalidInput, NotAllowed, NotFound
 from labvirt.usecases import draining, enrol, finding, leaving, orders, settings
 from labvirt.usecases.ports import Ports
+
+log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 5
 LONGEST_PAUSE_SECONDS = 300
@@ -77,6 +82,21 @@ def ask(ports: Ports, id: str | None, source: IPv4Address | None) -> Asked:
         doubt = _second_address(work, seen, found.by_mac, source)
         if not doubt and not _must_write(work, seen, now):
             return Asked(answer=_answer(ports, work, seen, source), terminal=seen.terminal, guest=seen.guest)
+    try:
+        return _write(ports, found, now, source)
+    except DatabaseError as error:
+        if doubt or not error.retryable:
+            raise
+        # Too many write at once: the terminal asks again in a moment, and is told until then what is so.
+        log.info("%s waits for the database: %s", found.terminal.name, error)
+        with ports.database.read() as work:
+            answer = _answer(ports, work, replace(seen, guest=None), source)
+        return Asked(answer=answer, terminal=seen.terminal, guest=None)
+
+
+def _write(ports: Ports, found: finding.Found, now: datetime, source: IPv4Address | None) -> Asked:
+    """The wish of this terminal is written down, and whatever else its question brings."""
+    assert found.terminal is not None
     with ports.database.write() as work:
         terminal = work.terminals.get(found.terminal.name)
         if terminal is None:
@@ -158,9 +178,11 @@ def heartbeat(
     goodbye: PowerWord | None = None,
     order_done: int | None = None,
     order_refused: int | None = None,
+    touched_seconds: int | None = None,
 ) -> PowerOrder | None:
     """What the kiosk says of itself is kept, as its word, within a second or so (beats.py); the order that waits for it, if any, is given.
-    After a `goodbye` there is none. Raises NotFound, NotAllowed, InvalidInput, EngineAway, DatabaseError.
+    After a `goodbye` there is none. `touched_seconds`: so long ago somebody touched its keyboard or mouse; a guest that waits for its turn
+    has it sooner then (`in_front`). Raises NotFound, NotAllowed, InvalidInput, EngineAway, DatabaseError.
     """
     if viewer not in ("none", "starting", "running", "ended"):
         raise InvalidInput("viewer", "must be one of none, starting, running, ended")
@@ -183,9 +205,20 @@ def heartbeat(
         return None
     with ports.database.read() as work:
         departure, order = work.departures.get(terminal.name), work.orders.open_of(terminal.name)
+        guest = work.guests.get(work.labs.one(terminal.lab).guest_name(terminal.seat)) if touched_seconds is not None else None
+    if guest is not None and touched_seconds is not None:
+        in_front(ports, guest, touched_seconds)
     if departure is not None and departure.ended_by(beat.at):
         leaving.back(ports, terminal.name)
     return orders.give(ports, order) if order is not None and order.due(beat.at) else None
+
+
+def in_front(ports: Ports, guest: Guest, seconds: int) -> None:
+    """Somebody is in front of this guest's terminal, if it waits: the engine knows, unless it is away (it is told again)."""
+    if guest.wish is not Wish.RUNNING or guest.state not in (GuestState.WANTED, GuestState.STARTING) or seconds > TOUCHED_SECONDS:
+        return
+    with suppress(EngineAway):
+        ports.engine.in_front(guest.name, max(0, seconds))
 
 
 def proven(ports: Ports, id: str | None, source: IPv4Address | None, *, lately: bool = False) -> Terminal:
@@ -225,14 +258,18 @@ def look(work: UnitOfWork, terminal: Terminal) -> Seen:
     chosen now.
     """
     lab = work.labs.one(terminal.lab)
-    guest = work.guests.get(lab.guest_name(terminal.seat))
+    return seen_as(work, terminal, lab, work.guests.get(lab.guest_name(terminal.seat)), lambda: choose(work, lab, terminal))
+
+
+def seen_as(work: UnitOfWork, terminal: Terminal, lab: Lab, guest: Guest | None, choice_of: Callable[[], placement.Choice]) -> Seen:
+    """The same for who has read lab and guest already; `choice_of` is asked only where nothing lives."""
     if terminal.seat > lab.max_instances and not (guest and guest.alive):
         refusal = f"the lab {lab.name} has computers for the seats 1 to {lab.max_instances} only"
         return Seen(terminal=terminal, lab=lab, guest=guest, profile=None, refusal=refusal)
     if guest is not None and guest.alive and guest.profile is not None:
         profile = work.profiles.get(guest.profile)
         return Seen(terminal=terminal, lab=lab, guest=guest, profile=profile, refusal="")
-    choice = choose(work, lab, terminal)
+    choice = choice_of()
     refusal = "" if choice.profile is not None or (guest and guest.alive) else refusal_of(choice)
     return Seen(terminal=terminal, lab=lab, guest=guest, profile=choice.profile, refusal=refusal)
 

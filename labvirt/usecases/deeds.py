@@ -31,6 +31,7 @@ DEEDS: dict[JobKind, str] = {
     JobKind.FLATTEN: "flattening.do_flatten",
     JobKind.GARBAGE: "garbage.do_garbage",
     JobKind.RESCUE_FILES: "rescue.do_files",
+    JobKind.TEMPLATE: "templates.do_template",
     JobKind.BACKUP: "backups.do_backup",
 }
 """Module of labvirt.usecases and function."""

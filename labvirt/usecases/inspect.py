@@ -5,7 +5,8 @@ pages, tables and JSON.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
@@ -18,7 +19,7 @@ from labvirt.domain.answer import Answer, for_terminal
 from labvirt.domain.audit import Entry
 from labvirt.domain.findings import Finding
 from labvirt.domain.guest import Guest, Purpose
-from labvirt.domain.hardware import judge
+from labvirt.domain.hardware import Hardware, judge
 from labvirt.domain.host import Host
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.lab import Lab, SeatIdentity
@@ -29,7 +30,7 @@ from labvirt.domain.profile import Profile
 from labvirt.domain.right import Right
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, LabVirtError
-from labvirt.usecases import asking, power, seats, specials, whose
+from labvirt.usecases import asking, leased, power, seats, specials, whose
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.rights import needs, visible
 
@@ -140,29 +141,46 @@ class Explanation:
 
 
 @needs(Right.LOOK, each=True)
-def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> Overview:
-    """All labs and seats as they are now. `presences` is what the caller last heard from the engine (`watch`), by
-    guest.
+def overview(
+    ports: Ports,
+    presences: Mapping[str, Presence] | None = None,
+    *,
+    before: Overview | None = None,
+    changed: Collection[str] = (),
+) -> Overview:
+    """All labs and seats as they are now. `presences` is what the caller last heard from the engine (`watch`), by guest.
 
-    An engine that is away leaves leases, queue and presence empty and is said. Raises DatabaseError only.
+    With `before`, what the same caller saw a moment ago, only the labs in `changed` and new ones are read; everything else, strangers
+    and the engine too, stays as it was then. Leases may be some seconds old. An engine that is away leaves leases, queue and presence
+    empty and is said. Raises DatabaseError only.
     """
     now = ports.clock.now()
-    engine, problem = _status(ports)
+    engine, problem = (before.engine, before.engine_problem) if before is not None else _status(ports)
     if engine is not None and not ports.caller.may(Right.LOOK, None):
         engine = replace(engine, findings=())  # they name what belongs to others
     queue = {name: place for place, name in enumerate(engine.queue if engine else (), 1)}
+    kept = {view.lab.name: view for view in before.labs if view.lab.name not in changed} if before is not None else {}
     with ports.database.read() as work:
-        beats = {beat.terminal: beat for beat in work.heartbeats.list()}
-        choose = seats.chooser(work)
-        read = [
-            (lab, _seats(work, lab, now, presences or {}, beats, queue, choose), _specials(work, lab, now, presences or {}))
-            for lab in visible(ports, work.labs.list(), lambda lab: whose.lab(work, lab.name))
-        ]
-        there = visible(ports, work.strangers.list(), lambda stranger: whose.of_stranger(work, stranger))
-        strangers = tuple(sorted(there, key=lambda s: s.last_seen, reverse=True))
+        shown = visible(ports, work.labs.list(), lambda lab: whose.lab(work, lab.name))
+        due = frozenset(lab.name for lab in shown if lab.name not in kept)
+        everything = _read(work, due, len(shown)) if due else None
+        read = {
+            lab.name: (_seats(work, lab, now, presences or {}, queue, everything), _specials(lab, now, presences or {}, everything))
+            for lab in shown
+            if everything is not None and lab.name in due
+        }
+        if before is not None:
+            strangers = before.strangers
+        else:
+            there = visible(ports, work.strangers.list(), lambda stranger: whose.of_stranger(work, stranger))
+            strangers = tuple(sorted(there, key=lambda s: s.last_seen, reverse=True))
     labs = []
-    for lab, taken, apart in read:
-        leases, why = _leases(ports, lab) if engine else ((), problem)
+    for lab in shown:
+        if lab.name not in read:
+            labs.append(kept[lab.name])
+            continue
+        taken, apart = read[lab.name]
+        leases, why = _leases(ports, lab, leased.SECONDS if before is None else leased.LONG_SECONDS) if engine else ((), problem)
         by_mac = {lease.mac: lease for lease in leases}
         labs.append(
             LabView(
@@ -173,6 +191,37 @@ def overview(ports: Ports, presences: Mapping[str, Presence] | None = None) -> O
             )
         )
     return Overview(at=now, engine=engine, engine_problem=problem, labs=tuple(labs), strangers=strangers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rows:
+    """What the seats of some labs are made of, read once for all of them. Terminals and guests by lab, the rest by terminal."""
+
+    terminals: Mapping[str, Sequence[Terminal]]
+    guests: Mapping[str, Sequence[Guest]]
+    beats: Mapping[str, Heartbeat]
+    reports: Mapping[str, Hardware]
+    departures: Mapping[str, Departure]
+    choose: seats.Chooser
+
+
+def _read(work: UnitOfWork, labs: Collection[str], of_all: int) -> _Rows:
+    """One lab alone is asked for by its name; many are cheaper to sort than to ask for one by one."""
+    terminals: dict[str, list[Terminal]] = defaultdict(list)
+    guests: dict[str, list[Guest]] = defaultdict(list)
+    few = len(labs) * 4 <= of_all
+    for terminal in (each for lab in labs for each in work.terminals.of_lab(lab)) if few else work.terminals.list():
+        terminals[terminal.lab].append(terminal)
+    for guest in (each for lab in labs for each in work.guests.of_lab(lab)) if few else work.guests.list():
+        guests[guest.lab].append(guest)
+    return _Rows(
+        terminals=terminals,
+        guests=guests,
+        beats={beat.terminal: beat for beat in work.heartbeats.list()},
+        reports={report.terminal: report.hardware for report in work.hardware.list()},
+        departures={departure.terminal: departure for departure in work.departures.list()},
+        choose=seats.chooser(work),
+    )
 
 
 @needs(Right.LOOK, guest="name")
@@ -192,8 +241,8 @@ def explain(ports: Ports, name: str) -> Explanation:
         hosts = work.hosts.list()
         host = work.hosts.get(guest.host) if guest and guest.host else hosts[0] if len(hosts) == 1 else None
         history = work.audit.last(10, identity.guest)
-        answer = _answer(work, lab, terminal, guest)
-    leases, lease_problem = _leases(ports, lab)
+        answer = _answer(work, lab, terminal, guest, choice)
+    leases, lease_problem = _leases(ports, lab, leased.SECONDS)
     command, command_problem = _command_line(ports, identity.guest, living)
     return Explanation(
         name=identity.guest,
@@ -219,25 +268,19 @@ def explain(ports: Ports, name: str) -> Explanation:
 
 
 def _seats(
-    work: UnitOfWork,
-    lab: Lab,
-    now: datetime,
-    presences: Mapping[str, Presence],
-    beats: Mapping[str, Heartbeat],
-    queue: Mapping[str, int],
-    choose: seats.Chooser,
+    work: UnitOfWork, lab: Lab, now: datetime, presences: Mapping[str, Presence], queue: Mapping[str, int], rows: _Rows
 ) -> list[SeatView]:
-    terminals = {terminal.seat: terminal for terminal in work.terminals.of_lab(lab.name)}
-    guests = {guest.seat: guest for guest in work.guests.of_lab(lab.name) if guest.purpose is Purpose.SEAT}
-    reports = {report.terminal: report.hardware for report in work.hardware.list()}
-    departures = {departure.terminal: departure for departure in work.departures.list()}
+    terminals = {terminal.seat: terminal for terminal in rows.terminals.get(lab.name, ())}
+    guests = {guest.seat: guest for guest in rows.guests.get(lab.name, ()) if guest.purpose is Purpose.SEAT}
+    beats, reports, departures = rows.beats, rows.reports, rows.departures
     views = []
     for seat in sorted(terminals.keys() | guests.keys()):
         terminal, guest = terminals.get(seat), guests.get(seat)
         beat = beats.get(terminal.name) if terminal else None
         fits = seat <= lab.network.capacity
         running = guest.disks if guest is not None and guest.alive else ()
-        coming = choose(lab, terminal, guest).disks
+        choice = rows.choose(lab, terminal, guest)
+        coming = choice.disks
         views.append(
             SeatView(
                 seat=seat,
@@ -248,7 +291,7 @@ def _seats(
                 guest=guest,
                 guest_lease=None,
                 guest_seconds=_age(now, guest.since) if guest else None,
-                answer=_answer(work, lab, terminal, guest),
+                answer=_answer(work, lab, terminal, guest, choice),
                 presence=presences.get(guest.name) if guest else None,
                 heartbeat=beat,
                 heartbeat_seconds=_age(now, beat.at) if beat else None,
@@ -262,10 +305,10 @@ def _seats(
     return views
 
 
-def _answer(work: UnitOfWork, lab: Lab, terminal: Terminal | None, guest: Guest | None) -> Answer | None:
+def _answer(work: UnitOfWork, lab: Lab, terminal: Terminal | None, guest: Guest | None, choice: placement.Choice) -> Answer | None:
     if terminal is None:
         return None
-    seen = asking.look(work, terminal)
+    seen = asking.seen_as(work, terminal, lab, guest, lambda: choice)
     return for_terminal(
         terminal=terminal,
         lab=lab,
@@ -276,7 +319,7 @@ def _answer(work: UnitOfWork, lab: Lab, terminal: Terminal | None, guest: Guest 
     )
 
 
-def _specials(work: UnitOfWork, lab: Lab, now: datetime, presences: Mapping[str, Presence]) -> tuple[SpecialView, ...]:
+def _specials(lab: Lab, now: datetime, presences: Mapping[str, Presence], rows: _Rows) -> tuple[SpecialView, ...]:
     return tuple(
         SpecialView(
             guest=guest,
@@ -286,7 +329,7 @@ def _specials(work: UnitOfWork, lab: Lab, now: datetime, presences: Mapping[str,
             seconds=_age(now, guest.since),
             presence=presences.get(guest.name),
         )
-        for guest in work.guests.of_lab(lab.name)
+        for guest in rows.guests.get(lab.name, ())
         if guest.purpose is not Purpose.SEAT and not specials.is_off(guest)
     )
 
@@ -316,7 +359,12 @@ def _fixed(work: UnitOfWork, guest: Guest | None) -> placement.Choice:
 def _special_rule(guest: Guest | None) -> str:
     if guest is None or specials.is_off(guest):
         return "this is the number of a special guest, and free"
-    what = {Purpose.ADMIN: "the admin session of the draft", Purpose.CANARY: "the canary of", Purpose.RESCUE: "the rescue of the run"}
+    what = {
+        Purpose.ADMIN: "the admin session of the draft",
+        Purpose.CANARY: "the canary of",
+        Purpose.RESCUE: "the rescue of the run",
+        Purpose.TEMPLATE: "the template of",
+    }
     return f"{what.get(guest.purpose, 'for')} {guest.source}: its profile and its disks were fixed when it was wanted"
 
 
@@ -336,11 +384,11 @@ def _status(ports: Ports) -> tuple[EngineStatus | None, str]:
 CAMPUS_GIVES = "the campus gives this lab's addresses, and its leases are not seen here"
 
 
-def _leases(ports: Ports, lab: Lab) -> tuple[tuple[Lease, ...], str]:
+def _leases(ports: Ports, lab: Lab, oldest: float) -> tuple[tuple[Lease, ...], str]:
     if lab.foreign_dhcp:
         return (), CAMPUS_GIVES
     try:
-        return ports.engine.leases(lab.name), ""
+        return ports.leased.seen(ports.engine, lab.name, ports.clock.monotonic(), oldest), ""
     except LabVirtError as error:
         return (), error.sentence
 

@@ -107,23 +107,6 @@ def of_terminal(ports: Ports, name: str) -> tuple[OnPowerOff, OnPowerOff | None]
         return policy_of(work, terminal.lab, terminal.seat), own.on_power_off if own else None
 
 
-@needs(Right.DESIGN, lab="lab")
-def set_lab(ports: Ports, lab: str, policy: OnPowerOff) -> None:
-    """Raises NotFound."""
-    with ports.database.write() as work:
-        work.power_policies.put(PowerPolicy(lab=work.labs.one(lab).name, seat=WHOLE_LAB, on_power_off=policy))
-        ports.note(
-            work,
-            lab,
-            f"when a terminal is switched off its guest is to {policy}",
-            verb="change",
-            noun="lab",
-            lab=lab,
-            after={"on_power_off": policy},
-        )
-        work.commit()
-
-
 @needs(Right.SEATS, terminal="name")
 def set_seat(ports: Ports, name: str, policy: OnPowerOff | None) -> OnPowerOff:
     """The seat of this terminal has its own policy (None: its lab's again); what counts now. Raises NotFound."""

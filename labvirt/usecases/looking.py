@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What only the engine or a file can show: a guest's screen, what a canary saw, the engine's own state, what verify and doctor find."""
+"""What only the engine or a file can show: a guest's screen, what a canary saw, the engine's own state, what verify finds."""
 
 from __future__ import annotations
 
@@ -37,9 +37,3 @@ def engine(ports: Ports) -> EngineStatus:
 def verify(ports: Ports) -> tuple[Finding, ...]:
     """Every stray process, TAP, rule, lease, socket and overlay. Raises NotAllowed, EngineAway."""
     return ports.engine.verify()
-
-
-@needs(Right.SITE, site=True)
-def doctor(ports: Ports) -> tuple[Finding, ...]:
-    """All checks of the host, made now by the engine. Raises NotAllowed, EngineAway."""
-    return ports.engine.doctor()

@@ -47,6 +47,8 @@ class Limits:
     """The settings that use cases need; config.py describes each."""
 
     canary_seconds: int = 180
+    template_seconds: int = 600
+    template_settle_seconds: float = 10
     layers: int = 4
     bin_days: float = 7
     orphan_hours: float = 24

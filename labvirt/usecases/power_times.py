@@ -10,6 +10,7 @@ from typing import Any
 
 from labvirt.domain.audit import changed
 from labvirt.domain.power_order import PowerWord
+from labvirt.domain.power_policy import DEFAULT, WHOLE_LAB, OnPowerOff, PowerPolicy
 from labvirt.domain.power_times import PowerTimes, Turn
 from labvirt.domain.right import Right
 from labvirt.errors import Conflict, LabVirtError
@@ -19,7 +20,8 @@ from labvirt.usecases.rights import needs
 
 log = logging.getLogger(__name__)
 
-CHANGEABLE = frozenset({"on", "off", "days", "occupied", "grace_seconds"})
+TIMES = frozenset({"on", "off", "days", "occupied", "grace_seconds"})
+CHANGEABLE = TIMES | {"on_power_off"}
 BY = "the clock"
 
 
@@ -32,17 +34,26 @@ def one(ports: Ports, lab: str) -> PowerTimes:
 
 @needs(Right.DESIGN, lab="lab")
 def change(ports: Ports, lab: str, **changes: Any) -> PowerTimes:
-    """The lab's times with these fields of `CHANGEABLE` replaced; they count from now on. Raises NotFound, InvalidInput."""
+    """The lab's times with these fields of `CHANGEABLE` replaced, which count from now on, and what happens to guests whose terminals are
+    switched off (`on_power_off`); all of it or nothing. Raises NotFound, InvalidInput."""
     assert changes.keys() <= CHANGEABLE, changes
+    times = {name: value for name, value in changes.items() if name in TIMES}
     with ports.database.write() as work:
-        old = work.power_times.get(work.labs.one(lab).name) or PowerTimes(lab=lab)
-        new = replace(old, **changes).from_now(wall(ports))
-        work.power_times.put(new)
+        old = new = work.power_times.get(work.labs.one(lab).name) or PowerTimes(lab=lab)
+        if times:
+            new = replace(old, **times).from_now(wall(ports))
+            work.power_times.put(new)
         before, after = changed(old, new)
+        if "on_power_off" in changes:
+            policy: OnPowerOff = changes["on_power_off"]
+            was = work.power_policies.get(lab, WHOLE_LAB)
+            work.power_policies.put(PowerPolicy(lab=lab, seat=WHOLE_LAB, on_power_off=policy))
+            before |= {"on_power_off": str(was.on_power_off if was else DEFAULT)}
+            after |= {"on_power_off": str(policy)}
         ports.note(
             work,
             lab,
-            f"changed: {', '.join(sorted(changes)) or 'nothing'} of its power times",
+            f"changed: {', '.join(sorted(changes)) or 'nothing'} of its power",
             verb="change",
             noun="lab",
             lab=lab,

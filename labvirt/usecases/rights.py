@@ -21,7 +21,7 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.caller import CallerKind
 from labvirt.domain.reach import SITE, Reach
 from labvirt.domain.right import Right
-from labvirt.errors import NotAllowed, NotFound
+from labvirt.errors import MustEnrol, NotAllowed, NotFound
 from labvirt.usecases import audit, whose
 from labvirt.usecases.ports import Ports
 
@@ -58,6 +58,8 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
         def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
             if ports.caller.kind is CallerKind.MACHINE:
                 return function(ports, *args, **kwargs)
+            if ports.caller.owes_factor:
+                raise MustEnrol
             with _refusals():
                 _check(ports, need, places, args, kwargs, function.__name__)
                 return function(ports, *args, **kwargs)
@@ -70,6 +72,19 @@ def needs(right: Right, *, site: bool = False, each: bool = False, anywhere: boo
 
 def own(function: F) -> F:
     """The decorated use case is about the account of whoever calls: for a signed-in person, never for a program's token."""
+    of_account = enrolling(function)
+
+    @wraps(of_account)
+    def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
+        if ports.caller.owes_factor:
+            raise MustEnrol
+        return of_account(ports, *args, **kwargs)
+
+    return cast(F, asked)
+
+
+def enrolling(function: F) -> F:
+    """As `own`, and also for who must set up a second factor: nothing else is."""
 
     @wraps(function)
     def asked(ports: Ports, *args: Any, **kwargs: Any) -> Any:
@@ -185,18 +200,18 @@ ALONE: Mapping[str, str] = {
     for why, names in {
         "a lab PC asks: its leased address is the proof": (
             "asking.ask asking.ticket asking.heartbeat asking.proven boots.tell enrol.meet finding.find hardware.tell terminal_deeds.do"
-            " leaving.goodbye leaving.back orders.give orders.confirm"
+            " leaving.goodbye leaving.back orders.give orders.confirm asking.in_front"
         ),
         "a job does it that was asked for by a use case which has its right": (
             " backups.do_backup canaries.do_canary canaries.trial exports.do_export flattening.do_flatten garbage.do_garbage"
             " imports.do_import"
             " imports.do_blank publishing.do_publish rescue.do_files scrubbing.do_scrub session_start.do_session draining.drain"
-            " draining.call_off emptying.take rubbish.look rubbish.rubbish_of"
+            " draining.call_off emptying.take rubbish.look rubbish.rubbish_of templates.do_template"
         ),
         "the engine does it by itself": (
             " audit.cut figures.figures figures.ready flattening.wanted flattening.deep jobs.unfinished jobs.run leaving.stop_due"
             " orders.expire power_times.keep scrubbing.due"
-            " scrubbing.wanted sessions.mend sessions.remind"
+            " scrubbing.wanted sessions.mend sessions.remind templates.keep"
         ),
         "a part of use cases that have their rights": (
             "catalogue.must_be_whole imports.import_upload jobs.enqueue jobs.enqueue_in orders.in_lab people.insert people.confirmed"

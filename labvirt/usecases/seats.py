@@ -124,11 +124,13 @@ def chooser(work: UnitOfWork) -> Chooser:
     """Placement with everything read once: a lab of a thousand seats asks it a thousand times."""
     profiles, images = work.profiles.list(), {image.name: image for image in work.images.list()}
     held = draining.held(work)
-    counts = Counter(guest.profile for guest in work.guests.list() if counts_for(guest) and guest.profile is not None)
+    bounded = any(profile.max_guests is not None for profile in profiles)
+    guests = work.guests.list() if bounded else ()
+    counts = Counter(guest.profile for guest in guests if counts_for(guest) and guest.profile is not None)
 
     def choose(lab: Lab, terminal: Terminal | None, guest: Guest | None) -> placement.Choice:
         others = dict(counts)
-        if guest is not None and guest.profile is not None and counts_for(guest):
+        if bounded and guest is not None and guest.profile is not None and counts_for(guest):
             others[guest.profile] -= 1
         return placement.choose(lab, terminal, profiles, images, held=held, guests=others)
 

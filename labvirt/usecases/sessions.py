@@ -218,8 +218,8 @@ def mend(ports: Ports) -> None:
                 draft = work.drafts.one(subject)
                 if draft.guest is not None:
                     specials.release(ports, work, draft.guest, StopHow.STOP, purpose=Purpose.ADMIN, source=draft.name)
-            elif kind == "canary":
-                specials.release(ports, work, subject, StopHow.STOP, purpose=Purpose.CANARY)
+            elif kind == "jobless":
+                specials.release(ports, work, subject, StopHow.STOP, purpose=work.guests.one(subject).purpose)
             else:
                 called_off.append(subject)
         work.commit()
@@ -242,11 +242,11 @@ def _broken(work: UnitOfWork, now: datetime) -> tuple[tuple[str, str], ...]:
                 found.append(("left", draft.name))
             elif guest.stop_how is StopHow.SHUTDOWN and now - draft.since > timedelta(seconds=PATIENCE_SECONDS):
                 found.append(("lingers", draft.name))
-    jobs_of_canaries = {f"job-{job.number}" for job in going_on}
+    numbered = {f"job-{job.number}" for job in going_on}
     opened = {job.arguments.get("image") for job in going_on if job.kind is JobKind.SESSION}
     for guest in work.guests.list():
-        if guest.purpose is Purpose.CANARY and guest.wish is Wish.RUNNING and guest.source not in jobs_of_canaries:
-            found.append(("canary", guest.name))
+        if guest.purpose in (Purpose.CANARY, Purpose.TEMPLATE) and guest.wish is Wish.RUNNING and guest.source not in numbered:
+            found.append(("jobless", guest.name))
         image = draining.notice_image(guest)
         if image is not None and image not in opened and ("drain", image) not in found:
             found.append(("drain", image))

@@ -21,9 +21,9 @@ from labvirt.domain.names import one_line
 from labvirt.domain.person import SHELL, SignIn, check_person_name
 from labvirt.domain.right import Right, Role
 from labvirt.errors import DatabaseError, InvalidInput, NotAllowed, NotFound, NotSignedIn
-from labvirt.usecases import passwords, people, phone, setup
+from labvirt.usecases import passwords, people, phone, second_factor, setup
 from labvirt.usecases.ports import Ports
-from labvirt.usecases.rights import own, own_or_tended
+from labvirt.usecases.rights import enrolling, own_or_tended
 
 log = logging.getLogger(__name__)
 
@@ -161,12 +161,13 @@ def with_phone(ports: Ports, code: str, *, who: From) -> Opened:
 
 
 def caller_of(ports: Ports, token: str, *, address: str, touch: bool = True) -> Caller | None:
-    """For whom this cookie stands now: with the rights of this moment. None when it is nobody's (any more). `touch`: somebody did
-    something, so that it lives on."""
+    """For whom this cookie stands now: with the rights of this moment, which are none for who must set up a second factor. None when it is
+    nobody's (any more). `touch`: somebody did something, so that it lives on."""
     now = ports.clock.now()
     with ports.database.read() as work:
         found = work.sign_ins.by_token(hash_of(token))
         person = work.people.get(found.person) if found is not None and found.person != SHELL else None
+        owes = person is not None and second_factor.owes(work, person)
     if found is None or not found.whole:
         return None
     if found.person != SHELL and (person is None or not person.active):
@@ -180,9 +181,10 @@ def caller_of(ports: Ports, token: str, *, address: str, touch: bool = True) -> 
         kind=CallerKind.PERSON,
         name=found.person,
         person=found.person,
-        grants=EVERYTHING if person is None else person.grants,
+        grants=EVERYTHING if person is None else () if owes else person.grants,
         address=address,
         sign_in=found.id,
+        owes_factor=owes,
     )
 
 
@@ -197,7 +199,7 @@ def leave(ports: Ports, token: str) -> None:
         work.commit()
 
 
-@own
+@enrolling
 def confirm(ports: Ports, password: str) -> SignIn:
     """The password (for the shell's administrator: a new code of the command line) was given in this sign-in just now. Raises NotAllowed,
     TooManyRequests."""

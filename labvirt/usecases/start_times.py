@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,14 +34,17 @@ class StartTimes:
 
     def rest(self, work: UnitOfWork, guest: Guest | None, profile: Profile | None, now: datetime, monotonic: float) -> int | None:
         """Seconds until this guest is likely to be ready: the median start of its profile's guests, less what has passed (0: any
-        moment). None when there is nothing to go by: no start was measured, or it waits for its turn and nobody knows how long."""
+        moment). One that waits for its turn: as the engine has told its place (engine/queue.py). None when there is nothing to go by: no
+        start was measured, or nobody knows how long it will wait."""
+        if guest is not None and guest.state is GuestState.WANTED and guest.reason:
+            return told_seconds(guest.reason)
         if profile is None or (guest is not None and guest.state not in (GuestState.WANTED, GuestState.STARTING)):
             return None
         whole = self._medians(work, monotonic).get(profile.name)
         if whole is None:
             return None
         if guest is None or guest.state is GuestState.WANTED:
-            return None if guest is not None and guest.reason else max(1, round(whole))
+            return max(1, round(whole))
         if guest.started_at is None:
             return None
         return max(0, round(whole - (now - guest.started_at).total_seconds()))
@@ -51,6 +55,15 @@ class StartTimes:
             if known is None or monotonic - known.at > FRESH_SECONDS:
                 known = self._known = _Known(medians=medians(work.guests.list()), at=monotonic)
             return known.medians
+
+
+_TOLD = re.compile(r"place \d+(?: or before)?, (?:at most )?about (\d+) (s|min)\Z")
+
+
+def told_seconds(reason: str) -> int | None:
+    """The time in what a guest is told that waits for its turn; None where there is none."""
+    found = _TOLD.match(reason)
+    return int(found[1]) * (60 if found[2] == "min" else 1) if found else None
 
 
 def medians(guests: tuple[Guest, ...]) -> dict[str, float]:

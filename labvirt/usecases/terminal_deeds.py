@@ -56,7 +56,13 @@ def do(ports: Ports, id: str | None, source: IPv4Address | None, deed: TerminalD
     ports.deeds.step(terminal.name, f"The restart of {name}", ports.clock.monotonic())
     by = f"the person at {terminal.name}"
     if deed is TerminalDeed.FRESH_GUEST:
-        return power.fresh(ports, name, by=by)
+        return _waits(ports, power.fresh(ports, name, by=by))
     if guest is None or not guest.alive:
-        return power.start(ports, name, by=by)
+        return _waits(ports, power.start(ports, name, by=by))
     return power.reset(ports, name, by=by)
+
+
+def _waits(ports: Ports, guest: Guest) -> Guest:
+    """Whoever pressed the button waits in front of it."""
+    asking.in_front(ports, guest, 0)
+    return guest

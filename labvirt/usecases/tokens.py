@@ -60,8 +60,8 @@ def one(ports: Ports, id: str) -> ApiToken:
 @own_or_tended
 def add(ports: Ports, name: str, *, person: str | None = None, rights: Collection[Right] | None = None, days: int = TOKEN_DAYS) -> Minted:
     """A new token of one's own (on the command line: of `person`), good for so many days. `rights` None: for everything that its person may
-    do (but changing people, which must be named); else for these, and to look. One that a token makes has no more rights and lives no
-    longer than that. Raises InvalidInput, AlreadyExists, Conflict (too many), MustConfirm,
+    do (but changing people, which must be named); else for these, and to look. One that a token makes has no more rights, lives no
+    longer, and is taken back with it. Raises InvalidInput, AlreadyExists, Conflict (too many), MustConfirm,
     NotAllowed (somebody else's, or more than one has)."""
     people.confirmed(ports)
     whose = _whose(ports, person)
@@ -88,7 +88,8 @@ def add(ports: Ports, name: str, *, person: str | None = None, rights: Collectio
         if len(work.tokens.of(whose)) >= MOST:
             raise Conflict(f"{whose} has {MOST} tokens already.", hint="Take one back first.")
         if ports.caller.kind is CallerKind.TOKEN:
-            token = replace(token, expires_at=min(token.expires_at, _of_caller(ports, work).expires_at))
+            parent = _of_caller(ports, work)
+            token = replace(token, expires_at=min(token.expires_at, parent.expires_at), made_by=parent.id)
         work.tokens.add(token, hash_of(secret))
         ports.note(work, whose, f"token {name} made by {ports.caller.name}, good until {token.expires_at:%F}")
         work.commit()
@@ -96,14 +97,18 @@ def add(ports: Ports, name: str, *, person: str | None = None, rights: Collectio
 
 
 @own_or_tended
-def remove(ports: Ports, id: str) -> ApiToken:
-    """The token buys nothing any more: one's own, or with SITE anybody's. Raises NotFound."""
+def remove(ports: Ports, id: str) -> tuple[ApiToken, ...]:
+    """The token buys nothing any more, nor do those that it made, and those that they made: one's own, or with SITE anybody's. All that
+    are gone, the named one first. Raises NotFound."""
     with ports.database.write() as work:
         found = _mine(ports, work, id)
-        work.tokens.remove(id)
-        ports.note(work, found.person, f"token {found.name} taken back by {ports.caller.name}")
+        gone = _with_made(work, found)
+        for each in reversed(gone):  # the database would take them with it, but says nothing of them
+            with_it = "" if each is found else f" with {found.name}, from which it comes"
+            ports.note(work, each.person, f"token {each.name} taken back{with_it} by {ports.caller.name}")
+            work.tokens.remove(each.id)
         work.commit()
-    return found
+    return gone
 
 
 def caller_of(ports: Ports, secret: str, *, address: str) -> Caller | None:
@@ -134,6 +139,14 @@ def _mine(ports: Ports, work: UnitOfWork, id: str) -> ApiToken:
     if found is None or (found.person != ports.caller.person and not ports.caller.may(Right.SITE, None)):
         raise NotFound("token", id)
     return found
+
+
+def _with_made(work: UnitOfWork, first: ApiToken) -> tuple[ApiToken, ...]:
+    """The token and all that come from it; each behind the one that made it."""
+    theirs, found = work.tokens.of(first.person), [first]
+    for each in found:
+        found += [one for one in theirs if one.made_by == each.id]
+    return tuple(found)
 
 
 def _narrowed(own: frozenset[Right], wanted: Collection[Right] | None) -> Collection[Right]:

@@ -104,6 +104,8 @@ def of_job(work: UnitOfWork, found: Job) -> Reach:
         return SITE
     if found.kind is JobKind.RESCUE_FILES:
         return kept(work, found.subject)
+    if found.kind is JobKind.TEMPLATE:
+        return profile(work, found.subject)
     reach = image(work, found.arguments.get("image") or found.subject.partition(":")[0])
     return reach | lab(work, found.arguments["lab"]) if found.arguments.get("lab") else reach
 

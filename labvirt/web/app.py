@@ -27,6 +27,7 @@ from labvirt.web.console import shop
 from labvirt.web.console.route import ConsoleRoute
 from labvirt.web.errors import retry_after, status_of
 from labvirt.web.figures import Exposition
+from labvirt.web.headers import ONLY_HTTPS, SECURITY_HEADERS, TRANSPORT, with_headers
 from labvirt.web.past import Past
 from labvirt.web.published import Published
 from labvirt.web.terminal import routes as terminal_routes
@@ -35,12 +36,14 @@ from labvirt.web.terminal.render import Format, as_json, render_error
 from labvirt.web.ui import (
     account,
     audit,
+    campus_dhcp,
     drafts,
     guard,
     hosts,
     images,
     inbox,
     jobs,
+    knock,
     labmap,
     layout,
     mine,
@@ -78,16 +81,6 @@ LARGEST_BODY = 64 * 1024
 BODY_SECONDS = 10.0
 """A body is read whole before a thread is given to it: a client that dribbles holds no thread."""
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none';"
-    " frame-ancestors 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-ONLY_HTTPS = "max-age=31536000"
-"""A browser that came by HTTPS never comes without it for a year (RFC 6797; ASVS 5.0, 3.4.1). Of this name only."""
-
 
 class Application:
     """Routes by path; starts and stops the listener for the engine's words with the server (ASGI lifespan)."""
@@ -115,6 +108,8 @@ class Application:
         self._pages = WSGIMiddleware(self.flask, workers=PAGE_THREADS)  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _for_machines(scope):
+            send = with_headers(send, https=knock.of_scope(scope, self.guard.proxy).https)
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif self.console.serves(scope):
@@ -166,6 +161,12 @@ class Application:
                 return
 
 
+def _for_machines(scope: Scope) -> bool:
+    """What lab PCs ask before there is a browser, a thousand at once or by their firmware: those routes say all that they say themselves
+    (no content is guessed at)."""
+    return bool(scope["path"] == "/terminals/config" or BootRoute.serves(scope))
+
+
 async def _refuse(scope: Scope, send: Send, status: int, sentence: str, headers: dict[str, str]) -> None:
     """What never comes to a thread: for clients of the API a problem, for all others plain text."""
     content, media_type = f"{sentence}\n".encode(), "text/plain; charset=utf-8"
@@ -196,6 +197,7 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
     app.register_blueprint(account.blueprint())
     app.register_blueprint(people.blueprint())
     app.register_blueprint(audit.blueprint())
+    app.register_blueprint(campus_dhcp.blueprint())
     app.register_blueprint(monitoring.blueprint(ports, exposition))
     app.register_blueprint(shop.blueprint())
     app.register_blueprint(api_blueprint())
@@ -228,7 +230,7 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if at_door.knock(request).https:
-            response.headers.setdefault("Strict-Transport-Security", ONLY_HTTPS)
+            response.headers.setdefault(TRANSPORT, ONLY_HTTPS)
         if not request.path.startswith("/static/"):
             response.headers.setdefault("Cache-Control", "no-store")
         return response

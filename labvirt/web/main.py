@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import gc
 import resource
 import socket
+import sys
 from collections.abc import Callable, Sequence
 
 import uvicorn
@@ -20,6 +22,9 @@ LARGEST_MESSAGE = 64 * 1024
 """Of a browser's console: keys, pointers, a little text."""
 
 OPEN_FILES = 65536
+SWITCH_SECONDS = 0.001
+"""A thread that comes back from the database or the engine waits at most so long for one that computes (Python's own: 5 ms). A page comes
+back dozens of times, and beside hundreds of streams and consoles the event loop always computes."""
 GONE_MS = 20_000
 """A client that has acknowledged nothing for so long is gone (tcp(7), TCP_USER_TIMEOUT). GRUB opens the same port with the same numbers at
 each start: while the connection of a PC that was switched off in the middle lives on here (15 minutes without this), the PC cannot boot."""
@@ -34,7 +39,12 @@ def serve(*, ports: Ports, sockets: Sequence[socket.socket], ca_pem: Callable[[]
     for each in sockets:
         if each.family in (socket.AF_INET, socket.AF_INET6):  # what is accepted inherits it
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GONE_MS)
-    server(Application(ports=ports, ca_pem=ca_pem, proxy=proxy)).run(sockets=list(sockets))
+    answering = server(Application(ports=ports, ca_pem=ca_pem, proxy=proxy))
+    answering.config.load()
+    gc.collect()
+    gc.freeze()  # what was imported is never garbage: looking through it kept every page waiting for half a second, now and then
+    sys.setswitchinterval(SWITCH_SECONDS)
+    answering.run(sockets=list(sockets))
 
 
 class Server(uvicorn.Server):

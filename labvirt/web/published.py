@@ -30,6 +30,7 @@ class Published:
         self._changes: dict[str, Change] = {}
         self._revision = 0
         self._revisions: dict[str, int] = {}
+        self._labs: dict[str, int] = {}
         self._waiters: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
@@ -65,6 +66,10 @@ class Published:
         """Grows with every change of this guest; revision('') with every change of anything, and is never smaller: read that one
         before asking for a guest whose name the answer will tell, then `wait` for the guest."""
         return self._revisions.get(guest, 0) if guest else self._revision
+
+    def labs_since(self, seen: int) -> frozenset[str]:
+        """The labs of whose guests something was told after `seen`, a revision('')."""
+        return frozenset(lab for lab, revision in tuple(self._labs.items()) if revision > seen)
 
     @property
     def waiting(self) -> int:
@@ -121,8 +126,8 @@ class Published:
         if self._changes.get(name) == change:
             return
         self._changes[name] = change
-        self._revision += 1
-        self._revisions[name] = self._revision
+        self._labs[change.guest.lab] = self._revisions[name] = self._revision + 1
+        self._revision += 1  # last: who reads it in another thread finds everything that it counts
         for key in (name, ""):
             self._wake(key)
 

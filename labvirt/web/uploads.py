@@ -18,7 +18,7 @@ from typing import Any
 from flask import Blueprint, Response, g, request
 
 from labvirt.contracts.uploads import Writing
-from labvirt.errors import Conflict, Exhausted, InvalidInput, LabVirtError, NotAllowed
+from labvirt.errors import Conflict, Exhausted, InvalidInput, LabVirtError, MustEnrol, NotAllowed
 from labvirt.usecases import uploads
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.uploads import UploadView
@@ -166,6 +166,8 @@ class PieceRoute:
         caller = await asyncio.get_running_loop().run_in_executor(self.pool, lambda: self._guard.caller_of_scope(scope, touch=True))
         if not guard.is_somebody(caller):
             raise guard.NOT_SIGNED_IN
+        if caller.owes_factor:
+            raise MustEnrol
         return self._ports.on_behalf_of(caller)
 
     async def _take(self, ports: Ports, id: str, offset: int, scope: Scope, receive: Receive) -> int | None:

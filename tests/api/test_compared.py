@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import time as clock
 from typing import Any
 
 import pytest
@@ -15,8 +16,9 @@ from flask.testing import FlaskClient
 
 from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.caller import Grant
+from labvirt.domain.power_policy import OnPowerOff
 from labvirt.domain.right import Right, Role
-from labvirt.usecases import groups, labs, people, profiles, terminals, tokens
+from labvirt.usecases import groups, labs, people, power_times, profiles, terminals, tokens
 from labvirt.usecases.ports import Ports
 from labvirt.web.api.compared import compared
 from labvirt.web.api.problem import ChangedMeanwhile
@@ -30,6 +32,12 @@ CHANGES: tuple[tuple[str, str, dict[str, Any], Callable[[Ports], object]], ...] 
     ("PATCH", "/terminals/lab-a-t01", {"note": "mine"}, lambda other: terminals.change(other, "lab-a-t01", note="theirs")),
     ("DELETE", "/terminals/lab-a-t04", {}, lambda other: terminals.change(other, "lab-a-t04", note="theirs")),
     ("PATCH", "/profiles/desktop", {"memory_mib": 64}, lambda other: profiles.change(other, "desktop", memory_mib=96)),
+    (
+        "PATCH",
+        "/labs/lab-a/power",
+        {"on": "07:30", "on_power_off": "keep"},
+        lambda other: power_times.change(other, "lab-a", on_power_off=OnPowerOff.STOP, off=clock(18, 0)),
+    ),
     ("PATCH", "/people/anna", {"grants": []}, lambda other: people.change(other, "anna", full_name="Anna")),
     ("PATCH", "/groups/chemistry", {"note": "mine"}, lambda other: groups.change(other, "chemistry", note="theirs")),
     ("DELETE", "/groups/chemistry", {}, lambda other: groups.change(other, "chemistry", note="theirs")),
@@ -92,6 +100,40 @@ def test_who_writes_between_looking_and_changing_is_not_overwritten(
     now = client.get(ROOT + path, headers=said)
     assert (now.status_code, now.headers["ETag"] != tag) == (200, True)
     assert send(now.headers["ETag"]) in (200, 204)  # the positive control
+
+
+def test_times_and_policy_of_a_lab_are_one_change(api: Api) -> None:
+    class Counted(Crossed):
+        writes = 0
+
+        @contextmanager
+        def write(self) -> Iterator[UnitOfWork]:
+            self.writes += 1
+            with self.real.write() as work:
+                yield work
+
+    said = header_of(api)
+    database = Counted(api.ports.database)
+    _, client = client_of(replace(api.ports, database=database), signed_in=False)
+    path = f"{ROOT}/labs/lab-a/power"
+    client.get(path, headers=said)
+    for told, good in (
+        ({"on": "07:30", "off": "18:00", "on_power_off": "keep"}, True),
+        ({"on": "08:30", "on_power_off": "stop", "grace_seconds": -1}, False),  # one part is not good: none of it
+        ({"on": "08:30", "on_power_off": "stop", "grace_seconds": 1}, True),
+    ):
+        before, database.writes = client.get(path, headers=said).json, 0
+        status = client.patch(path, headers=said, json=told).status_code
+        after = client.get(path, headers=said).json
+        assert before is not None
+        assert after is not None
+        if good:
+            assert (status, database.writes, {name: after[name] for name in told}) == (200, 1, told)
+        else:
+            assert (status >= 400, after) == (True, before)
+    with api.ports.database.read() as work:
+        last = next(each for each in work.audit.last(20, "lab-a") if each.verb == "change")
+    assert (last.before["on_power_off"], last.after["on_power_off"], "on" in last.after) == ("keep", "stop", True)
 
 
 def test_of_two_who_write_at_once_from_two_processes_exactly_one_wins(api: Api, other: Ports) -> None:

@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 from labvirt.bootstrap import app
 from labvirt.cli.main import Root
+from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.right import Right
 from labvirt.usecases import jobs, tokens
 from labvirt.web.ui.knock import COOKIE
@@ -122,6 +123,42 @@ def test_people_groups_and_tokens(run: Run, api: Api, tmp_path: Path) -> None:
     assert run("person", "add", "tom", "--campus", token=tending).exit_code == 0
 
 
+def test_commands_that_read_or_write_a_file_here(run: Run, api: Api, tmp_path: Path) -> None:
+    file, picture = tmp_path / "test_office.py", tmp_path / "screen.png"
+    file.write_text("def test_office():\n    pass\n")
+    assert told(run("profile", "checks", "add", "desktop", str(file), "--json"))["checks"] == ["test_office.py"]
+    assert told(run("profile", "checks", "add", "desktop", str(file), "--name", "test_two.py", "--json"))["checks"][-1] == "test_two.py"
+    assert told(run("profile", "checks", "show", "desktop", "test_two.py", "--json"))["text"] == file.read_text()
+    assert run("profile", "checks", "add", "desktop", str(tmp_path / "test_missing.py")).exit_code == 2
+    written = told(run("guest", "screenshot", "lab-a-01", str(picture), "--json"))
+    assert (written["guest"], written["size_bytes"]) == ("lab-a-01", picture.stat().st_size)
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert run("guest", "screenshot", "lab-a-01", str(tmp_path / "nowhere" / "screen.png")).exit_code == 2
+
+
+def test_a_sentence_for_a_guest_and_for_a_lab(run: Run) -> None:
+    one = told(run("guest", "tell", "lab-a-01", "Please come to the desk.", "--json"))
+    assert [(each["guest"], each["text"]) for each in one] == [("lab-a-01", "Please come to the desk.")]
+    everybody = told(run("guest", "tell", "--lab", "lab-a", "Ten minutes left.", "--minutes", "10", "--json"))
+    assert {each["text"] for each in everybody} == {"Ten minutes left."}
+    for words in (("Only one word",), ("--lab", "lab-a", "lab-a-01", "Two words")):
+        assert told(run("guest", "tell", *words, "--json"), code=2)["error"]["field"] == "sentence"
+
+
+def test_the_doctor_of_a_controller_elsewhere(run: Run, api: Api) -> None:
+    assert api.get("/doctor").status_code == 404  # nobody asked it yet
+    found = told(run("doctor", "--json"))
+    assert found["ok"] is True
+    assert api.get("/doctor").json == found  # kept, and not made anew
+    api.engine.away = True
+    assert told(run("doctor", "--json"), code=3)["error"]["code"] == "engine-away"
+    assert api.get("/doctor").json == found
+    api.engine.away = False
+    api.engine.findings = (Finding(code="tun", severity=Severity.ERROR, sentence="There is no /dev/net/tun.", fix="modprobe tun"),)
+    assert told(run("doctor", "--json"), code=1)["findings"][0]["fix"] == "modprobe tun"  # as at the controller's own shell
+    assert api.get("/doctor").json["ok"] is False
+
+
 def test_tables_and_sentences_for_people(run: Run) -> None:
     table = run("terminal", "list")
     assert (table.exit_code, "lab-a-t04" in table.stdout, "NAME" in table.stdout) == (0, True, True)
@@ -135,7 +172,7 @@ def test_refusals_have_the_exit_codes_of_here(run: Run) -> None:
     assert told(run("guest", "show", "lab-a-77", "--json"), code=1)["error"]["code"] == "not-found"
 
 
-@pytest.mark.parametrize("words", [("doctor",), ("init",), ("image", "export", "tiny", "/tmp/x", "--format", "raw"), ("demo",)])
+@pytest.mark.parametrize("words", [("init",), ("image", "export", "tiny", "/tmp/x", "--format", "raw"), ("demo",)])
 def test_what_works_at_the_controllers_shell_only_says_so(run: Run, words: tuple[str, ...]) -> None:
     refused = run(*words)
     assert (refused.exit_code, "on another machine" in refused.stderr) == (3, True)

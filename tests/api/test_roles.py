@@ -21,6 +21,7 @@ ABOUT_LAB_A = [each for noun in NOUNS for each in noun.operations if each.places
 ABOUT_PEOPLE = [each for noun in NOUNS if noun.name in ("people", "groups") for each in noun.operations]
 BODIES = {
     "people_add": {"name": "new"}, "people_change": {"full_name": "New"}, "people_set_password": {"password": "correct horse battery"},
+    "people_set_second_factor": {"demand": "administrators"},
     "groups_add": {"name": "new"}, "groups_change": {"note": "New"},
 }  # fmt: skip
 """What is good to say."""

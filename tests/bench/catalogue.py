@@ -28,6 +28,12 @@ def _start(repeat: int, quick: bool) -> list[Record]:
     return cold_start.measure(repeat)
 
 
+def _clone(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import instant_clone
+
+    return instant_clone.measure(repeat)
+
+
 def _crowd(repeat: int, quick: bool) -> list[Record]:
     from tests.bench import crowd
 
@@ -82,8 +88,8 @@ def _open_pages(repeat: int, quick: bool) -> list[Record]:
     from tests.bench import open_pages
 
     if quick:
-        return open_pages.measure(20, 30, 3, repeat, 10)
-    return open_pages.measure(300, 300, 30, repeat, 50)
+        return open_pages.measure(40, 4, 30, 3, repeat, 10)
+    return open_pages.measure(300, 30, 300, 30, repeat, 50)
 
 
 BENCHMARKS = (
@@ -93,6 +99,13 @@ BENCHMARKS = (
         repeat=15,
         quick=3,
         run=_start,
+    ),
+    Benchmark(
+        id="I1",
+        about="(with I2, I3) a terminal's question to an instant clone running, answering and with address, beside booting, beside virsh",
+        repeat=15,
+        quick=3,
+        run=_clone,
     ),
     Benchmark(
         id="A3",
@@ -135,7 +148,7 @@ BENCHMARKS = (
     ),
     Benchmark(
         id="W1",
-        about="pages of 300 seats while 300 browsers listen and 30 look at consoles (quick: 20, 30, 3), beside nobody else there",
+        about="pages of 300 seats in 30 labs while 300 browsers listen and 30 look at consoles (quick: 40, 4, 30, 3), beside nobody",
         repeat=4,
         quick=1,
         run=_open_pages,
@@ -145,7 +158,7 @@ BENCHMARKS = (
     ),
 )
 
-MEASURED_BY = {"A2": "A1", "P2": "A5-overlay"}
+MEASURED_BY = {"A2": "A1", "I2": "I1", "I3": "I1", "P2": "A5-overlay"}
 """Names that another benchmark stands for."""
 
 

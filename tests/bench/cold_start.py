@@ -38,8 +38,8 @@ def measure(repeat: int) -> list[Record]:
         with running(ours) as controller:
             flows: dict[str, Once] = {
                 "ours": lambda number: _ours(controller, number),
-                "qemu-img overlay + virsh create": lambda number: _plain(plain, plain.overlay, f"overlay-{number}"),
-                "full copy + virsh create": lambda number: _plain(plain, plain.copy, f"copy-{number}"),
+                "qemu-img overlay + virsh create": lambda number: plain_guest(plain, plain.overlay, f"overlay-{number}"),
+                "full copy + virsh create": lambda number: plain_guest(plain, plain.copy, f"copy-{number}"),
             }
             found = interleave(flows, repeat, warm_up=WARM_UP)
     return [
@@ -54,17 +54,19 @@ def _ours(controller: Controller, number: int) -> Mapping[str, float]:
     ready = ask_until_ready(controller.door, terminal_mac(number + 1), timeout=PATIENCE_SECONDS)
     answered = listen(controller.serial_line(ready.guest), timeout=PATIENCE_SECONDS)
     controller.kill(ready.guest)
-    return _milliseconds(ready.asked, running=ready.ready, answers=answered.pong, address=answered.address)
+    return milliseconds(ready.asked, running=ready.ready, answers=answered.pong, address=answered.address)
 
 
-def _plain(plain: PlainLibvirt, make_disk: Callable[[str], Path], name: str) -> Mapping[str, float]:
+def plain_guest(plain: PlainLibvirt, make_disk: Callable[[str], Path], name: str) -> Mapping[str, float]:
+    """By hand: a disk, `virsh create`, and what the guest says."""
     began = time.monotonic()
     serial = plain.create(name, make_disk(name))
     created = time.monotonic()
     answered = listen(serial, timeout=PATIENCE_SECONDS)
     plain.destroy(name)
-    return _milliseconds(began, running=created, answers=answered.pong, address=answered.address)
+    return milliseconds(began, running=created, answers=answered.pong, address=answered.address)
 
 
-def _milliseconds(began: float, **moments: float) -> dict[str, float]:
+def milliseconds(began: float, **moments: float) -> dict[str, float]:
+    """From `began` to each moment (time.monotonic())."""
     return {name: (moment - began) * 1000 for name, moment in moments.items()}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ __all__ = ["LAB", "MEMORY_MIB", "BenchController", "Controller", "terminal_mac"]
 
 SEATS_OF_BIG_LAB = 250
 """Of the 255 that a /22 has room for."""
+SMALL_LAB = 8
 
 
 class BenchController(DemoController):
@@ -32,20 +34,20 @@ class BenchController(DemoController):
         super().__init__(place, hypervisor)
         self.state = place.state
 
-    def set_up_many(self, terminal_count: int, image: Path) -> tuple[str, ...]:
-        """Big labs with so many terminals in all; their MACs."""
+    def set_up_many(self, terminal_count: int, image: Path, *, lab_count: int = 1) -> tuple[str, ...]:
+        """Big labs with so many terminals in all, in at least `lab_count` labs: the first takes what SMALL_LAB seats in each of the others
+        leave; their MACs."""
         self.call("init", "--hypervisor", self._hypervisor)
         self.call("image", "import", "tiny", str(image), "--format", "qcow2")
         self.call("profile", "add", "tiny", "--memory", str(MEMORY_MIB), "--disk", "tiny:virtio", "--protocol", "spice")
         macs = []
         with bootstrap.ports(self.state) as ports:
-            for number in range(terminal_count):
-                lab, seat = divmod(number, SEATS_OF_BIG_LAB)
-                if seat == 0:
-                    labs.add(ports, name=f"big-{lab + 1}", network=labs.parse_network(f"10.{80 + lab}.0.0/22"))
-                mac = f"52:54:00:{0xB0 + lab:02x}:{seat >> 8:02x}:{seat & 255:02x}"
-                terminals.add(ports, lab=f"big-{lab + 1}", seat=seat + 1, mac=MacAddress.parse(mac))
-                macs.append(mac)
+            for lab, seats in enumerate(_sizes(terminal_count, lab_count)):
+                labs.add(ports, name=f"big-{lab + 1}", network=labs.parse_network(f"10.{80 + lab}.0.0/22"))
+                for seat in range(seats):
+                    mac = f"52:54:00:{0xB0 + lab:02x}:{seat >> 8:02x}:{seat & 255:02x}"
+                    terminals.add(ports, lab=f"big-{lab + 1}", seat=seat + 1, mac=MacAddress.parse(mac))
+                    macs.append(mac)
         return tuple(macs)
 
     @property
@@ -89,9 +91,21 @@ class Controller:
             time.sleep(0.05)
 
     def starts_at_once(self) -> int:
-        """How many starts the engine lets go on in parallel here: the host's own number, or its processors (engine/admission.py)."""
+        """How many starts the engine lets go on in parallel here at first: the host's own number, or its processors (domain/bearing.py)."""
         told = self._started.call("host", "show", "--engine")
         return int(told.get("starts_at_once") or machine.read_load(self.state).cpus)
+
+    def web_seconds(self) -> float:
+        """Processor time that the web process has taken (proc(5), stat: fields 14 and 15). Raises HostNotReady when there is none."""
+        for each in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (each / "cmdline").read_bytes().split(b"\0")
+                if b"web" in words and str(self.state).encode() in words and b"python" in words[0]:
+                    fields = (each / "stat").read_text().rpartition(")")[2].split()
+                    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            except OSError:
+                continue  # it ended a moment ago
+        raise HostNotReady("There is no web process.", hint="Look at the controller's log.")
 
     def leases(self, lab: str) -> int:
         """Lines in dnsmasq's own lease file."""
@@ -105,3 +119,11 @@ def running(started: BenchController) -> Iterator[Controller]:
     started.start()
     with bootstrap.ports(started.state) as ports:
         yield Controller(started, ports)
+
+
+def _sizes(terminals: int, lab_count: int) -> list[int]:
+    """Seats of each lab."""
+    if lab_count > 1:
+        return [terminals - SMALL_LAB * (lab_count - 1), *[SMALL_LAB] * (lab_count - 1)]
+    full, rest = divmod(terminals, SEATS_OF_BIG_LAB)
+    return [SEATS_OF_BIG_LAB] * full + ([rest] if rest else [])

@@ -28,46 +28,63 @@ from tests.bench.record import Record, record
 from tests.bench.rounds import say
 
 READY_SECONDS = 900.0
-PAGES = {"labs": "/labs", "map": "/labs/big-1", "seat": "/seats/big-1-001"}
-WHAT = {"labs": "all labs", "map": "the map of its lab", "seat": "one seat", "sign-in": "signing in, with a password"}
+BUSY_SECONDS = 5.0
+PAGES = {"labs": "/labs", "map": "/labs/big-1", "seat": "/seats/big-1-001", "count": "/jobs/count"}
+WHAT = {
+    "labs": "all labs",
+    "map": "the map of the largest lab",
+    "seat": "one seat",
+    "count": "how many jobs go on, as each page asks",
+    "sign-in": "signing in, with a password",
+}
 BESIDE = "beside the crowd"
 ALONE = "nobody else there"
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def measure(seats: int, streams: int, consoles: int, repeat: int, asks: int) -> list[Record]:
+def measure(seats: int, lab_count: int, streams: int, consoles: int, repeat: int, asks: int) -> list[Record]:
     """Rounds of `asks` requests to each page, once with the crowd and once without, in turns."""
     values: dict[str, dict[str, list[float]]] = {name: {BESIDE: [], ALONE: []} for name in (*PAGES, "sign-in")}
     heard: list[dict[str, int]] = []
+    costs: dict[str, dict[str, list[float]]] = {name: {ALONE: []} for name in PAGES}
+    busy: list[float] = []
     with ground() as mine:
         ours = BenchController(mine, "fake")
         say(f"  adopting {seats} terminals")
-        macs = ours.set_up_many(seats, tiny_image(mine))
+        macs = ours.set_up_many(seats, tiny_image(mine), lab_count=lab_count)
         with running(ours) as controller:
             say("  their guests start (fake)")
             names = _all_run(controller, macs)
             people.add(controller.ports, "anna", grants=(Grant(Role.ADMINISTRATOR),), password="four words in a row")
             cookie = _signed_in(controller.ports)
-            pages = {name: path.replace("big-1-001", names[0]) for name, path in PAGES.items()}
+            largest = tuple(name for name in names if name.startswith("big-1-"))
+            pages = {name: path.replace("big-1-001", largest[0]) for name, path in PAGES.items()}
             for number in range(repeat):
                 for flow in (BESIDE, ALONE) if number % 2 == 0 else (ALONE, BESIDE):
                     if flow == ALONE:
                         _round(controller, cookie, pages, asks, values, flow)
+                        for name, path in pages.items():
+                            costs[name][ALONE].append(_cost(controller, cookie, path, asks))
                         continue
-                    with crowd(ours.page.rstrip("/"), cookie, streams, names[:consoles]) as told, _restless(controller, names[-1]):
+                    with crowd(ours.page.rstrip("/"), cookie, streams, largest[:consoles]) as told, _restless(controller, names[-1]):
+                        busy.append(_busy(controller))
                         _round(controller, cookie, pages, asks, values, flow)
                     heard.append(told)
                 say(f"  round {number + 1} of {repeat}")
     notes = [
-        f"{seats} seats with fake guests; {streams} event streams, {consoles} consoles that ask for a whole picture of 1 MB each second.",
+        f"{seats} seats with fake guests in {lab_count} labs, {len(largest)} in the largest.",
+        f"{streams} event streams, {consoles} consoles that ask for a whole picture of 1 MB each second.",
         f"Heard by the crowd: {heard}. `lost` counts what ended before its time.",
         "A guest is started afresh all the while, so that streams have something to tell. Client, crowd and server share the processors.",
-        "The crowd's browsers do not fetch what changed, as pages do.",
+        f"The web process is busy with the crowd alone (processors, each round): {', '.join(f'{each:.2f}' for each in busy)}.",
+        "The crowd's browsers ask how many jobs go on, and do not fetch what changed, as pages do.",
     ]
-    return [
+    waited = [
         record(f"W1-{name}", f"{WHAT[name]}, until its last byte", "ms", found, ours=BESIDE, notes=notes if name == "labs" else ())
         for name, found in values.items()
     ]
+    what = "processor time of the web process"
+    return waited + [record(f"W1-{name}-cpu", f"{WHAT[name]}: {what}", "ms", spent, ours=ALONE) for name, spent in costs.items()]
 
 
 @contextmanager
@@ -98,6 +115,21 @@ def _round(
             values[name][flow].append(_ask(controller, "GET", path, cookie=cookie) * 1000)
     for _ in range(max(1, asks // 10)):  # argon2id costs on purpose
         values["sign-in"][flow].append(_ask(controller, "POST", "/enter", body="name=anna&password=four+words+in+a+row") * 1000)
+
+
+def _cost(controller: Controller, cookie: str, path: str, asks: int) -> float:
+    """Milliseconds of processor time that the web process takes for one request, while nobody else is there."""
+    before = controller.web_seconds()
+    for _ in range(asks):
+        _ask(controller, "GET", path, cookie=cookie)
+    return (controller.web_seconds() - before) * 1000 / asks
+
+
+def _busy(controller: Controller) -> float:
+    """How many processors the web process takes now."""
+    before, began = controller.web_seconds(), time.monotonic()
+    time.sleep(BUSY_SECONDS)
+    return (controller.web_seconds() - before) / (time.monotonic() - began)
 
 
 def _ask(controller: Controller, method: str, path: str, *, cookie: str = "", body: str | None = None) -> float:

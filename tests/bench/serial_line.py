@@ -16,6 +16,9 @@ AGAIN_SECONDS = 2.0
 """We speak when the guest says that it has booted. Should that line be missed: again after this long, then twice as long and so on.
 Words that come before it boots are echoed, slowly, or stay in QEMU's buffers until those are full."""
 
+SOON_SECONDS = 0.2
+"""A clone is asked again after this long, then twice as long and so on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
@@ -25,13 +28,14 @@ class Answered:
     address: float
 
 
-def listen(path: Path, *, timeout: float) -> Answered:
-    """Both have happened. Raises TimeoutError that says what the guest said last."""
+def listen(path: Path, *, timeout: float, booted: bool = False) -> Answered:
+    """Both have happened. `booted`: it will not say so, for it began after that: it is spoken to at once. Raises TimeoutError that says
+    what the guest said last."""
     deadline = time.monotonic() + timeout
     with _connect(path, deadline) as line:
         heard, pong, address, asked = b"", 0.0, 0.0, False
-        pause = AGAIN_SECONDS
-        speak_at = time.monotonic() + pause
+        pause = SOON_SECONDS if booted else AGAIN_SECONDS
+        speak_at = time.monotonic() + (0.0 if booted else pause)
         while not (pong and address):
             now = time.monotonic()
             if now > deadline:
@@ -52,6 +56,8 @@ def listen(path: Path, *, timeout: float) -> Answered:
             now = time.monotonic()
             if not pong and _PONG.search(heard):
                 pong = now
+                if booted:
+                    speak_at, pause = now, SOON_SECONDS
             if not address and _ADDRESS.search(heard):
                 address = now
         return Answered(pong=pong, address=address)

@@ -22,6 +22,8 @@ from tests.web.viewer import Viewer, dial, spend
 
 LOOK_SECONDS = 1.0
 """Each console is asked for a whole picture so often."""
+COUNT_SECONDS = 10.0
+"""Each page asks so often how many jobs go on while things change (templates/base.html)."""
 
 
 def main() -> None:
@@ -35,9 +37,11 @@ def main() -> None:
     print("open", flush=True)
     listening = threading.Thread(target=streams.listen, args=(ended,))
     listening.start()
+    counting = threading.Thread(target=count, args=(asked["url"], asked["cookie"], asked["streams"], ended))
+    counting.start()
     sys.stdin.read()
     ended.set()
-    for thread in (listening, *consoles):
+    for thread in (listening, counting, *consoles):
         thread.join()
     told = {"changes": streams.changes, "pictures": sum(each.pictures for each in consoles), "bytes": sum(each.bytes for each in consoles)}
     print(json.dumps(told | {"lost": streams.lost + sum(bool(each.problem) for each in consoles)}), flush=True)
@@ -79,6 +83,16 @@ class Streams:
                         ready.unregister(key.fileobj)
         for each in self._open:
             each.close()
+
+
+def count(url: str, cookie: str, pages: int, ended: threading.Event) -> None:
+    """What the head of so many pages asks for, evenly, on one connection that is kept."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+    while not ended.wait(COUNT_SECONDS / pages):
+        connection.request("GET", "/jobs/count", headers={"Cookie": cookie})
+        connection.getresponse().read()
+    connection.close()
 
 
 class Console(threading.Thread):

@@ -16,13 +16,18 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 PREFIX = "lvt-libvirt-"
 GATEWAY = "10.77.0.1"
 """SPICE asks getaddrinfo with AI_ADDRCONFIG: it does not even find 127.0.0.1 where loopback is the only interface."""
+
+PROCESSES = Path("/run/processes")
+"""Where its machines see our /proc."""
 
 _CLONE_NEWNET = 0x40000000
 """linux/sched.h"""
@@ -57,7 +62,9 @@ mkdir "$place/tmp"; mount --bind /var/tmp "$place/tmp"
 mount -t tmpfs tmpfs /var
 mkdir -p /var/lib/libvirt /var/log/libvirt /var/cache/libvirt /var/tmp
 mount --bind "$place/tmp" /var/tmp
-mount -t tmpfs tmpfs /run; mkdir /run/libvirt
+mount -t tmpfs tmpfs /run; mkdir /run/libvirt /run/processes
+# Processes of ours are not in its pid namespace, and clones find their memory at one of them.
+mount --bind /proc /run/processes; mount -t proc proc /proc
 mount --bind "$place/run" /run/libvirt
 mount --bind "$place/etc" /etc/libvirt
 # libvirtd looks for its compiled-in user before it reads that it should use another.
@@ -89,7 +96,7 @@ class PrivateLibvirt:
             (self._place / "etc" / name).write_text(text)
         (self._place / "run").mkdir()
         self._log = (self._place / "log").open("wb")
-        words = ("setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "--kill-child=KILL")
+        words = ("setpriv", "--pdeathsig=KILL", "--", "unshare", "--mount", "--pid", "--net", "--fork", "--kill-child=KILL")
         self._process = subprocess.Popen(
             (*words, "bash", "-c", _BEGIN, "libvirt", str(self._place)), stdout=self._log, stderr=self._log, start_new_session=True
         )
@@ -134,6 +141,17 @@ class PrivateLibvirt:
 
         with ThreadPoolExecutor(1) as there:  # the thread stays in that namespace, so it is used once
             return there.submit(work).result()
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread is in its network namespace; sockets and processes made now stay inside."""
+        setns = ctypes.CDLL(None, use_errno=True).setns
+        with open("/proc/thread-self/ns/net", "rb") as before, open(f"/proc/{self.init}/ns/net", "rb") as there:
+            assert setns(there.fileno(), _CLONE_NEWNET) == 0
+            try:
+                yield
+            finally:
+                assert setns(before.fileno(), _CLONE_NEWNET) == 0
 
     def kill_daemon(self) -> None:
         """kill -9 of libvirtd; another one comes."""

@@ -1,23 +1,30 @@
 # SPDX-License-Identifier: MIT
-"""Processes that kill themselves (SIGKILL) while they make, remove or freeze a template.
+"""Processes that kill themselves (SIGKILL) while they make, remove or freeze a template, or wake a clone of one.
 
-`python -m tests.contracts.template_deaths RUNS RUN NAME` freezes a prepared run, and dies when its file of this name is opened, or made.
+`python -m tests.contracts.template_deaths URI RUNS freeze RUN NAME` freezes a prepared run, and dies when its file of this name is opened,
+or made; `... wake SPEC STEP` starts a clone by the pickled LaunchSpec in a file, and dies before the driver asks libvirt for this step.
+URI '-' is plain QEMU.
 """
 
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from labvirt.contracts.hypervisor import Hypervisor, LaunchSpec
 from labvirt.domain.guest import RunId
 from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
+from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
 from labvirt.hypervisors.qemu.driver import QemuHypervisor
 from labvirt.hypervisors.template_manifest import RAM, STATE, disk_name
 from labvirt.hypervisors.template_shelf import Shelf
+from tests.contracts.private_libvirt import PROCESSES
 
 NAME = TemplateName("desktop", 1)
 TOUCHING = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.chown", "os.truncate", "os.scandir", "fcntl.flock"}
@@ -70,16 +77,41 @@ def _die_at(last: int) -> None:
     sys.addaudithook(watch)
 
 
-def freeze(runs: Path, run: RunId, last: str) -> None:
+def driver_of(uri: str, runs: Path) -> Hypervisor:
+    """As the workshops make it."""
+    if uri == "-":
+        return QemuHypervisor(runs=runs, choice="tcg")
+    folder = runs.parent
+    return LibvirtHypervisor(uri, owner=str(folder), accelerator="tcg", templates=folder / "templates", processes=PROCESSES)
+
+
+def freeze(driver: Hypervisor, run: RunId, last: str) -> None:
     def watch(event: str, told: tuple[object, ...]) -> None:
         if event == "open" and last in Path(str(told[0])).name:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    driver = QemuHypervisor(runs=runs, choice="tcg")
     sys.addaudithook(watch)
     driver.templates().freeze(run, NAME, ())
     driver.close()
 
 
+def wake(driver: Hypervisor, spec: LaunchSpec, step: str) -> None:
+    assert isinstance(driver, LibvirtHypervisor)
+    monitored = driver._monitored
+
+    def watch(operation: str, *words: Any, **named: Any) -> Any:
+        if operation == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return monitored(operation, *words, **named)
+
+    driver._monitored = watch  # type: ignore[method-assign]
+    driver.templates().clone(spec, NAME)
+    driver.close()
+
+
 if __name__ == "__main__":
-    freeze(Path(sys.argv[1]), RunId.parse(sys.argv[2]), sys.argv[3])
+    uri, runs, deed, what, last = sys.argv[1:]
+    if deed == "freeze":
+        freeze(driver_of(uri, Path(runs)), RunId.parse(what), last)
+    else:
+        wake(driver_of(uri, Path(runs)), pickle.loads(Path(what).read_bytes()), last)  # noqa: S301 - a test wrote it

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ from labvirt.errors import HypervisorError
 from labvirt.hypervisors.qemu.driver import QemuHypervisor
 from labvirt.system.sockets import connect_unix
 from tests.contracts.patience import until
-from tests.contracts.test_qemu_tiny import RECIPE, SerialLine, TinyWorkshop
+from tests.contracts.test_qemu_tiny import RECIPE, SerialLine
 from tests.contracts.test_templates import DISKS, NAME, clone_spec
-from tests.contracts.workshop import Ground, clear_leftovers
+from tests.contracts.workshop import Ground, QemuWorkshop, Workshop, clear_leftovers
 from tests.network.namespace import Namespace
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
@@ -48,7 +48,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Frozen:
     """A template of the tiny guest, which was booted once for all tests here, and specs that stand on it."""
 
-    lab: TinyWorkshop
+    lab: Workshop
     kept: KeptTemplate
 
     def spec(self, guest: str, **changes: Any) -> LaunchSpec:
@@ -56,11 +56,14 @@ class Frozen:
 
 
 @contextlib.contextmanager
-def _frozen(tiny: Path, **changes: Any) -> Iterator[Frozen]:
+def frozen_on(workshop: Callable[[Path], Workshop], tiny: Path, **changes: Any) -> Iterator[Frozen]:
+    """Of which only the image is the tiny guest's."""
     clear_leftovers()
     ground = Ground()
     try:
-        lab = TinyWorkshop(ground.path).use(tiny)
+        lab = workshop(ground.path)
+        shutil.copyfile(tiny, lab.base)
+        lab.base.chmod(0o444)
         with contextlib.closing(lab):
             driver = lab.new()
             spec = lab.spec("lab-a-s15", memory_mib=128, **changes)
@@ -79,7 +82,7 @@ def _frozen(tiny: Path, **changes: Any) -> Iterator[Frozen]:
 
 @pytest.fixture(scope="module")
 def frozen(tiny: Path) -> Iterator[Frozen]:
-    with _frozen(tiny) as made:
+    with frozen_on(QemuWorkshop, tiny) as made:
         yield made
 
 
@@ -170,7 +173,7 @@ def test_three_clones_answer_each_with_its_own_mac_and_address(frozen: Frozen, d
 
 
 def test_the_old_machine_takes_its_card_when_it_wakes(tiny: Path, network: Namespace) -> None:
-    with _frozen(tiny, machine=Machine.PC) as frozen:
+    with frozen_on(QemuWorkshop, tiny, machine=Machine.PC) as frozen:
         driver = frozen.lab.new()
         port = NetworkPort(tap=InterfaceName("tap2"), mac=MACS[2], model=Nic.VIRTIO)
         driver.templates().clone(frozen.spec("lab-a-22", machine=Machine.PC, port=port), NAME)

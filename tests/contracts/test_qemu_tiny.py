@@ -76,11 +76,12 @@ class SerialLine(contextlib.AbstractContextManager["SerialLine"]):
         self._heard = b""
 
     def say(self, line: str) -> None:
+        self._link.settimeout(BOOT_SECONDS)  # what `hear` left of its own may be a moment
         self._link.sendall(line.encode() + b"\n")
 
-    def wake(self) -> None:
+    def wake(self, seconds: float = BOOT_SECONDS) -> None:
         """The guest listens: what is said earlier is lost."""
-        deadline = time.monotonic() + BOOT_SECONDS
+        deadline = time.monotonic() + seconds
         while True:
             self.say("ping")
             try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -15,17 +16,19 @@ import pytest
 
 from labvirt.domain.guest import StopHow
 from labvirt.errors import HypervisorError
+from labvirt.hypervisors.libvirt.processes import find_pids
 from labvirt.hypervisors.qemu import identity
 from labvirt.hypervisors.template_keeping import Keeping
 from labvirt.system import locks
 from tests.contracts import template_deaths
 from tests.contracts.template_deaths import NAME, dies_on_shelf, make, remove
-from tests.contracts.workshop import Workshop
+from tests.contracts.workshop import WORKSHOPS, Ground, LibvirtWorkshop
 
 ROOT = Path(__file__).parents[2]
 
 
-def _freezing_dies(*words: object) -> bool:
+def dies(*words: object) -> bool:
+    """A process of template_deaths has killed itself; False when it has done all."""
     done = subprocess.run((sys.executable, "-m", template_deaths.__name__, *map(str, words)), cwd=ROOT, timeout=240)
     assert done.returncode in (0, -signal.SIGKILL)
     return done.returncode != 0
@@ -111,25 +114,29 @@ def test_what_a_guest_may_have_laid_in_its_folder_is_not_followed(folder: Path) 
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("driver", ["qemu", "libvirt"])
 @pytest.mark.parametrize("last", ["state", "ram", "overlay-0.qcow2", "manifest.json"])
-def test_a_controller_that_is_killed_while_it_freezes_leaves_nothing_torn(qemu: Workshop, last: str) -> None:
-    first = qemu.new()
-    spec = qemu.spec("lab-a-s15")
-    first.templates().prepare(spec)
-    first.close()
-    assert _freezing_dies(qemu.runs, spec.run, last)
-    second = qemu.new()
-    assert second.templates().kept() == ()
-    shelf = qemu.folder / "templates"
-    assert [path.name for path in shelf.iterdir()] == [".stage"]
-    assert [path.name for path in (shelf / ".stage").iterdir()] == [".lock"]
-    lives = [status.run for status in second.running()]
-    assert lives == ([spec.run] if last == "state" else [])
-    second.stop(spec.run, StopHow.STOP)
-    assert second.running() == ()
-    assert identity.find(spec.folder) == ()
-    again = qemu.spec("lab-a-s14")
-    second.templates().prepare(again)
-    second.close()  # QEMU's monitor has one listener
-    assert not _freezing_dies(qemu.runs, again.run, "nothing")
-    assert [kept.template.name for kept in qemu.new().templates().kept()] == [NAME]
+def test_a_controller_that_is_killed_while_it_freezes_leaves_nothing_torn(ground: Ground, driver: str, last: str) -> None:
+    with contextlib.closing(WORKSHOPS[driver](ground.path)) as shop:
+        uri = shop.libvirt.uri if isinstance(shop, LibvirtWorkshop) else "-"
+        first = shop.new()
+        spec = shop.spec("lab-a-s15")
+        first.templates().prepare(spec)
+        first.close()
+        assert dies(uri, shop.runs, "freeze", spec.run, last)
+        second = shop.new()
+        assert second.templates().kept() == ()
+        shelf = shop.folder / "templates"
+        assert [path.name for path in shelf.iterdir()] == [".stage"]
+        assert [path.name for path in (shelf / ".stage").iterdir()] == [".lock"]
+        lives = [status.run for status in second.running()]
+        assert lives == ([spec.run] if last == "state" else [])
+        second.stop(spec.run, StopHow.STOP)
+        assert second.running() == ()
+        assert spec.uuid not in find_pids()
+        assert identity.find(spec.folder) == ()
+        again = shop.spec("lab-a-s14")
+        second.templates().prepare(again)
+        second.close()  # QEMU's monitor has one listener
+        assert not dies(uri, shop.runs, "freeze", again.run, "nothing")
+        assert [kept.template.name for kept in shop.new().templates().kept()] == [NAME]

@@ -29,7 +29,7 @@ from labvirt.hypervisors.fake import FakeHypervisor
 from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
 from labvirt.hypervisors.qemu.driver import QemuHypervisor
 from tests.contracts.patience import Heard
-from tests.contracts.private_libvirt import private_libvirt
+from tests.contracts.private_libvirt import PROCESSES, private_libvirt
 
 PREFIX = "lvt-guests-"
 WRITER = bytes.fromhex(
@@ -164,7 +164,13 @@ class LibvirtWorkshop(Workshop):
         self.libvirt = private_libvirt()
 
     def _make(self) -> Hypervisor:
-        return LibvirtHypervisor(self.libvirt.uri, owner=str(self.folder), accelerator="tcg")
+        return LibvirtHypervisor(
+            self.libvirt.uri,
+            owner=str(self.folder),
+            accelerator="tcg",
+            templates=self.folder / "templates",
+            processes=PROCESSES,
+        )
 
 
 class FakeWorkshop(Workshop):

@@ -97,6 +97,7 @@ TERMINAL = Terminal(
 )
 HOST = Host(name="here", memory_reserve_mib=1, disk_reserve_mib=2, starts_at_once=3, max_guests=4, in_service=False, note="x")
 GUEST = Guest(
+    origin="clone of desk.t3",
     name="lab-a-01",
     lab="lab-a",
     seat=1,

@@ -55,6 +55,7 @@ def test_no_field_of_the_samples_is_left_at_its_default() -> None:
     excused = {("Lab", "block"), ("Lab", "mac_prefix"), ("Image", "published"), ("Image", "previous"), ("Guest", "running_at")}
     excused |= {("Version", "parent"), ("Version", "backing")}
     excused |= {("Profile", f) for f in ("machine", "clock", "nic", "sound", "video", "mode", "position", "active", "note")}
+    excused |= {("Profile", "instant_clone")}  # not with a TPM: test_instant_clones_come_back
     for value in (*(value for _, value in EVERYTHING), VERSION, JOB, CANARY):
         for field in fields(value):
             if getattr(value, field.name) == field.default:
@@ -70,6 +71,15 @@ def test_every_enumeration_of_a_profile_comes_back(filled: SqliteDatabase) -> No
             with filled.write() as work:
                 work.profiles.update(changed)
                 assert work.profiles.one("desk") == changed
+
+
+def test_instant_clones_come_back(filled: SqliteDatabase) -> None:
+    from labvirt.domain.profile import Firmware
+
+    changed = replace(PROFILE, tpm=False, firmware=Firmware.BIOS, home=None, instant_clone=True)
+    with filled.write() as work:
+        work.profiles.update(changed)
+        assert work.profiles.one("desk") == changed
 
 
 @pytest.mark.parametrize("repository, value", EVERYTHING)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""An engine in a process of its own that kills itself (SIGKILL) at the N-th thing it does to the world: `lab_process STATE SEED`."""
+"""An engine in a process of its own that kills itself (SIGKILL) at the N-th thing it does to the world: `lab_process STATE SEED`, with
+verbs of people; `lab_process STATE SEED storm`, while forty terminals ask at once.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ from typing import Any
 from labvirt.database.unit_of_work import SqliteUnitOfWork
 from labvirt.domain.guest import StopHow
 from labvirt.errors import LabVirtError
-from labvirt.usecases import power
+from labvirt.usecases import asking, power
 from tests.engine.simulated import SimLab
 
 SEATS = 5
+STORM = 40
+"""Terminals of a storm."""
 
 
 def die() -> None:
@@ -48,10 +52,10 @@ class CrashPoint:
         return counted
 
 
-def main(state: Path, seed: int) -> None:
+def main(state: Path, seed: int, *, storm: bool = False) -> None:
     dice = random.Random(seed)
     sim = SimLab(state)
-    point = CrashPoint(dice.randrange(1, 60), before=dice.random() < 0.5)
+    point = CrashPoint(dice.randrange(STORM, STORM * 8) if storm else dice.randrange(1, 60), before=dice.random() < 0.5)
     SqliteUnitOfWork.commit = point.around(SqliteUnitOfWork.commit)  # type: ignore[method-assign]
     for door, names in (
         (sim.hypervisor, ("start", "stop")),
@@ -64,6 +68,11 @@ def main(state: Path, seed: int) -> None:
             setattr(door, name, point.around(getattr(door, name)))
     with sim.engine() as engine:
         ports = sim.ports(engine)
+        if storm:
+            for seat in range(1, STORM + 1):
+                asking.ask(ports, f"lab-a-pc{seat}", None)
+            threading.Event().wait(30)
+            die()
         for _ in range(60):
             name = f"lab-a-{dice.randrange(1, SEATS + 1):02d}"
             wish = dice.choice(["start", "start", "fresh", "stop", "kill", "end"])
@@ -86,4 +95,4 @@ def main(state: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), storm=sys.argv[3:] == ["storm"])

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from labvirt.domain.guest import GuestState, Wish
-from tests.engine.lab_process import SEATS
+from labvirt.usecases import asking
+from tests.engine.lab_process import SEATS, STORM
 from tests.engine.simulated import SimLab, lab, until
 from tests.engine.test_engine import rows
 
@@ -36,6 +37,37 @@ def test_after_a_kill_everything_agrees_again(tmp_path: Path, series: int) -> No
         )
         assert process.returncode == -signal.SIGKILL, process.stderr.decode()
         look_again(tmp_path, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", range(3))
+def test_after_a_kill_in_a_storm_of_forty_each_is_served_and_nothing_is_left_over(tmp_path: Path, seed: int) -> None:
+    sim = SimLab(tmp_path)
+    sim.furnish(lab(seats=STORM), terminals=STORM)
+    sim.close()
+    process = subprocess.run(
+        [sys.executable, "-m", "tests.engine.lab_process", str(tmp_path), str(seed), "storm"],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    sim = SimLab(tmp_path)
+    before = len(sim.hypervisor.lives())
+    asked = len(rows(sim))
+    with sim.engine() as engine:
+        for seat in range(1, STORM + 1):  # as their kiosks do: those whose question the dead one did not write down, too
+            asking.ask(sim.ports(engine), f"lab-a-pc{seat}", None)
+        until(lambda: len(rows(sim)) == STORM and settled(sim) and not engine.verify(), 120, says=lambda: (engine.verify(), rows(sim)))
+    assert not sim.hypervisor.duplicates()
+    lives = sim.hypervisor.lives()
+    assert len(lives) == STORM
+    assert {str(row.run) for row in rows(sim).values() if row.alive} == lives
+    assert {str(folder.run) for folder in sim.disks.runs()} == lives
+    assert before < STORM or asked < STORM, "it was killed after the storm"
+    sim.close()
 
 
 def look_again(state: Path, seed: int) -> None:

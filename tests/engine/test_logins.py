@@ -65,6 +65,25 @@ def test_each_ticket_sets_a_password_and_tells_the_certificate(site: SimLab, cap
         clean(engine)
 
 
+def test_a_clone_gets_no_password_before_it_has_renewed_itself(site: SimLab) -> None:
+    """Certificate and password are its template's until then: whoever has another clone of it has them too."""
+    with site.engine() as engine:
+        run = start(site, engine, "lab-a-01")
+        with site.database.write() as work:
+            work.guests.update(replace(work.guests.one("lab-a-01"), origin="clone of tiny.t1"))
+            work.commit()
+        site.hypervisor.files["/etc/xrdp/cert.pem"] = PEM
+        for said in (None, b"lab-s01.g1\n", b"lab-a-01.g99\n"):
+            site.hypervisor.files.pop("/run/labvirt/run", None)
+            if said is not None:
+                site.hypervisor.files["/run/labvirt/run"] = said
+            with pytest.raises(GuestNotReady, match="renewing its keys"):
+                engine.mint_display("lab-a-01", SOURCE)
+        assert site.hypervisor.logins == []
+        site.hypervisor.files["/run/labvirt/run"] = f"{run}\n".encode()
+        assert engine.mint_display("lab-a-01", SOURCE).user == "student"
+
+
 def test_a_password_ends_when_its_viewer_was_seen(site: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logins, "LOGIN_SECONDS", 0.2)
     with site.engine() as engine:

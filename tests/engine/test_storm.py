@@ -90,7 +90,7 @@ def test_a_full_host_says_so_and_serves_when_memory_is_back(sim: SimLab) -> None
             asking.ask(ports, f"lab-a-pc{seat}", None)
             if seat < 3:
                 until(lambda seat=seat: row(sim, f"lab-a-0{seat}").ready)  # type: ignore[misc]
-        until(lambda: row(sim, "lab-a-03").reason.startswith("full: the host local has"))
+        until(lambda: row(sim, "lab-a-03").reason.startswith("full: place 1: the host local has"))
         answer = asking.ask(ports, "lab-a-pc3", None).answer
         assert answer.status == "full"
         assert "this guest needs 160 MiB" in (answer.waits_for or "")

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, TemplateReport
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
@@ -27,6 +27,7 @@ class FakeEngineLink:
         self.consoles: list[socket.socket] = []
         """The guests' ends of what was opened."""
         self.findings: tuple[Finding, ...] = ()
+        self.report = TemplateReport()
 
     @property
     def pokes(self) -> int:
@@ -61,6 +62,16 @@ class FakeEngineLink:
         self._ask("mint_display", guest, str(source))
         return DisplayTicket(guest=guest, address=IPv4Address("10.77.0.1"), port=20001, secret="s3cret", expires_seconds=30)
 
+    def templates(self) -> TemplateReport:
+        self._ask("templates")
+        return self.report
+
+    def freeze(self, guest: str, template: str) -> None:
+        self._ask("freeze", guest, template)
+
+    def remove_template(self, template: str) -> None:
+        self._ask("remove_template", template)
+
     def leases(self, lab: str) -> tuple[Lease, ...]:
         self._ask("leases", lab)
         return tuple(lease for lease in self.given if lease.lab == lab)
@@ -88,6 +99,9 @@ class FakeEngineLink:
 
     def wake(self, lab: str, macs: tuple[MacAddress, ...]) -> None:
         self._ask("wake", lab, *(str(mac) for mac in macs))
+
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._ask("in_front", guest, str(seconds))
 
     def verify(self) -> tuple[Finding, ...]:
         self._ask("verify")

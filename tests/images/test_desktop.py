@@ -11,6 +11,7 @@ import os
 import shutil
 import struct
 import subprocess
+import uuid
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from desktop_recipe.disk import copy_data, first_sector
 from desktop_recipe.seal import seal
 from desktop_recipe.tree import OURS
 from labvirt_recipe import RecipeError, program
+from labvirt_recipe.content import FORK
+
+from labvirt.domain.guest import RunId
+from labvirt.domain.seat_note import seat_note
 
 RECIPE = Path(__file__).parents[2] / "images" / "debian-desktop"
 ROOT = RECIPE / "root"
@@ -49,7 +54,7 @@ def test_the_key_follows_packages_choices_and_files() -> None:
     assert content_key(["a 1"], {"locale": "en_US"}) == plain
     assert plain not in (content_key(["a 2"], {"locale": "en_US"}), content_key(["a 1"], {"locale": "cs_CZ"}))
     names = set(recipe_files())
-    assert {"build.py", "packages", "root/usr/lib/labvirt/identity"} <= names
+    assert {"build.py", "packages", "root/usr/lib/labvirt/identity", "fork/labvirt-fork"} <= names
     assert "README.md" not in names
 
 
@@ -166,7 +171,8 @@ def test_units_run_programs_that_are_there() -> None:
     for unit in units.rglob("*"):
         for line in unit.read_text().splitlines() if unit.is_file() else []:
             for word in line.partition("=")[2].split() if line.startswith("ExecStart=") else []:
-                assert not word.startswith("/usr/lib/labvirt") or (ROOT / word.lstrip("/")).is_file(), (unit.name, word)
+                there = (ROOT / word.lstrip("/")).is_file() or Path(word).name == FORK.name
+                assert not word.startswith("/usr/lib/labvirt") or there, (unit.name, word)
 
 
 def test_the_loader_never_needs_to_know_the_kernels_name() -> None:
@@ -201,7 +207,7 @@ class Seat:
             (folder / "stubs" / name).write_text(f"#!/bin/sh\n{body}\n")
             (folder / "stubs" / name).chmod(0o755)
 
-    def start(self, script: str, **more: str) -> None:
+    def start(self, script: str, *words: str, **more: str) -> None:
         environment = {
             "PATH": f"{self.folder}/stubs:/usr/bin:/bin",
             "STUBS": f"{self.folder}/stubs",
@@ -214,7 +220,7 @@ class Seat:
             "LABVIRT_TEMPLATE": str(ROOT / "usr/share/labvirt/background.svg"),
             **more,
         }
-        done = subprocess.run(["sh", ROOT / "usr/lib/labvirt" / script], env=environment, capture_output=True, text=True)
+        done = subprocess.run(["sh", ROOT / "usr/lib/labvirt" / script, *words], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 
     def said(self) -> str:
@@ -240,6 +246,21 @@ def test_a_seat_is_called_what_its_firmware_says(tmp_path: Path, serial: str | N
     seat.start("identity")
     assert (tmp_path / "hostname").read_text() == f"{name}\n" == (seat.run / "name").read_text()
     assert f"subject /CN={name}\n" in seat.said()
+
+
+def test_a_clone_is_called_what_the_host_tells_it_and_makes_its_keys_anew(tmp_path: Path) -> None:
+    """SMBIOS is its template's: Linux has read it there."""
+    seat = Seat(tmp_path, "lab-a-s15")
+    seat.start("identity")
+    made = (seat.run / "xrdp/cert.pem").read_text()
+    (tmp_path / "fw/seat").mkdir()
+    (tmp_path / "fw/seat/raw").write_text(seat_note(RunId("lab-a-07", 3), name="lab-a-07", uuid=uuid.UUID(int=7)))
+    seat.start("identity")
+    assert (seat.run / "name").read_text() == "lab-a-07\n"
+    assert (seat.run / "xrdp/cert.pem").read_text() == made
+    seat.start("identity", "anew")
+    assert (seat.run / "xrdp/cert.pem").read_text() != made
+    assert "subject /CN=lab-a-07\n" in seat.said()
 
 
 def test_an_identity_is_whole_private_and_made_once_in_a_start(tmp_path: Path) -> None:

@@ -176,7 +176,8 @@ def test_boots_answers_and_is_switched_off(image: Path, tmp_path: Path, bus: str
         with guest.connect(7000) as connection, connection.makefile("rb") as stream:
             told = json.loads(stream.read())  # to the end: the guest closes
         assert {key: told[key] for key in (*expected, "boot_id")} == {key: facts[key] for key in (*expected, "boot_id")}
-        assert len(told["random"]) == 32
+        assert len(told["random"]) == 64
+        assert told["machine_id"] == UUID.replace("-", "")
         assert told["random"] != facts["random"]
 
         assert guest.shell("echo one; echo two; exit 3") == (["one", "two"], 3)

@@ -137,7 +137,7 @@ def test_the_sentences_of_the_controller_are_those_it_says() -> None:
 def test_the_notices_and_reasons_of_the_controller_are_those_it_says() -> None:
     from labvirt_kiosk.known_sentences import OF_NOTICES, OF_REASONS
 
-    files = ("domain/message.py", "domain/plan.py", "domain/placement.py", "engine/queue.py", "domain/living.py")
+    files = ("domain/message.py", "domain/plan.py", "domain/placement.py", "engine/queue.py", "domain/living.py", "domain/host.py")
     cases = ("asking.py", "draining.py", "seats.py")
     source = "".join((ROOT / "labvirt" / file).read_text() for file in (*files, *(f"usecases/{case}" for case in cases)))
     stale = [

@@ -201,7 +201,7 @@ def _answers(house: House) -> None:
     def asked() -> bool:
         try:
             return bool(house.facts(1)["name"])
-        except OSError:
+        except (OSError, ValueError):  # not there yet, or without its lease
             return False
 
     wait_for(asked, "the guest answers", 120)

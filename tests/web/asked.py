@@ -53,6 +53,7 @@ _PROFILE = {
     "active": "yes",
 }
 FORMS: Mapping[str, Mapping[str, str]] = {
+    "people.ask_second_factor": {"demand": "off"},
     "settings.change": {"level": "lab:{lab}", "key": "language", "value": "es"},
     "pages.terminal_power": {"do": "restart"},
     "pages.lab_power_deed": {"do": "restart"},

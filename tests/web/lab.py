@@ -24,7 +24,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from labvirt.contracts.database import Heartbeat
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence, TemplateReport
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.uploads import UploadFolder
@@ -39,6 +39,7 @@ from labvirt.domain.profile import Bus, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.terminal import Stranger, Terminal
 from labvirt.errors import EngineAway, GuestNotReady, LabVirtError
 from labvirt.hypervisors.fake_console import HEIGHT, WIDTH, FakeScreens, open_screen, open_serial
+from labvirt.network.dhcp.forms import RenderedForms
 from labvirt.system.clock import SystemClock
 from labvirt.usecases import setup
 from labvirt.usecases.ports import Ports
@@ -92,6 +93,8 @@ class FakeEngine:
     hold_consoles: threading.Event | None = None
     guest_ends: list[socket.socket] | None = None
     """A list: consoles end at sockets that are put there, for a test to play the guest. None: pretended screens and serial lines."""
+    report: TemplateReport = field(default_factory=TemplateReport)
+    templates_removed: list[str] = field(default_factory=list)
     changes: dict[str, Change] = field(default_factory=dict)
     _away: bool = False
     _watchers: list[queue.SimpleQueue[Change | None]] = field(default_factory=list)
@@ -162,6 +165,17 @@ class FakeEngine:
             return self.login
         return DisplayTicket(guest=guest, address=LAB.network.gateway, port=20001, secret=secret, expires_seconds=30)
 
+    def templates(self) -> TemplateReport:
+        self._here()
+        return self.report
+
+    def freeze(self, guest: str, template: str) -> None:
+        raise AssertionError("the web freezes nothing")
+
+    def remove_template(self, template: str) -> None:
+        self._here()
+        self.templates_removed.append(template)
+
     def leases(self, lab: str) -> tuple[Lease, ...]:
         self._here()
         return tuple(lease for lease in self.lease_list if lease.lab == lab)
@@ -218,6 +232,9 @@ class FakeEngine:
         self._here()
         self.woken += macs
 
+    def in_front(self, guest: str, seconds: int) -> None:
+        self._here()
+
     def verify(self) -> tuple[Finding, ...]:
         self._here()
         return ()
@@ -248,6 +265,12 @@ class Trials:
 
     def copy_checks(self, profile: str, to: str) -> None:
         """There are none."""
+
+    def put_check(self, profile: str, name: str, text: str) -> None:
+        """It is good, whatever it is."""
+
+    def remove_check(self, profile: str, name: str) -> None:
+        """Nor was there one."""
 
 
 def screen(guest: str, seat: int) -> bytes:
@@ -308,6 +331,7 @@ def enter(folder: Path, clock: Any = None) -> tuple[Ports, FakeEngine]:
         trials=cast(Any, Trials()),
         locks=nobody,
         uploads=UploadFolder(folder / "uploads"),
+        forms=RenderedForms(),
     )
     return ports, engine
 

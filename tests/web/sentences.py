@@ -28,14 +28,16 @@ NOT_SAID = frozenset(
     database/migrations database/tables database/migrate.py database/store.py checks/inside network/dhcp/isc_form.py
     network/dhcp/kea_form.py network/dhcp/dnsmasq_form.py network/dhcp/dnsmasq_conf.py
     network/dhcp/dnsmasq_boot.py network/dhcp/dnsmasq_proxy_conf.py network/nftables/ruleset.py
-    network/nftables/listing.py network/memo.py network/fake.py network/dhcp/fake.py domain/kiosk.py domain/stick.py
+    network/nftables/listing.py network/memo.py network/fake.py network/dhcp/fake.py domain/kiosk.py domain/stick.py domain/seat_note.py
     disks/stick.py usecases/setup.py archive/reading.py archive/restoring.py archive/ustar.py archive/manifest.py archive/trouble.py
     link/codec.py link/server.py system/supervisor.py web/ui/knock.py hypervisors/fake_console.py hypervisors/fake_memory.py
     hypervisors/fake_templates.py hypervisors/fake_disks.py usecases/whose.py
     """.split()
 )
 """Files of machines' words, and of what only the command line says (sticks, restoring, the start of a controller)."""
-NOT_SAID_TABLES = frozenset({"ALONE", "EXAMPLE", "_FULL", "_NO_TAP", "_WORDS_OF_BAD_IMAGES", "_SCRIPT", "FOR_RESCUE"})
+NOT_SAID_TABLES = frozenset(
+    {"ALONE", "EXAMPLE", "_FULL", "_NO_TAP", "_WORDS_OF_BAD_IMAGES", "_SCRIPT", "FOR_RESCUE", "NO_MEMORY", "SILENT"}
+)
 """Constants that are matched, run or installed, not said; and why use cases ask for no right."""
 COMMANDS = frozenset("labvirt apt-get modprobe ip cat chmod sysctl df man mkdir mount ulimit fuser qemu-img -u".split())
 """A text that begins with one of these is the command itself, to be typed as it is, unless words go on after a comma or a bracket."""

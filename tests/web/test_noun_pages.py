@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
+from labvirt.contracts.engine import TemplateReport, TemplateStatus, TemplateWish
+from labvirt.domain.image import DiskChoice
 from labvirt.domain.job import JobKind
+from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
 from labvirt.usecases import jobs, labs, profiles
 
 from .conftest import Site
@@ -110,3 +113,47 @@ def test_the_first_steps_make_a_lab(serve: Callable[..., Site]) -> None:
     assert [lab.name for lab in labs.everything(site.ports)] == ["lab-x"]
     wrong = browser.post("/welcome/lab", data={"name": "lab-y", "network": "10.90.0.0/25", "dhcp": "own"})
     assert (wrong.status_code, "overlaps" in wrong.text) == (400, True)
+
+
+def test_the_templates_of_a_profile_are_shown_made_and_removed(site: Site) -> None:
+    browser = site.browser()
+    assert "Instant clones</h2>" not in browser.get("/profiles/desktop").text  # who does not opt in sees nothing of it
+    profiles.change(site.ports, "desktop", instant_clone=True)
+    disks = (DiskChoice(place=0, image="tiny", version=1),)
+    made = MadeFrom(disks=disks, machine="m", ground=Ground(hypervisor="qemu 7.2.22", accelerator="tcg"))
+    template = Template(name=TemplateName("desktop", 3), made_from=made, made_at=site.ports.clock.now())
+    site.engine.report = TemplateReport(
+        kept=(TemplateStatus(template=template, disk_bytes=3 << 20, memory_bytes=64 << 20, stale="it is <old>", users=("lab-a-01.g3",)),),
+        missing=(TemplateWish(profile="desktop", disks=disks, usb=True),),
+    )
+    page = browser.get("/profiles/desktop").text
+    for words in (
+        "desktop.t3",
+        "MiB of memory for all its clones",
+        "it is &lt;old&gt;",
+        "Needed by lab-a-01.g3",
+        "no template of tiny v1 + USB yet",
+    ):
+        assert words in page, words
+    asked = browser.post("/profiles/desktop/do", data={"do": "template"})
+    assert asked.headers["location"].startswith("/jobs/")
+    job = jobs.everything(site.ports)[0]
+    assert (job.kind, job.subject, job.arguments["usb"]) == (JobKind.TEMPLATE, "desktop", "yes")
+    gone = browser.post("/profiles/desktop/do", data={"do": "remove-template", "number": "3"}, follow_redirects=True)
+    assert "The template desktop.t3 is gone." in gone.text
+    wrong = browser.post("/profiles/desktop/do", data={"do": "remove-template", "number": "../3"}, follow_redirects=True)
+    assert "is not the name of a template" in wrong.text
+    assert site.engine.templates_removed == ["desktop.t3"]
+    site.engine.report = TemplateReport(problem="the driver libvirt has no instant clones here")
+    assert "There are none on this host: the driver libvirt" in browser.get("/profiles/desktop").text
+    site.engine.set_away(True)
+    assert "There are none on this host: The engine does not answer" in browser.get("/profiles/desktop").text
+
+
+def test_a_profile_that_cannot_be_cloned_says_which_field(site: Site) -> None:
+    browser, path = site.browser(), "/profiles/desktop/edit"
+    wrong = browser.post(path, data=form(browser, path, instant_clone="yes", firmware="uefi"))
+    assert (wrong.status_code, 'id="wrong-instant_clone"' in wrong.text) == (400, True)
+    right = browser.post(path, data=form(browser, path, instant_clone="yes"), follow_redirects=True)
+    assert "The profile desktop is changed" in right.text
+    assert profiles.one(site.ports, "desktop").instant_clone

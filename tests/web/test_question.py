@@ -255,13 +255,16 @@ def test_locked_database_says_when_to_come_again(serve: Callable[..., Site], tmp
     client = site.client()
     with closing(sqlite3.connect(next(tmp_path.rglob("labvirt.db")), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        refused = client.get(ASK, params=asker(site))
+        stranger = {"id": "02:99:99:99:99:99", "wait": 0}
+        refused = client.get(ASK, params=stranger)
         assert refused.status_code == 503
         assert int(refused.headers["retry-after"]) > 0
         told = lines(refused)
         assert (told["status"], told["help_code"]) == ("error", "LV-DATABASE")
         assert str(tmp_path) not in refused.text  # where things lie is nobody's business here
-        assert client.get(ASK, params=asker(site) | {"format": "json"}).json()["status"] == "error"
+        assert client.get(ASK, params=stranger | {"format": "json"}).json()["status"] == "error"
+        known = client.get(ASK, params=asker(site))  # who has a seat sees no error because of load: it asks again
+        assert (known.status_code, lines(known)["status"], lines(known)["waits_for"]) == (200, "starting", "the engine")
         other.execute("ROLLBACK")
     assert client.get(ASK, params=asker(site)).status_code == 200
 

@@ -21,7 +21,7 @@ from .sentences import Said, of_source, said
 from .words import LANGUAGES, TOLD, catalogue
 
 PLACES = re.compile(r"\{\w+\}")
-FULL = "the host box has 100 MiB of memory left and this guest needs 512 MiB"
+FULL = "the host box has about 100 MiB of memory left and this guest needs 512 MiB"
 FAILED = "its machine ended by itself 3 times in a row"
 FINDING = Finding(code="x", severity=Severity.ERROR, sentence="The bridge lvt-x belongs to no lab.", fix="ip link delete lvt-x")
 
@@ -107,8 +107,8 @@ def seen(site: Site, path: str, spoken: str) -> str:
 @pytest.mark.parametrize(
     "spoken, words",
     [
-        ("es", ("le quedan 100 MiB de memoria", "terminó por sí sola 3 veces", "no pertenece a ningún laboratorio")),
-        ("cs", ("zbývá 100 MiB paměti", "skončil sám od sebe 3krát", "nepatří žádné laboratoři")),
+        ("es", ("le quedan unos 100 MiB de memoria", "terminó por sí sola 3 veces", "no pertenece a ningún laboratorio")),
+        ("cs", ("zbývá asi 100 MiB paměti", "skončil sám od sebe 3krát", "nepatří žádné laboratoři")),
     ],
 )
 def test_waits_failures_and_findings_on_the_first_page(
@@ -164,7 +164,7 @@ def test_the_api_and_what_is_stored_stay_english(site: Site) -> None:
     put(site.ports, site.engine, guest(1, GuestState.WANTED, site.ports.clock.now(), reason=FULL))
     answer = site.browser().get("/seats/nobody-99", headers={"Accept-Language": "es", "Accept": "application/json"})
     assert answer.json()["error"]["sentence"].startswith("There is no guest")
-    assert "le quedan 100 MiB" in seen(site, "/", "es")
+    assert "le quedan unos 100 MiB" in seen(site, "/", "es")
     with site.ports.database.read() as work:
         assert work.guests.one("lab-a-01").reason == FULL
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from labvirt.web.app import SECURITY_HEADERS
+from labvirt.web.headers import SECURITY_HEADERS
 
 from .vendor import LIST, OF_TESTS, VENDOR, digest, packages
 from .words import TEMPLATES, UI

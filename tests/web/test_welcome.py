@@ -15,7 +15,7 @@ from labvirt.domain.lab import DhcpMode
 from labvirt.domain.profile import Mode, Protocol
 from labvirt.usecases import jobs, labs, people, profiles
 
-from .conftest import Site
+from .conftest import Site, until
 from .lab import fill
 
 GOOD = Finding(code="memory", severity=Severity.OK, sentence="Much memory is free.")
@@ -37,20 +37,29 @@ def test_the_doctor_looks_from_the_page(site: Site) -> None:
     before = browser.get("/welcome").text
     assert ("Let the doctor look" in before, state(before, "host")) == (True, "done")
     site.engine.examined = (GOOD, BAD, OWN_STEP)
-    seen = browser.get("/welcome/doctor").text
+    looked = browser.post("/welcome/doctor")
+    assert (looked.status_code, looked.headers["location"]) == (303, "/welcome#host")
+    seen = browser.get("/welcome").text
     assert "There is no /dev/net/tun. What to do: <code>modprobe tun</code>" in re.sub(r"\s+", " ", seen)
     assert (GOOD.sentence in seen, OWN_STEP.sentence in seen, state(seen, "host")) == (True, False, "to do")
     assert "The doctor found nothing wrong" not in seen
     site.engine.examined = (GOOD,)
-    seen = browser.get("/welcome/doctor").text
-    assert ("The doctor found nothing wrong" in seen, state(seen, "host")) == (True, "done")
+    seen = browser.get("/welcome").text
+    assert ("The doctor looked at" in seen, "modprobe tun" in seen) == (True, True)  # what was found last, and not anew
+    assert "modprobe tun" in browser.get("/hosts").text
+    assert browser.post("/welcome/doctor", data={"back": "/hosts"}).headers["location"] == "/hosts"
+    for path in ("/welcome", "/hosts"):
+        assert "The doctor found nothing wrong" in browser.get(path).text, path
+    assert state(browser.get("/welcome").text, "host") == "done"
 
 
 def test_without_an_engine_the_page_says_where_the_doctor_is(site: Site) -> None:
     browser = site.browser()
     assert "<code>labvirt doctor</code>" not in browser.get("/welcome").text
     site.engine.set_away(True)
-    away = browser.get("/welcome/doctor")
+    assert browser.post("/welcome/doctor").status_code == 303
+    until(lambda: "<code>labvirt doctor</code>" in browser.get("/welcome").text, "that the engine is away")
+    away = browser.get("/welcome")
     assert (away.status_code, "<code>labvirt doctor</code>" in away.text, state(away.text, "host")) == (200, True, "to do")
 
 
@@ -144,9 +153,12 @@ def test_only_who_administers_gets_in(site: Site) -> None:
     people.add(site.ports, "bert", password="four words in a row")
     client = site.client()
     client.post("/enter", data={"name": "bert", "password": "four words in a row"})
-    assert [client.get(path).status_code for path in ("/welcome", "/welcome/doctor")] == [403, 403]
-    assert [client.post(f"/welcome/{step}", data=LAB).status_code for step in ("lab", "image", "profile")] == [403, 403, 403]
-    assert [site.browser().get(path).status_code for path in ("/welcome", "/welcome/doctor")] == [200, 200]
+    assert client.get("/welcome").status_code == 403
+    assert [client.post(f"/welcome/{step}", data=LAB).status_code for step in ("doctor", "lab", "image", "profile")] == [403] * 4
+    assert "What the doctor found" not in client.get("/hosts").text
+    boss = site.browser()
+    assert [boss.get("/welcome").status_code, boss.post("/welcome/doctor").status_code] == [200, 303]
+    assert "What the doctor found" in boss.get("/hosts").text
 
 
 def test_the_first_administrator_of_a_site_without_a_lab_comes_here_and_of_another_to_the_labs(serve: Callable[..., Site]) -> None:

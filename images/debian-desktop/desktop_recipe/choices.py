@@ -66,7 +66,7 @@ def password_hash(file: Path | None) -> str:
 
 def recipe_files() -> dict[str, Path]:
     """What is laid over Debian, and what does it; not the README."""
-    return content.recipe_files(RECIPE, RECIPE / "packages", ROOT, names=RECIPE)
+    return content.recipe_files(RECIPE, RECIPE / "packages", ROOT, content.FORK, names=RECIPE)
 
 
 def content_key(packages: list[str], settings: dict[str, Any]) -> str:

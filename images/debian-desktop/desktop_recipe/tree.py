@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
 
 from labvirt_recipe import RecipeError
+from labvirt_recipe.content import FORK
 from labvirt_recipe.layer import lay_over
 from labvirt_recipe.program import run
 
@@ -45,6 +47,9 @@ OURS = {
 def dress(tree: Path, settings: dict[str, Any]) -> None:
     """Our own files, units that start and that never do, language and time zone."""
     lay_over(ROOT, tree)
+    fork = tree / "usr/lib/labvirt" / FORK.name
+    shutil.copyfile(FORK, fork)
+    fork.chmod(0o755)
     units = tree / "etc/systemd/system"
     for name in MASKED:
         link(units / name, "/dev/null")

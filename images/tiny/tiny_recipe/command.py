@@ -20,7 +20,7 @@ from tiny_recipe.packages import Packages, fetch, known_packages, pin
 
 def recipe_files() -> dict[str, Path]:
     """What runs inside, and what makes the disk; neither the README nor the colour strip's reader."""
-    return content.recipe_files(RECIPE, GUEST, names=RECIPE)
+    return content.recipe_files(RECIPE, GUEST, content.FORK, names=RECIPE)
 
 
 def content_key(packages: Packages) -> str:

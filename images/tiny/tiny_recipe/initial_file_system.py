@@ -7,11 +7,12 @@ import gzip
 from pathlib import Path
 
 from labvirt_recipe import cpio
-from labvirt_recipe.content import files_below
+from labvirt_recipe.content import FORK, files_below
 from labvirt_recipe.program import run
 
 from tiny_recipe import GUEST
 from tiny_recipe.kernel_modules import DISK_MODULES, EARLY_MODULES, module_order
+from tiny_recipe.reseed import reseed_program
 
 # Called by /sbin and /bin alike; what guest/ puts into sbin stays.
 SBIN_APPLETS = ("uevent", "acpid", "reboot", "poweroff")
@@ -33,6 +34,9 @@ def initial_file_system(unpacked: Path, agent_place: str) -> bytes:
         # Not the checkout's mode bits: a copy of the recipe may have lost them, and they are not in the key.
         executable = name.startswith(("sbin/", "etc/acpi/"))
         files[name] = cpio.program(file.read_bytes()) if executable else cpio.plain(file.read_bytes())
+    files["sbin/labvirt-fork"] = cpio.program(FORK.read_bytes())
+    files["sbin/labvirt-reseed"] = cpio.program(reseed_program())
+    files["etc/machine-id"] = cpio.link("/run/machine-id")
     files["init"] = cpio.link("bin/init")
     for applet in SBIN_APPLETS:
         files.setdefault(f"sbin/{applet}", cpio.link("../bin/busybox"))

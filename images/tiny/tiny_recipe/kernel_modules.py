@@ -9,7 +9,7 @@ from pathlib import Path
 
 # Loaded in this order, each after what it depends on. A name this kernel lacks is left out: the cloud kernel has no ahci and
 # no emulated network card, a generic one has.
-EARLY_MODULES = ("virtio_pci", "virtio_net", "e1000", "e1000e", "8139cp", "button", "evdev", "virtio_rng")
+EARLY_MODULES = ("virtio_pci", "virtio_net", "e1000", "e1000e", "8139cp", "button", "evdev", "virtio_rng", "qemu_fw_cfg")
 DISK_MODULES = ("virtio_blk", "virtio_scsi", "sd_mod", "ata_piix", "ahci", "virtio_console")
 
 

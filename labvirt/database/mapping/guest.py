@@ -36,6 +36,7 @@ def guest_row(guest: Guest) -> Row:
         "due": str(guest.due) if guest.due else None,
         "due_at": maybe_text(guest.due_at),
         "notice": guest.notice,
+        "origin": guest.origin,
     }
 
 
@@ -71,4 +72,5 @@ def guest_of(row: Row, disks: Iterable[Row]) -> Guest:
         due=Due(row["due"]) if row["due"] else None,
         due_at=maybe_time(row["due_at"]),
         notice=row["notice"],
+        origin=row["origin"],
     )

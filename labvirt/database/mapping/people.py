@@ -112,6 +112,7 @@ def token_row(token: ApiToken) -> Row:
         "made_at": time_text(token.made_at),
         "expires_at": time_text(token.expires_at),
         "used_at": maybe_text(token.used_at),
+        "made_by": token.made_by,
     }
 
 
@@ -124,4 +125,5 @@ def token_of(row: Row) -> ApiToken:
         made_at=time_of(row["made_at"]),
         expires_at=time_of(row["expires_at"]),
         used_at=maybe_time(row["used_at"]),
+        made_by=row["made_by"],
     )

@@ -52,6 +52,7 @@ def profile_row(profile: Profile) -> Row:
         "extra": words_text(profile.extra),
         "checks": words_text(profile.checks),
         "home": profile.home,
+        "instant_clone": int(profile.instant_clone),
     }
 
 
@@ -111,4 +112,5 @@ def profile_of(row: Row, slots: Iterable[Row], affinities: Iterable[Row], positi
         extra=words_of(row["extra"]),
         checks=words_of(row["checks"]),
         home=row["home"],
+        instant_clone=bool(row["instant_clone"]),
     )

@@ -57,6 +57,7 @@ guests = Table(
     maybe("due"),
     maybe("due_at"),
     filled("notice"),
+    filled("origin"),
     UniqueConstraint("lab", "seat"),
     one_of("wish", Wish),
     one_of("state", GuestState),

@@ -78,6 +78,7 @@ api_tokens = Table(
     filled("made_at"),
     filled("expires_at"),
     maybe("used_at"),
+    refers("made_by", "api_tokens.id", on_delete="CASCADE"),
     Index("token_by_hash", "token", unique=True),
     Index("token_once", "person", "name", unique=True),
 )

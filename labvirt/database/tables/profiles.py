@@ -45,6 +45,7 @@ profiles = Table(
     filled("extra"),
     filled("checks"),
     maybe("home"),
+    number("instant_clone"),
     one_of("firmware", Firmware),
     one_of("machine", Machine),
     one_of("clock", Clock),
@@ -57,6 +58,7 @@ profiles = Table(
     one_of("session_policy", SessionPolicy),
     one_of("hyperv", FLAG),
     one_of("tpm", FLAG),
+    one_of("instant_clone", FLAG),
 )
 
 profile_slots = Table(

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
+from urllib.parse import urlsplit
 
 import libvirt
 import libvirt_qemu
@@ -17,6 +18,12 @@ from labvirt.hypervisors.libvirt.translation import translated
 
 OnLifecycle = Callable[[RunId, int, int], None]
 OnMonitor = Callable[[RunId, str, str | None], None]
+
+
+def is_local(uri: str) -> bool:
+    """Does it name the libvirt of this machine? Its socket may be anywhere; a host, or another way there, is none of it."""
+    found = urlsplit(uri)
+    return found.scheme in ("qemu", "qemu+unix") and not found.netloc
 
 
 @cache

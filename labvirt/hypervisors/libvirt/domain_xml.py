@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -29,6 +29,7 @@ from labvirt.domain.extra_arguments import values_of
 from labvirt.domain.guest import RunId
 from labvirt.domain.profile import Bus, Firmware, Machine, Nic, Sound, Video
 from labvirt.errors import HypervisorError, InvalidInput
+from labvirt.hypervisors.libvirt.memory_file import MemoryFile, arguments
 
 MARK = "urn:labvirt:run"
 """Namespace of our element in <metadata>: which run of which controller a domain is."""
@@ -61,22 +62,50 @@ class Mark:
     cap_bytes: int | None = None
     """How far its overlays may grow."""
     overlays: tuple[str, ...] = ()
-    """libvirt's names of the disks that are written ('vda')."""
+    """libvirt's names of the disks that are written ('vda'), where somebody must know them."""
+    machine: str = ""
+    """It can be frozen, and this is the digest of its shape."""
+    waker: str = ""
+    """It is a clone, and this one wakes it (wakers.py)."""
+
+    def attributes(self) -> dict[str, str]:
+        """As `parse_mark` reads them."""
+        found = {"started": self.started, "cap": "" if self.cap_bytes is None else str(self.cap_bytes)}
+        found |= {"overlays": " ".join(self.overlays), "machine": self.machine, "waker": self.waker}
+        return {"id": str(self.run), "owner": self.owner, **{name: value for name, value in found.items() if value}}
 
 
-def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "") -> str:
-    """The domain of one run, transient, to be created as it is. `accelerator` is 'kvm' or 'tcg'."""
+def render(
+    spec: LaunchSpec,
+    *,
+    owner: str,
+    accelerator: str,
+    started: str = "",
+    memory: MemoryFile | None = None,
+    machine: str = "",
+    waker: str = "",
+) -> str:
+    """The domain of one run, transient, to be created as it is. `accelerator` is 'kvm' or 'tcg'.
+
+    `memory`: for templates (with `machine`, the digest of their shape) and their clones (with `waker`), whose domains are the same but for
+    who they are, and have no network card yet.
+    """
     ElementTree.register_namespace("labvirt", MARK)
     ElementTree.register_namespace("qemu", _QEMU)
     domain = Element("domain", type="kvm" if accelerator == "kvm" else "qemu")
     _text(domain, "name", str(spec.run))
     _text(domain, "uuid", str(spec.uuid))
-    mark = SubElement(SubElement(domain, "metadata"), f"{{{MARK}}}run", id=str(spec.run), owner=owner)
-    if started:
-        mark.set("started", started)
-    if spec.overlay_cap_bytes is not None:
-        mark.set("cap", str(spec.overlay_cap_bytes))
-        mark.set("overlays", " ".join(target for drive, target in _targets(spec) if drive.chain and not drive.cdrom))
+    written = tuple(target for drive, target in _targets(spec) if drive.chain and not drive.cdrom)
+    mark = Mark(
+        run=spec.run,
+        owner=owner,
+        started=started,
+        cap_bytes=spec.overlay_cap_bytes,
+        overlays=() if spec.overlay_cap_bytes is None and not machine else written,
+        machine=machine,
+        waker=waker,
+    )
+    SubElement(SubElement(domain, "metadata"), f"{{{MARK}}}run", mark.attributes())
     SubElement(domain, "genid")  # empty: libvirt draws a new one for each start, and the guest's kernel reseeds itself
     _text(domain, "memory", str(spec.memory_mib), unit="MiB")
     _text(domain, "vcpu", str(spec.cpus))
@@ -103,11 +132,13 @@ def render(spec: LaunchSpec, *, owner: str, accelerator: str, started: str = "")
     power = SubElement(domain, "pm")  # a guest that puts itself to sleep looks broken to whoever sits there
     SubElement(power, "suspend-to-mem", enabled="no")
     SubElement(power, "suspend-to-disk", enabled="no")
-    _devices(SubElement(domain, "devices"), spec)
+    _devices(SubElement(domain, "devices"), spec if memory is None else replace(spec, port=None))
     if spec.uid is not None:
         label = SubElement(domain, "seclabel", type="static", model="dac", relabel="no")
         _text(label, "label", f"+{spec.uid}:+{spec.uid}")
-    _commandline(domain, [*_extra(spec), *(_spice(spec.spice, spec.sound) if spec.spice is not None else ()), *_told(spec)])
+    spice = _spice(spec.spice, spec.sound) if spec.spice is not None else ()
+    own_memory = arguments(memory, spec.memory_mib) if memory is not None else ()
+    _commandline(domain, [*_extra(spec), *spice, *_told(spec), *own_memory])
     ElementTree.indent(domain)
     return ElementTree.tostring(domain, encoding="unicode") + "\n"
 
@@ -123,9 +154,33 @@ def parse_mark(metadata: str) -> Mark | None:
             started=element.get("started", ""),
             cap_bytes=None if cap is None else int(cap),
             overlays=tuple(element.get("overlays", "").split()),
+            machine=element.get("machine", ""),
+            waker=element.get("waker", ""),
         )
     except (ElementTree.ParseError, KeyError, ValueError, InvalidInput):
         return None
+
+
+def render_mark(mark: Mark) -> str:
+    """For virDomainSetMetadata, which names its namespace itself."""
+    return ElementTree.tostring(Element("run", mark.attributes()), encoding="unicode")
+
+
+def render_port(port: NetworkPort) -> str:
+    """The network card alone, to be plugged in."""
+    devices = Element("devices")
+    _port(devices, port)
+    return ElementTree.tostring(devices[0], encoding="unicode")
+
+
+def disk_files(xml: str) -> dict[str, Path]:
+    """libvirt's names of the disks in a domain's XML, with their files."""
+    found = {}
+    for disk in ElementTree.fromstring(xml).iterfind("./devices/disk"):  # noqa: S314 - libvirtd wrote it
+        target, source = disk.find("target"), disk.find("source")
+        if target is not None and source is not None:
+            found[target.attrib["dev"]] = Path(source.attrib["file"])
+    return found
 
 
 def vnc_socket(folder: Path) -> Path:

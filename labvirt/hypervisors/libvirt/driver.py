@@ -36,21 +36,24 @@ from labvirt.contracts.hypervisor import (
     RunEvent,
     RunStatus,
 )
-from labvirt.contracts.templates import Templates
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
 from labvirt.errors import AgentSilent, DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown, Unsupported
 from labvirt.hypervisors import console_line, guest_agent, media
-from labvirt.hypervisors.libvirt import domain_xml
+from labvirt.hypervisors.libvirt import domain_xml, wakers, waking
 from labvirt.hypervisors.libvirt.caps import Caps
-from labvirt.hypervisors.libvirt.connection import Connection, run_of
+from labvirt.hypervisors.libvirt.connection import Connection, is_local, run_of
 from labvirt.hypervisors.libvirt.events import DISK_ERROR, DISK_FULL, STOPPED, Ears
+from labvirt.hypervisors.libvirt.memory_file import MemoryFile
+from labvirt.hypervisors.libvirt.migrations import Migrations
 from labvirt.hypervisors.libvirt.patience import Patience
 from labvirt.hypervisors.libvirt.pauses import Pauses
 from labvirt.hypervisors.libvirt.processes import find_pids
+from labvirt.hypervisors.libvirt.templates import LibvirtTemplates, Prepared
 from labvirt.hypervisors.libvirt.translation import Ended, translated
 from labvirt.hypervisors.libvirt.viewers import viewers_in
+from labvirt.hypervisors.template_manifest import RAM
 from labvirt.system.files import write_atomic
 
 T = TypeVar("T")
@@ -63,6 +66,8 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 40.0
 """libvirt itself gives SIGTERM 10 s and SIGKILL 30 s (virProcessKillPainfully)."""
 _ASK_SECONDS = 5.0
+_STATE_SECONDS = 30.0
+"""The device state is some MiB at most, and its disks are flushed."""
 _AGENT_SECONDS = 2
 """Less than _ASK_SECONDS: libvirt itself gives up first, and nothing is stuck."""
 _AGENT_DEADLINE_SECONDS = 3.0
@@ -95,38 +100,56 @@ _CAPABILITIES = frozenset(
 
 
 class LibvirtHypervisor:
-    """`uri` is a libvirt on this host, `owner` the controller's id that each domain carries, `accelerator` was probed: 'kvm' or 'tcg'."""
+    """`uri` is a libvirt on this host, `owner` the controller's id that each domain carries, `accelerator` was probed: 'kvm' or 'tcg'.
 
-    def __init__(self, uri: str, *, owner: str, accelerator: str) -> None:
+    Templates are in the folder `templates` (absent: there are none). `processes` is where libvirtd's machines see this host's /proc.
+    """
+
+    def __init__(self, uri: str, *, owner: str, accelerator: str, templates: Path | None = None, processes: Path = Path("/proc")) -> None:
         self._uri = uri
         self._owner = owner
         self._accelerator = accelerator
         self._ears = Ears(self._tell)
         self._pauses = Pauses()
+        self._migrations = Migrations()
         self._patience = Patience()
         self._listeners: tuple[Listener, ...] = ()
         self._caps = Caps(self._hold)
         self._connection = Connection(uri, self._hear_lifecycle, self._hear_monitor)
+        self._templates: LibvirtTemplates | None = None
+        if templates is not None and is_local(uri):
+            self._templates = LibvirtTemplates(self, folder=templates, processes=processes, about=self._about)
 
     def capabilities(self) -> HypervisorInfo:
-        with translated("ask the version of", self._uri):
-            connection = self._connection.get()
-            qemu, own = connection.getVersion(), connection.getLibVersion()
+        own, qemu, _ = self._about()
         tcg = self._accelerator != "kvm"
+        cloning = frozenset({Capability.INSTANT_CLONE}) if self._templates is not None else frozenset()
         return HypervisorInfo(
             driver="libvirt",
-            version=f"libvirt {_version(own)}, QEMU {_version(qemu)}",
+            version=f"libvirt {own}, QEMU {qemu}",
             accelerator=self._accelerator,
             # No TPM: libvirt keeps its state in a folder of its own, which no version and no draft could carry.
-            capabilities=_CAPABILITIES,
+            capabilities=_CAPABILITIES | cloning,
             notice="Guests run without KVM (TCG): slowly, and TCG is no security boundary." if tcg else "",
         )
+
+    def _about(self) -> tuple[str, str, str]:
+        """Versions of libvirt and of QEMU, and the accelerator."""
+        with translated("ask the version of", self._uri):
+            connection = self._connection.get()
+            return _version(connection.getLibVersion()), _version(connection.getVersion()), self._accelerator
 
     def command_line(self, spec: LaunchSpec) -> tuple[str, ...]:
         return (domain_xml.render(spec, owner=self._owner, accelerator=self._accelerator),)
 
     def start(self, spec: LaunchSpec) -> RunStatus:
-        domain = self._find(spec.run)
+        return self._begin(spec)
+
+    def _begin(
+        self, spec: LaunchSpec, *, memory: MemoryFile | None = None, machine: str = "", fork: waking.Fork | None = None
+    ) -> RunStatus:
+        """`machine`: it can be frozen, and this is the digest of its shape. `fork`: it is a clone. Both have their RAM in `memory`."""
+        domain = self._living(spec.run)
         if domain is not None:
             return self._status(domain, spec.run, find_pids())
         if spec.tpm:
@@ -135,24 +158,89 @@ class LibvirtHypervisor:
         _check_discs(spec)
         if spec.firmware is Firmware.UEFI:
             self._copy_variables(spec)
+        if machine:
+            (spec.folder / RAM).unlink(missing_ok=True)  # QEMU takes what lies there for the guest's memory
+        domain = self._create(spec, memory=memory, machine=machine) if fork is None else self._clone(spec, fork, memory)
+        (spec.folder / HOME_LOGIN).unlink(missing_ok=True)  # QEMU has read it; it must not lie beside an overlay that is kept
+        return self._status(domain, spec.run, find_pids())
+
+    def _create(self, spec: LaunchSpec, *, memory: MemoryFile | None, machine: str = "", waker: str = "") -> libvirt.virDomain:
+        """Its domain exists; with a `waker` it stands still."""
         started = datetime.now(UTC).isoformat(timespec="seconds")
-        xml = domain_xml.render(spec, owner=self._owner, accelerator=self._accelerator, started=started)
+        xml = domain_xml.render(
+            spec, owner=self._owner, accelerator=self._accelerator, started=started, memory=memory, machine=machine, waker=waker
+        )
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if waker else 0
         try:
-            domain = self._act("start", spec.run, lambda: self._connection.get().createXML(xml, 0), _START_SECONDS)
+            return self._act("start", spec.run, lambda: self._connection.get().createXML(xml, flags), _START_SECONDS)
         except (DriverTimeout, OutcomeUnknown):
             self._end_half_started(spec.run)
             raise
         except HypervisorError as error:
-            if spec.port is None or _NO_TAP not in error.sentence:
+            if (missing := _port_missing(spec, error)) is not None:
+                raise missing from error
+            raise
+
+    def _clone(self, spec: LaunchSpec, fork: waking.Fork, memory: MemoryFile | None) -> libvirt.virDomain:
+        """It runs where its template was frozen; after a failure it is gone."""
+        with wakers.waking() as word:
+            domain = self._create(spec, memory=memory, waker=word)
+            try:
+                with translated("read the mark of", str(spec.run)):
+                    mark = self._mark(domain)
+                assert mark is not None
+                waking.wake(spec, fork, replace(mark, waker=""), self._bed(spec.run, domain))
+                self._monitored("wake", spec.run, domain, lambda own: own.resume())
+            except BaseException as error:
+                self._end_half_started(spec.run)
+                if isinstance(error, HypervisorError) and (missing := _port_missing(spec, error)) is not None:
+                    raise missing from error
                 raise
-            raise HypervisorError(
-                f"{spec.port.tap} does not exist where libvirtd runs.",
-                operation="start",
-                subject=str(spec.run),
-                hint="Try again; if it stays so, libvirtd runs in another network namespace than LabVirt.",
-            ) from error
-        (spec.folder / HOME_LOGIN).unlink(missing_ok=True)  # QEMU has read it; it must not lie beside an overlay that is kept
-        return self._status(domain, spec.run, find_pids())
+            return domain
+
+    def _bed(self, run: RunId, domain: libvirt.virDomain) -> waking.Bed:
+        return waking.Bed(
+            run=run,
+            ask=partial(self._command, run, domain),
+            do=partial(self._monitored, run=run, domain=domain),
+            migrations=self._migrations,
+            seconds=_STATE_SECONDS,
+        )
+
+    def _living(self, run: RunId) -> libvirt.virDomain | None:
+        """As `_find`; a clone whose waker died before it was awake has ended: nobody knows how far it came."""
+        domain = self._find(run)
+        if domain is None:
+            return None
+        with translated("read the mark of", str(run)):
+            mark = self._mark(domain)
+        return None if mark is not None and self._is_abandoned(run, domain, mark) else domain
+
+    def _is_abandoned(self, run: RunId, domain: libvirt.virDomain, mark: domain_xml.Mark) -> bool:
+        """Was its waker gone before it was awake? Then it has ended."""
+        if not mark.waker or wakers.is_going(mark.waker):
+            return False
+        log.warning("%s was being woken when its controller ended: it is ended too", run)
+        with contextlib.suppress(Ended), translated("kill", str(run)):
+            domain.destroy()
+        return True
+
+    def _lives(self, run: RunId) -> bool:
+        return self._living(run) is not None
+
+    def _prepared(self, run: RunId) -> Prepared | None:
+        """What a template is made of; None for an ordinary run."""
+        domain = self._one(run)
+        with translated("read the mark of", str(run)):
+            mark, xml = self._mark(domain), domain.XMLDesc()
+        if mark is None or not mark.machine:
+            return None
+        files = domain_xml.disk_files(xml)
+        folder = domain_xml.serial_path(xml).parent
+        return Prepared(machine=mark.machine, folder=folder, overlays=tuple(files[name] for name in mark.overlays))
+
+    def _freeze(self, run: RunId, state: int) -> None:
+        waking.sleep(state, self._bed(run, self._one(run)))
 
     def running(self) -> tuple[RunStatus, ...]:
         with translated("list the domains of", self._uri):
@@ -161,7 +249,14 @@ class LibvirtHypervisor:
         found = []
         for domain in domains:
             run = run_of(domain)
-            if run is None or not self._is_ours(domain, run):
+            if run is None:
+                continue
+            with translated("read the mark of", str(run)):
+                mark = self._mark(domain)
+            if not self._is_its(mark, run):
+                continue
+            if mark is not None and mark.waker:  # not awake: no run yet, or never one
+                self._is_abandoned(run, domain, mark)
                 continue
             with contextlib.suppress(Ended):  # it ended since the list was made
                 found.append(self._status(domain, run, pids))
@@ -256,8 +351,11 @@ class LibvirtHypervisor:
             xml = domain.XMLDesc()
         return console_line.connected(domain_xml.serial_path(xml), run.guest)
 
-    def templates(self) -> Templates:
-        raise Unsupported("instant clones", "libvirt")
+    def templates(self) -> LibvirtTemplates:
+        if self._templates is None:
+            remote = "" if is_local(self._uri) else ": its libvirt is not this host's, and a template is handed over as open files"
+            raise Unsupported(f"instant clones{remote}", "libvirt")
+        return self._templates
 
     def subscribe(self, listener: Listener) -> None:
         self._listeners = (*self._listeners, listener)
@@ -265,6 +363,8 @@ class LibvirtHypervisor:
 
     def close(self) -> None:
         self._listeners = ()
+        if self._templates is not None:
+            self._templates.close()
         self._caps.close()
         self._ears.close()
         self._connection.close()
@@ -301,7 +401,9 @@ class LibvirtHypervisor:
 
     def _is_ours(self, domain: libvirt.virDomain, run: RunId) -> bool:
         with translated("read the mark of", str(run)):
-            mark = self._mark(domain)
+            return self._is_its(self._mark(domain), run)
+
+    def _is_its(self, mark: domain_xml.Mark | None, run: RunId) -> bool:
         return mark is not None and mark.owner == self._owner and mark.run == run
 
     def _status(self, domain: libvirt.virDomain, run: RunId, pids: dict[UUID, int]) -> RunStatus:
@@ -366,10 +468,12 @@ class LibvirtHypervisor:
         except LabVirtError as error:
             log.warning("%s could not be paused at its cap: %s; the next look will", run, error)
 
-    def _command(self, run: RunId, domain: libvirt.virDomain, execute: str, **arguments: object) -> str:
-        """One QMP command. Its answer is QEMU's JSON; an error in it is raised by libvirt_qemu's caller here."""
+    def _command(self, run: RunId, domain: libvirt.virDomain, execute: str, *, file: int | None = None, **arguments: object) -> str:
+        """One QMP command; the descriptor `file` goes along. Its answer is QEMU's JSON; an error in it is raised by libvirt_qemu's caller
+        here."""
         text = json.dumps({"execute": execute, "arguments": arguments} if arguments else {"execute": execute})
-        answer: str = self._monitored(execute, run, domain, lambda own: libvirt_qemu.qemuMonitorCommand(own, text, 0))
+        ask = partial(libvirt_qemu.qemuMonitorCommand, cmd=text, flags=0) if file is None else _with_file(text, file)
+        answer: str = self._monitored(execute, run, domain, ask)
         failure = json.loads(answer).get("error")
         if failure is not None:
             # Never the arguments: one of them is a secret.
@@ -433,16 +537,43 @@ class LibvirtHypervisor:
             self._pauses.paused(run)
         if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
             self._caps.forget(run)
+            self._migrations.gone(run)
         self._ears.lifecycle(run, event, detail)
 
     def _hear_monitor(self, run: RunId, event: str, details: str | None) -> None:
         if event == "BLOCK_WRITE_THRESHOLD":
             self._caps.reached(run)
+        if event == "MIGRATION":
+            self._migrations.heard(run, details)
         self._ears.monitor(run, event, details)
 
     def _tell(self, event: RunEvent) -> None:
         for listener in self._listeners:
             listener(event)
+
+
+def _with_file(text: str, file: int) -> Callable[[libvirt.virDomain], str]:
+    """A QMP command with a descriptor of its own: the call may be stuck, and sent when the caller's number is another file's already."""
+    own_file = os.fdopen(os.dup(file), "rb", buffering=0)
+
+    def ask(domain: libvirt.virDomain) -> str:
+        with own_file:
+            answer: str = libvirt_qemu.qemuMonitorCommandWithFiles(domain, text, [own_file.fileno()], 0)[0]
+            return answer
+
+    return ask
+
+
+def _port_missing(spec: LaunchSpec, error: HypervisorError) -> HypervisorError | None:
+    """libvirt does not say which TAP is not there: we do."""
+    if spec.port is None or _NO_TAP not in error.sentence:
+        return None
+    return HypervisorError(
+        f"{spec.port.tap} does not exist where libvirtd runs.",
+        operation="start",
+        subject=str(spec.run),
+        hint="Try again; if it stays so, libvirtd runs in another network namespace than LabVirt.",
+    )
 
 
 def _agent_answer(domain: libvirt.virDomain, guest: str, text: str) -> str:

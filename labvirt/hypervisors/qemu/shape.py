@@ -22,10 +22,11 @@ _FOLDER = Path("/nowhere")
 def digest(spec: LaunchSpec, *, accelerator: str) -> str:
     """SHA-256 of the shape."""
     memory = command.MemoryFile(path=f"{_FOLDER}/ram", clone=True)
-    return hashlib.sha256("\n".join(command.render(_nobody(spec), accelerator=accelerator, memory=memory)).encode()).hexdigest()
+    return hashlib.sha256("\n".join(command.render(nobody(spec), accelerator=accelerator, memory=memory)).encode()).hexdigest()
 
 
-def _nobody(spec: LaunchSpec) -> LaunchSpec:
+def nobody(spec: LaunchSpec) -> LaunchSpec:
+    """The machine of `spec`, of no guest."""
     spice = None
     if spec.spice is not None:
         spice = replace(spec.spice, address=IPv4Address(1), tls_port=1, tls=_FOLDER / "tls")
@@ -39,6 +40,7 @@ def _nobody(spec: LaunchSpec) -> LaunchSpec:
         port=None,
         spice=spice,
         uid=None,
+        overlay_cap_bytes=None,
         told=tuple((name, "") for name, _ in spec.told),
     )
 

@@ -31,6 +31,7 @@ class FakeDhcp:
         self._clock = clock
         self._eager = eager
         self._lock = threading.RLock()
+        self._known: tuple[tuple[int, int, int], dict[str, Any]] | None = None
 
     def apply(self, lab: DhcpLab) -> None:
         check_name(lab.lab, "lab")
@@ -46,7 +47,7 @@ class FakeDhcp:
 
     def leases(self, lab: str) -> tuple[Lease, ...]:
         check_name(lab, "lab")
-        memory = self._load()
+        memory = self._glance()
         seconds = memory["labs"].get(lab, {}).get("lease_seconds", 0)
         now = self._clock.now().timestamp()
         return tuple(
@@ -61,7 +62,7 @@ class FakeDhcp:
         )
 
     def serving(self) -> frozenset[str]:
-        return frozenset(self._load()["labs"])
+        return frozenset(self._glance()["labs"])
 
     def stop(self, lab: str) -> None:
         with self._lock:
@@ -102,7 +103,7 @@ class FakeDhcp:
 
     def hosts(self, gateway: IPv4Address) -> dict[str, IPv4Address] | None:
         """The names that the server on this gateway knows, short and full; None when nobody serves there."""
-        for served in self._load()["labs"].values():
+        for served in self._glance()["labs"].values():
             if served["gateway"] == str(gateway):
                 pairs = [(host["name"], IPv4Address(host["address"])) for host in served["hosts"]]
                 return dict(pairs) | {f"{name}.{served['domain']}": address for name, address in pairs}
@@ -116,6 +117,18 @@ class FakeDhcp:
             return str(given[mac]["address"])
         taken = {one["address"] for one in given.values() if one["expires"] > now}
         return next((address for address in span if address not in taken), None)
+
+    def _glance(self) -> dict[str, Any]:
+        """The memory, for who changes nothing: read again only when another file is there (each writing makes a new one)."""
+        try:
+            found = self._file.stat()
+        except OSError:
+            return self._load()
+        mark = (found.st_ino, found.st_mtime_ns, found.st_size)
+        known = self._known
+        if known is None or known[0] != mark:
+            known = self._known = (mark, self._load())
+        return known[1]
 
     def _load(self) -> dict[str, Any]:
         try:

@@ -21,9 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from labvirt import shapes
 from labvirt.domain.addresses import AddressPlan, InterfaceName, MacAddress
 from labvirt.domain.guest import RunId
+from labvirt.domain.template import TemplateName
 from labvirt.usecases.ports import Ports
 
-_TEXT = (MacAddress, InterfaceName, RunId, IPv4Address, IPv4Network, PurePath, UUID, AddressPlan)
+_TEXT = (MacAddress, InterfaceName, RunId, TemplateName, IPv4Address, IPv4Network, PurePath, UUID, AddressPlan)
 
 
 class Told(BaseModel):

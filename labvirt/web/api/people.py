@@ -11,9 +11,11 @@ from pydantic import Field
 
 from labvirt import shapes
 from labvirt.domain.person import FULL_NAME_LENGTH, Person, SignIn
-from labvirt.usecases import people
+from labvirt.domain.second_factor import Demand
+from labvirt.usecases import people, second_factor
 from labvirt.usecases import sign_in as signing
 from labvirt.usecases.ports import Ports
+from labvirt.usecases.second_factor import SecondFactor
 from labvirt.web.api import grants
 from labvirt.web.api.grants import Grants
 from labvirt.web.api.model import Answered, Name, Password, Shape, Told
@@ -57,6 +59,21 @@ class SignedOut(Answered):
     ended: list[SignInTold]
 
 
+class SecondFactorTold(Answered):
+    """Of whom a second factor is asked, and who signs in with a password alone: administrators of the site, and all others."""
+
+    demand: Demand
+    administrators: list[str]
+    others: list[str]
+    lacking: Annotated[list[str], Field(description="Those of them who can only set one up.")]
+
+
+class SecondFactorChange(Told):
+    """Of whom it is asked."""
+
+    demand: Demand
+
+
 class PersonChange(Told):
     """Fields of a person."""
 
@@ -84,6 +101,7 @@ class PasswordNew(Told):
 
 PERSON = Shape(PersonTold, lambda ports, each: shapes.person(each))
 SIGN_IN = Shape(SignInTold, lambda ports, each: shapes.sign_in(each))
+SECOND_FACTOR = Shape(SecondFactorTold, lambda ports, seen: shapes.second_factor(seen))
 SIGNED_OUT = Shape(SignedOut, lambda ports, ended: {"ended": [shapes.sign_in(each) for each in ended]})
 
 
@@ -152,3 +170,17 @@ def end(ports: Ports, sign_in: str) -> SignIn:
 def _read(told: PersonNew | PersonChange) -> dict[str, Any]:
     given = told.given()
     return given | {"grants": grants.read(given["grants"])} if "grants" in given else given
+
+
+@noun.get("/second-factor", SECOND_FACTOR, cli="person second-factor")
+def second_factor_of(ports: Ports) -> SecondFactor:
+    """Of whom a second factor is asked beside the password, and who has none."""
+    return second_factor.show(ports)
+
+
+@noun.put("/second-factor", SECOND_FACTOR, guarded_by="people_second_factor_of", cli="person second-factor")
+def set_second_factor(ports: Ports, told: SecondFactorChange) -> SecondFactor:
+    """Ask it of these from now on, also of who is signed in. Who must have one and has none can only set up a phone.
+
+    Not asked: whom the campus's sign-on vouches for, tokens of programs, and who came with a code of `labvirt code`."""
+    return second_factor.require(ports, told.demand)

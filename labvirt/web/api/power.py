@@ -134,9 +134,8 @@ def of_lab(ports: Ports, lab: str) -> dict[str, Any]:
 
 @noun.patch("/labs/{lab}/power", Shape(LabPower, AS_IT_IS), guarded_by="power_of_lab", cli="lab power")
 def change_lab(ports: Ports, lab: str, told: LabPowerChange) -> dict[str, Any]:
-    """Change times and policy."""
+    """Change times and policy, all of it or nothing."""
     given = told.given()
-    policy = given.pop("on_power_off", None)
     for name in ("on", "off"):
         if given.get(name) is not None:
             given[name] = parse_time(given[name], name)
@@ -144,8 +143,6 @@ def change_lab(ports: Ports, lab: str, told: LabPowerChange) -> dict[str, Any]:
         given["days"] = parse_days(given["days"], "days")
     if given:
         power_times.change(ports, lab, **given)
-    if policy is not None:
-        leaving.set_lab(ports, lab, policy)
     return of_lab(ports, lab)
 
 

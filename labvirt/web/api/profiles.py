@@ -79,6 +79,7 @@ class ProfileChange(Told):
     extra: Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=64)] = []
     checks: Annotated[list[Annotated[str, Field(max_length=50)]], Field(max_length=64)] = []
     home: Annotated[str, Field(max_length=400)] | None = None
+    instant_clone: bool = False
 
     def fields(self) -> dict[str, Any]:
         """As the use cases take them. Raises InvalidInput."""

@@ -9,14 +9,15 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from labvirt import __version__
+from labvirt import __version__, shapes
 from labvirt.contracts.engine import EngineStatus
 from labvirt.domain.audit import Entry, Outcome, Wanted
 from labvirt.domain.findings import Finding
 from labvirt.domain.host import Host
 from labvirt.domain.kiosk import Kiosk
 from labvirt.errors import NotFound
-from labvirt.usecases import audit, hosts, inspect, looking
+from labvirt.usecases import audit, examination, hosts, inspect, looking
+from labvirt.usecases.examination import Examination
 from labvirt.usecases.inspect import Overview
 from labvirt.usecases.ports import Ports
 from labvirt.web.api.images import FINDINGS
@@ -61,6 +62,7 @@ class Programs(Answered):
     api: str
 
 
+EXAMINATION = shape(Examination, lambda each: {"ok": each.ok, **shapes.plain(each)}, name="ExaminationTold", ok=bool)
 ENTRIES = Many(shape(Entry), key=lambda each: each.number, newest_first=True)
 
 
@@ -98,6 +100,22 @@ def overview(ports: Ports) -> Overview:
 def verify(ports: Ports, asked: Paged) -> tuple[Finding, ...]:
     """Compare database, processes, TAPs, rules, leases, sockets and overlays; name every stray. Nothing found is well."""
     return looking.verify(ports)
+
+
+@noun.get("/doctor", EXAMINATION)
+def examined(ports: Ports) -> Examination:
+    """What the doctor found when it looked last, and when. It does not look anew."""
+    found = examination.last(ports)
+    if found is None:
+        raise NotFound("examination", "last")
+    return found
+
+
+@noun.post("/doctor", EXAMINATION, cli="doctor", needs_engine=True)
+def doctor(ports: Ports) -> Examination:
+    """Look at the host now: what is missing, and the exact command that mends it. Changes nothing there; takes up to two minutes, and what
+    it found is kept."""
+    return examination.examine(ports)
 
 
 @noun.get("/audit", ENTRIES, cli=("audit list", "audit export"))

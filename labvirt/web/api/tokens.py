@@ -34,6 +34,7 @@ class TokenTold(Answered):
     made_at: datetime
     expires_at: datetime
     used_at: datetime | None
+    made_by: Annotated[str | None, Field(description="The id of the token that made it, with which it is taken back.")]
 
 
 class TokenMade(TokenTold):
@@ -77,12 +78,14 @@ def show(ports: Ports, token: str) -> ApiToken:
 def add(ports: Ports, told: TokenNew) -> Minted:
     """A new token of one's own. Its secret is told this once, and never for a repeated request.
 
-    A program's token makes one with its own rights at most, which ends when it ends itself at the latest."""
+    A program's token makes one with its own rights at most, which ends when it ends itself at the latest and is taken back with it."""
     given = told.given()
     return tokens.add(ports, given.pop("name"), **given)
 
 
 @noun.delete("/tokens/{token}", TOKEN, cli="token remove")
 def remove(ports: Ports, token: str) -> ApiToken:
-    """Take it back: it buys nothing any more. One's own, or anybody's for who looks after the site."""
-    return tokens.remove(ports, token)
+    """Take it back: it buys nothing any more. One's own, or anybody's for who looks after the site.
+
+    The tokens that it made are taken back with it, and those that they made."""
+    return tokens.remove(ports, token)[0]

@@ -66,6 +66,7 @@ def blueprint(ports: Ports, flow_since: Callable[[str], datetime | None]) -> Blu
             goodbye=_leaving(),
             order_done=_number("order_done"),
             order_refused=_number("order_refused"),
+            touched_seconds=_number("touched_seconds"),
         )
         if order is None:
             return Response(status=204)

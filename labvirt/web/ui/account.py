@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.domain.person import PASSWORD_LONGEST, PASSWORD_RECOMMENDED, PASSWORD_SHORTEST, TOKEN_DAYS, TOKEN_DAYS_MOST
 from labvirt.domain.right import Right
-from labvirt.errors import Conflict, InvalidInput, LabVirtError, MustConfirm, NotAllowed, NotFound, NotSignedIn, TooManyRequests
+from labvirt.errors import Conflict, InvalidInput, LabVirtError, MustConfirm, MustEnrol, NotAllowed, NotFound, NotSignedIn, TooManyRequests
 from labvirt.usecases import account, sign_in, tokens
+from labvirt.web.api.problem import is_of_the_api
 from labvirt.web.errors import status_of
 from labvirt.web.ui.retold import field_words, grant_words, retold
 
@@ -98,6 +99,14 @@ def blueprint() -> Blueprint:
     return pages
 
 
+def enrol_first() -> AnyResponse:
+    """For who must set up a second factor: people are led there, all others are told so."""
+    for_people = request.accept_mimetypes.accept_html and "HX-Request" not in request.headers and not is_of_the_api(request.path)
+    if request.method == "GET" and for_people:
+        return redirect(url_for("account.page", _anchor="phone"), 303)
+    raise MustEnrol
+
+
 def words_of(error: LabVirtError | None) -> tuple[str, str]:
     """Sentence and hint for people."""
     if error is None:
@@ -114,13 +123,16 @@ def _page(error: LabVirtError | None = None, *, recovery: tuple[str, ...] = (), 
     seen = account.view(g.ports)
     key = account.phone_key(g.ports)[0] if seen.pending and _confirmed() and not recovery else ""
     sentence, hint = words_of(error)
+    owes = g.ports.caller.owes_factor
+    grants = seen.person.grants if seen.person and owes else g.ports.caller.grants
     page = render_template(
         "account.html",
         seen=seen,
         caller=g.ports.caller,
-        grants=[grant_words(each) for each in g.ports.caller.grants],
+        grants=[grant_words(each) for each in grants],
         mine=g.ports.caller.sign_in,
-        tokens=tokens.everything(g.ports) if seen.person else (),
+        tokens=tokens.everything(g.ports) if seen.person and not owes else (),
+        owes=owes,
         rights=tuple(Right),
         key=" ".join(key[n : n + 4] for n in range(0, len(key), 4)),
         recovery=recovery,

@@ -20,6 +20,7 @@ KINDS = {
     JobKind.SESSION: marked("open a session"),
     JobKind.PUBLISH: marked("publish"),
     JobKind.CANARY: marked("try"),
+    JobKind.TEMPLATE: marked("template"),
     JobKind.FLATTEN: marked("flatten"),
     JobKind.GARBAGE: marked("collect garbage"),
     JobKind.RESCUE_FILES: marked("rescue files"),

@@ -18,6 +18,48 @@ CALM_SECONDS = 0.25
 """Changes closer together than this are told once."""
 
 
+class Crier:
+    """Waits for news once for all streams, and puts them into words once. It works while somebody listens. On the event loop only."""
+
+    def __init__(self, published: Published) -> None:
+        self._published = published
+        self._listening: set[asyncio.Future[tuple[int, bytes]]] = set()
+        self._crying: asyncio.Task[None] | None = None
+        self._told, self._words = -1, b""
+
+    async def next(self, seen: int) -> tuple[int, bytes]:
+        """The next revision above `seen` and the words for it, or that there was none for HEARTBEAT_SECONDS. Who was still busy with the
+        last words when others were told hears at once what there was since."""
+        if self._told > seen or self._published.closed():
+            return self._told, self._words
+        future: asyncio.Future[tuple[int, bytes]] = asyncio.get_running_loop().create_future()
+        self._listening.add(future)
+        if self._crying is None or self._crying.done():
+            self._crying = asyncio.create_task(self._cry(seen))
+        try:
+            return await future
+        finally:
+            self._listening.discard(future)
+
+    async def _cry(self, seen: int) -> None:
+        """Until nobody listens, or the process ends: then nobody is held any more."""
+        while self._listening and not self._published.closed():
+            news = await self._published.wait("", max(seen, self._told), HEARTBEAT_SECONDS)
+            if news and not self._published.closed():
+                await asyncio.sleep(CALM_SECONDS)
+                self._told = self._published.revision("")
+                self._words = b"event: change\ndata: %d\n\n" % self._told
+            self._tell((self._told, self._words) if news else (max(seen, self._told), b": still here\n\n"))
+            await asyncio.sleep(0)  # those who have heard this listen again
+        self._tell((self._told, self._words))
+
+    def _tell(self, words: tuple[int, bytes]) -> None:
+        listening, self._listening = self._listening, set()
+        for future in listening:
+            if not future.done():
+                future.set_result(words)
+
+
 class EventsRoute:
     """One open stream costs one future. Streams beyond MOST are refused, so that they cannot eat the process."""
 
@@ -25,6 +67,7 @@ class EventsRoute:
 
     def __init__(self, published: Published, at_door: Guard) -> None:
         self._published = published
+        self._crier = Crier(published)
         self._guard = at_door
         self.pool = ThreadPoolExecutor(2, thread_name_prefix="events")
         self.open = 0
@@ -48,7 +91,7 @@ class EventsRoute:
         headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         seen = self._published.revision("")
-        await self._say(send, f"event: hello\ndata: {seen}\n\n")
+        await self._say(send, b"event: hello\ndata: %d\n\n" % seen)
         loop = asyncio.get_running_loop()
         asked = loop.time()
         while not self._published.closed():
@@ -56,19 +99,15 @@ class EventsRoute:
                 asked = loop.time()
                 if not await self._is_somebody(scope):
                     break
-            if await self._published.wait("", seen, HEARTBEAT_SECONDS):
-                if self._published.closed():
-                    break
-                await asyncio.sleep(CALM_SECONDS)
-                seen = self._published.revision("")
-                await self._say(send, f"event: change\ndata: {seen}\n\n")
-            else:
-                await self._say(send, ": still here\n\n")
+            told, words = await self._crier.next(seen)
+            seen = max(seen, told)
+            if not self._published.closed():
+                await self._say(send, words)
         await send({"type": "http.response.body", "body": b""})
 
     async def _is_somebody(self, scope: Scope) -> bool:
-        return guard.is_somebody(await asyncio.get_running_loop().run_in_executor(self.pool, self._guard.caller_of_scope, scope))
+        return guard.is_ready(await asyncio.get_running_loop().run_in_executor(self.pool, self._guard.caller_of_scope, scope))
 
     @staticmethod
-    async def _say(send: Send, text: str) -> None:
-        await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+    async def _say(send: Send, words: bytes) -> None:
+        await send({"type": "http.response.body", "body": words, "more_body": True})

@@ -54,9 +54,14 @@ def is_somebody(caller: Caller) -> bool:
     return caller.kind in (CallerKind.PERSON, CallerKind.TOKEN)
 
 
+def is_ready(caller: Caller) -> bool:
+    """Is it somebody who owes nothing before they may go on? Native routes ask this one."""
+    return is_somebody(caller) and not caller.owes_factor
+
+
 def somebody(caller: Caller) -> Caller | None:
-    """The caller, if it is somebody."""
-    return caller if is_somebody(caller) else None
+    """The caller, if it is somebody who may go on."""
+    return caller if is_ready(caller) else None
 
 
 def may_pass(request: Request, caller: Caller) -> bool:
@@ -67,6 +72,11 @@ def may_pass(request: Request, caller: Caller) -> bool:
     if request.endpoint is None and request.path.startswith("/terminals/"):
         return True
     return request.endpoint in routes.OPEN or is_somebody(caller)
+
+
+def must_enrol(request: Request, caller: Caller) -> bool:
+    """Is something else asked of who must set up a second factor first?"""
+    return caller.owes_factor and request.endpoint not in routes.OPEN | routes.ENROLLING
 
 
 def check_origin(request: Request) -> None:

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from labvirt.domain.right import Right
 from labvirt.errors import LabVirtError
-from labvirt.usecases import hosts, power, profiles
+from labvirt.usecases import examination, hosts, power, profiles
 from labvirt.web.past import Past
 from labvirt.web.ui import layout, past_chart
 from labvirt.web.ui.amounts import moment
@@ -24,7 +24,8 @@ def blueprint(looking: Looking, past: Past) -> Blueprint:
 
     @pages.get("")
     def page() -> str:
-        return render_template("hosts.html", **_seen())
+        looked = examination.last(g.ports) if layout.may(Right.SITE) else None
+        return render_template("hosts.html", **_seen(), looked=looked)
 
     @pages.get("/part")
     def part() -> Response:

@@ -122,6 +122,7 @@ def blueprint(looking: Looking) -> Blueprint:
         pictures = request.args.get("pictures", "1" if len(by_seat) <= PICTURES else "0") == "1" and layout.may(Right.WATCH, lab)
         return {
             "lab": part,
+            "campus_answers": view.lab.foreign_dhcp,
             "chart": chart,
             "engine_problem": not engine,
             "pictures": pictures,

@@ -13,7 +13,7 @@ from labvirt.errors import EngineAway, LabVirtError, NotFound
 from labvirt.usecases import boots, watching
 from labvirt.usecases.ports import Ports
 from labvirt.web.published import Published
-from labvirt.web.ui import boot_chart, guard, once_more, seats, sign_in, terminals
+from labvirt.web.ui import account, boot_chart, guard, once_more, seats, sign_in, terminals
 from labvirt.web.ui.guard import Guard
 from labvirt.web.ui.layout import may
 from labvirt.web.ui.looking import Looking, fragment
@@ -37,6 +37,8 @@ def blueprint(ports: Ports, published: Published, looking: Looking, at_door: Gua
     def deny_by_default() -> AnyResponse | None:
         guard.check_origin(request)
         g.ports = ports.on_behalf_of(at_door.caller_of_request(request))
+        if guard.must_enrol(request, g.ports.caller):
+            return account.enrol_first()
         if guard.may_pass(request, g.ports.caller):
             return once_more.given() if g.ports.caller.kind is CallerKind.PERSON else None
         if request.endpoint == "pages.first":
@@ -56,7 +58,7 @@ def blueprint(ports: Ports, published: Published, looking: Looking, at_door: Gua
     def _labs() -> str:
         seen = looking.overview()
         cards = sum(len(lab.seats) for lab in seen.labs) <= CARDS
-        page = seats.first_page(seen)
+        page = seats.first_page(seen, cards=cards)
         return render_template("labs.html", page=page, cards=cards, signs=seats.SIGNS, inbox=may(Right.SEATS), site=may(Right.SITE))
 
     @pages.get("/labs/<lab>/boots")

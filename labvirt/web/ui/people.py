@@ -11,8 +11,9 @@ from werkzeug.wrappers import Response as AnyResponse
 from labvirt.domain.caller import Grant
 from labvirt.domain.person import PASSWORD_LONGEST, PASSWORD_RECOMMENDED, PASSWORD_SHORTEST, grant_text, parse_grant
 from labvirt.domain.right import Role
+from labvirt.domain.second_factor import Demand
 from labvirt.errors import InvalidInput, LabVirtError, MustConfirm
-from labvirt.usecases import groups, labs, people, sign_in, tokens
+from labvirt.usecases import groups, labs, people, second_factor, sign_in, tokens
 from labvirt.web.errors import status_of
 from labvirt.web.ui.account import LONGEST, REFUSALS, words_of
 from labvirt.web.ui.language import gettext
@@ -44,6 +45,17 @@ def blueprint() -> Blueprint:
         except REFUSALS as error:
             return _page(error)
         return redirect(url_for("people.one", name=made.name), 303)
+
+    @pages.post("/+second-factor")
+    def ask_second_factor() -> AnyResponse:
+        word = request.form.get("demand", "")
+        try:
+            if word not in tuple(Demand):
+                raise InvalidInput("demand", f"must be one of {', '.join(Demand)}")
+            second_factor.require(g.ports, Demand(word))
+        except REFUSALS as error:
+            return _page(error)
+        return redirect(url_for("people.page", _anchor="second-factor"), 303)
 
     @pages.get("/<name>")
     def one(name: str) -> AnyResponse:
@@ -112,6 +124,7 @@ def _page(error: LabVirtError | None = None) -> AnyResponse:
         people=[(each, [grant_words(grant) for grant in each.grants]) for each in people.everything(g.ports)],
         groups=[(each, [grant_text(grant) for grant in each.group.grants]) for each in groups.everything(g.ports)],
         choices=_choices(),
+        second=second_factor.show(g.ports),
         told=told,
         **_common(error, sentence, hint),
     )

@@ -47,7 +47,7 @@ def blueprint(looking: Looking) -> Blueprint:
     @pages.get("")
     def page() -> str:
         overview = looking.overview()
-        parts = [seats.lab_part(lab, overview.at, engine=overview.engine is not None) for lab in overview.labs]
+        parts = [seats.lab_part(lab, overview.at, engine=overview.engine is not None, cards=False) for lab in overview.labs]
         everything = profiles.everything(g.ports)
         images = [each for each in catalogue.everything(g.ports) if each.image.binned_at is None]
         boxes: dict[str, Box] = {}
@@ -57,7 +57,7 @@ def blueprint(looking: Looking) -> Blueprint:
             _put(boxes, "host", host.name, HOST_X, 190, place, host.name, (" · ".join(told),))
         for place, (lab, view) in enumerate(zip(parts, overview.labs, strict=True)):
             used = sum(number for tone, number, _words in lab.counts if tone in ("used", "good"))
-            told = (lab.network, f"{used} / {len(lab.seats)}")
+            told = (lab.network, f"{used} / {lab.size}")
             _put(boxes, "lab", lab.name, LAB_X, 230, place, lab.name, told, "bad" if any(t == "bad" for t, _n, _w in lab.counts) else "")
             lines += [_line(box, boxes[f"lab {lab.name}"]) for key, box in list(boxes.items()) if key.startswith("host ")]
             for profile in everything:
@@ -93,7 +93,7 @@ def blueprint(looking: Looking) -> Blueprint:
         height = max([box.y for box in boxes.values()], default=TOP) + BOX + 30
         totals = {
             "labs": len(parts),
-            "seats": sum(len(lab.seats) for lab in parts),
+            "seats": sum(lab.size for lab in parts),
             "used": sum(n for lab in parts for tone, n, _w in lab.counts if tone == "used"),
             "running": sum(n for lab in parts for tone, n, _w in lab.counts if tone in ("used", "good")),
         }

@@ -59,6 +59,12 @@ GROUPS: tuple[tuple[str, tuple[Field, ...]], ...] = (
             _choice("sound", marked("Sound"), Sound),
             _choice("video", marked("Graphics card"), Video),
             Field(name="hyperv", label=marked("Hyper-V enlightenments"), kind="switch", hint=marked("Windows runs smoother.")),
+            Field(
+                name="instant_clone",
+                label=marked("Instant clones"),
+                kind="switch",
+                hint=marked("One guest is booted and frozen; the others begin there, in a blink, and share its memory until they write."),
+            ),
             Field(name="tpm", label=marked("A TPM 2.0 of its own"), kind="switch", hint=marked("Windows 11; needs the firmware uefi.")),
         ),
     ),

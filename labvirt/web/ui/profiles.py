@@ -9,13 +9,15 @@ from typing import Any
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from labvirt.contracts.engine import TemplateReport
 from labvirt.domain.names import check_name
 from labvirt.domain.profile import Bus
-from labvirt.errors import Conflict, InvalidInput, LabVirtError, NotFound
-from labvirt.usecases import catalogue, profiles
+from labvirt.errors import Conflict, DriverError, EngineAway, InvalidInput, LabVirtError, NotFound
+from labvirt.usecases import catalogue, profiles, templates
 from labvirt.web.errors import status_of
 from labvirt.web.ui import layout
 from labvirt.web.ui import profile_form as form
+from labvirt.web.ui.amounts import moment, size
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.retold import error_words
 
@@ -47,6 +49,9 @@ def blueprint() -> Blueprint:
             other=other,
             difference=difference,
             labs=labs,
+            clones=_clones(name) if profile.instant_clone else None,
+            size=size,
+            moment=moment,
         )
 
     @pages.get("/<name>/preview")
@@ -105,12 +110,28 @@ def blueprint() -> Blueprint:
                 profiles.remove(g.ports, name)
                 layout.told(_("The profile %s is gone.") % name)
                 return redirect(url_for("profiles.page"), 303)
-            raise InvalidInput("do", "must be clone or remove")
+            if told.get("do") == "template":
+                job = templates.build(g.ports, name, by=g.ports.caller.name)
+                return redirect(url_for("jobs.one", number=job.number), 303)
+            if told.get("do") == "remove-template":
+                number = told.get("number", "")
+                templates.remove(g.ports, name, int(number) if number.isascii() and number.isdigit() and len(number) < 10 else 0)
+                layout.told(_("The template %s is gone.") % f"{name}.t{number}")
+                return redirect(url_for("profiles.one", name=name), 303)
+            raise InvalidInput("do", "must be clone, remove, template or remove-template")
         except LabVirtError as error:
             layout.refused(error)
         return redirect(url_for("profiles.one", name=name), 303)
 
     return pages
+
+
+def _clones(name: str) -> TemplateReport:
+    """What there is on the host; where nobody can say, why."""
+    try:
+        return templates.of_profile(g.ports, name)
+    except (EngineAway, DriverError) as error:
+        return TemplateReport(problem=error.sentence.rstrip("."))
 
 
 def _sent() -> dict[str, Any]:

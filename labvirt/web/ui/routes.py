@@ -88,6 +88,7 @@ ROUTES: Mapping[str, Access] = {
     "people.add": _PEOPLE,
     "people.one": _PEOPLE,
     "people.change": _PEOPLE,
+    "people.ask_second_factor": _PEOPLE,
     "people.add_group": _PEOPLE,
     "people.change_group": _PEOPLE,
     "audit.page": Access(Right.AUDIT, Scope.ANYWHERE),
@@ -95,6 +96,8 @@ ROUTES: Mapping[str, Access] = {
     "consoles.buy": Access(Right.WATCH),
     "consoles.page": Access(Right.WATCH),
     "around.speak": _SIGNED_IN,
+    "campus_dhcp.page": Access(Right.LOOK),
+    "campus_dhcp.download": Access(Right.LOOK),
     "labmap.page": Access(Right.LOOK),
     "labmap.part": Access(Right.LOOK, passive=True),
     "labmap.place": Access(Right.SEATS),
@@ -154,6 +157,11 @@ ROUTES: Mapping[str, Access] = {
 }
 """Endpoint -> who. Native routes (events, pieces of uploads, boot files, questions of terminals) are checked where they are."""
 
+ENROLLING = frozenset(
+    {"account.page", "account.confirm", "account.phone", "account.phone_picture", "around.speak", "pages.leave"}
+    | {f"api.account_{each}" for each in ("show", "confirm", "begin_phone", "finish_phone")}
+)
+"""All that is there for who must set up a second factor, beside what is open."""
 OPEN = frozenset(endpoint for endpoint, access in ROUTES.items() if access.right is None)
 PASSIVE = frozenset(endpoint for endpoint, access in ROUTES.items() if access.passive)
 

@@ -61,8 +61,7 @@ def blueprint(looking: Looking) -> Blueprint:
             for view in lab.seats:
                 names = {lab.lab.guest_name(view.seat), view.terminal.name if view.terminal else ""}
                 if name in names:
-                    part = seats.lab_part(lab, overview.at, engine=overview.engine is not None)
-                    return next(each for each in part.seats if each.seat == view.seat)
+                    return seats.one(lab, view.seat, overview.at, engine=overview.engine is not None)
         return None
 
     return pages

@@ -94,12 +94,14 @@ class Seat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabPart:
-    """`counts` are (tone, number, words), only those that occur; `specials` is a sentence for each guest that belongs to no seat."""
+    """`counts` are (tone, number, words), only those that occur; `specials` is a sentence for each guest that belongs to no seat. `size` is
+    how many seats there are, also where they are only counted."""
 
     name: str
     network: str
     seats: tuple[Seat, ...]
     counts: tuple[tuple[str, int, str], ...]
+    size: int = 0
     specials: tuple[str, ...] = ()
 
 
@@ -124,15 +126,15 @@ class FirstPage:
     read_at: str
 
 
-def first_page(seen: Overview) -> FirstPage:
-    """The page of this overview."""
+def first_page(seen: Overview, *, cards: bool = True) -> FirstPage:
+    """The page of this overview; without `cards` seats are counted only."""
     engine = seen.engine
     return FirstPage(
         engine_problem="" if engine else retold(seen.engine_problem) or _("The engine does not answer."),
         notice=retold(engine.notice) if engine else "",
         driver=f"engine {engine.version}, {engine.driver}, {engine.accelerator}" if engine else "",
         findings=engine.findings if engine else (),
-        labs=tuple(lab_part(lab, seen.at, engine=engine is not None) for lab in seen.labs),
+        labs=tuple(lab_part(lab, seen.at, engine=engine is not None, cards=cards) for lab in seen.labs),
         inbox=tuple(_inbox(stranger, seen.at) for stranger in seen.strangers),
         read_at=seen.at.strftime("%H:%M:%S"),
     )
@@ -150,21 +152,32 @@ def age(seconds: int) -> str:
     return ngettext("%d day", "%d days", days) % days
 
 
-def lab_part(view: LabView, now: datetime, *, engine: bool) -> LabPart:
-    """One lab in words."""
-    seats = tuple(_seat(seat, view, now, engine) for seat in view.seats)
-    tones = Counter(seat.tone for seat in seats)
+def one(view: LabView, seat: int, now: datetime, *, engine: bool) -> Seat:
+    """One seat of this lab in words; it is there."""
+    return _seat(next(each for each in view.seats if each.seat == seat), view, now, engine)
+
+
+def lab_part(view: LabView, now: datetime, *, engine: bool, cards: bool = True) -> LabPart:
+    """One lab in words; without `cards` its seats are counted only."""
+    seats = tuple(_seat(seat, view, now, engine) for seat in view.seats) if cards else ()
+    tones = Counter(seat.tone for seat in seats) if cards else Counter(_look(seat)[0] for seat in view.seats)
     return LabPart(
         name=view.lab.name,
         network=f"{view.lab.network.network}{', ' + _('addresses by the campus') if view.lab.foreign_dhcp else ''}",
         seats=seats,
         counts=tuple((tone, tones[tone], _(COUNTED[tone])) for tone in TONES if tones[tone]),
+        size=len(view.seats),
         specials=tuple(_special(special) for special in view.specials),
     )
 
 
 def _special(view: SpecialView) -> str:
-    what = {Purpose.ADMIN: _("admin session"), Purpose.CANARY: _("canary"), Purpose.RESCUE: _("rescue")}.get(view.guest.purpose, _("guest"))
+    what = {
+        Purpose.ADMIN: _("admin session"),
+        Purpose.CANARY: _("canary"),
+        Purpose.RESCUE: _("rescue"),
+        Purpose.TEMPLATE: _("template"),
+    }.get(view.guest.purpose, _("guest"))
     disks = f", {view.versions}" if view.versions else ""
     why = f": {retold(view.guest.reason)}" if view.guest.reason else ""
     state = f"{_(LOOKS[view.guest.state][2])} {_('for %(age)s') % {'age': age(view.seconds)}}"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from labvirt.domain.findings import Finding
 from labvirt.domain.job import JobKind
 from labvirt.domain.lab import DhcpMode
 from labvirt.domain.names import check_name
@@ -19,10 +18,11 @@ from labvirt.domain.profile import Bus, Mode, Profile, Protocol, Slot, SlotKind
 from labvirt.domain.reach import SITE
 from labvirt.domain.right import Right
 from labvirt.errors import AlreadyExists, EngineAway, InvalidInput, LabVirtError, NotAllowed
-from labvirt.usecases import catalogue, enrol, imports, jobs, labs, looking, people, profiles, rights, terminals
+from labvirt.usecases import catalogue, enrol, examination, imports, jobs, labs, people, profiles, rights, terminals
 from labvirt.web.errors import status_of
 from labvirt.web.ui import layout
 from labvirt.web.ui import profile_form as form
+from labvirt.web.ui.amounts import moment
 from labvirt.web.ui.images import gib_of
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import marked
@@ -76,13 +76,14 @@ def blueprint(looking_: Looking) -> Blueprint:
     def page() -> str:
         return _page(looking_)
 
-    @pages.get("/doctor")
-    def doctor() -> str:
-        """Looking changes nothing, so this is an address that can be asked again."""
+    @pages.post("/doctor")
+    def doctor() -> AnyResponse:
+        """What it finds is kept, and shown wherever this was asked."""
         try:
-            return _page(looking_, examined=looking.doctor(g.ports))
-        except EngineAway:
-            return _page(looking_, away=True)
+            examination.examine(g.ports)
+        except EngineAway as error:
+            layout.refused(error)
+        return redirect(layout.back(url_for("welcome.page", _anchor="host")), 303)
 
     @pages.post("/lab")
     def lab() -> AnyResponse:
@@ -124,13 +125,12 @@ def blueprint(looking_: Looking) -> Blueprint:
     return pages
 
 
-def _page(seen: Looking, *, examined: tuple[Finding, ...] | None = None, refused: Refused | None = None, away: bool = False) -> str:
-    """`away`: the engine did not answer just now, whatever the last look has seen."""
+def _page(seen: Looking, *, refused: Refused | None = None) -> str:
     _must()
-    engine = None if away else seen.overview().engine
+    engine, looked = seen.overview().engine, examination.last(g.ports)
     images = [each.image for each in catalogue.everything(g.ports) if each.image.binned_at is None]
     made, known = labs.everything(g.ports), profiles.everything(g.ports)
-    strange = () if engine is None else engine.findings if examined is None else (*engine.findings, *examined)
+    strange = () if engine is None else engine.findings if looked is None else (*engine.findings, *looked.findings)
     forms = {step: dict(values) for step, values in DEFAULTS.items()}
     forms["lab"] |= {"name": "", "network": ""} if made else {}
     forms["profile"] |= {"name": ""} if known else {}
@@ -151,7 +151,9 @@ def _page(seen: Looking, *, examined: tuple[Finding, ...] | None = None, refused
         },
         shell=g.ports.caller.name == SHELL,
         engine=engine,
-        examined=None if examined is None else [each for each in examined if each.code not in STEPS_OF_THEIR_OWN],
+        looked=looked,
+        examined=None if looked is None else [each for each in looked.findings if each.code not in STEPS_OF_THEIR_OWN],
+        moment=moment,
         labs=made,
         images=images,
         making=[each for each in jobs.everything(g.ports, unended=True) if each.kind in (JobKind.IMPORT, JobKind.BLANK)],

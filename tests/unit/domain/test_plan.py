@@ -472,3 +472,16 @@ def test_a_plan_that_was_carried_out_plans_nothing_more(world: World) -> None:
     lasting = [a for a in world.step().actions if not isinstance(a, act.Quarantine | act.Resume | act.RemoveRun)]
     stubborn = {run.guest for run, state in world.living.items() if state is RunState.SILENT}
     assert [a for a in lasting if getattr(a, "guest", None) not in stubborn] == []
+
+
+def test_a_machine_that_is_just_being_started_may_say_nothing_for_a_while() -> None:
+    """As after a kill of the engine in a storm: its terminal is not to hear of an error."""
+    silent = ObservedRun(run=RunId("lab-01", 1), state=RunState.SILENT)
+    row = running(state=GuestState.STARTING, started_at=T0)
+
+    def state(after: float) -> object:
+        planned = look([row], [silent], wall=T0 + timedelta(seconds=after))
+        return [getattr(action, "state", None) for action in planned.actions]
+
+    assert state(5) == [GuestState.STARTING]
+    assert state(61) == [GuestState.SILENT]

@@ -42,12 +42,12 @@ RULES = """\
 
 | seen | done |
 |---|---|
-| wanted, nothing runs | queued: in the order of asking, labs in turns, as many at once as the host bears, while its memory lasts |
+| wanted, nothing runs | queued as [class start](class-start.md) says: in a fair order, as many at once as the host bears |
 | the wish moved on from the run that lives | stopped as the wish says (power button, off, kill) |
 | a run lives that is older than the row's own | stopped after two observations at least 2 s apart; if many, held and reported |
 | a run lives that is newer than the row, wanted | adopted: the row takes it over |
 | a run lives that is newer than the row, not wanted; or without a row | left running, reported |
-| the process is gone, nobody wished it | started again after 10, 20, 40 s; `failed` after the fourth time in a row |
+| the process is gone, nobody wished it | started again after 10, 20, 40 s; `failed` after the fourth time if the host is not overloaded |
 | the guest switched itself off | `stopped`, until its terminal asks again |
 | the viewer has been away for the lab's grace time | kept, replaced by a fresh run, or stopped: the lab's policy (seats only) |
 | the time has come that was told to whoever sits there | stopped, or replaced by a fresh run; many at once if many were told |

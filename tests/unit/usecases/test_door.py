@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,8 +13,9 @@ from argon2 import PasswordHasher
 from labvirt.domain.caller import Caller, CallerKind, Grant
 from labvirt.domain.person import ABSOLUTE, ABSOLUTE_ADMINISTRATOR, CONFIRMED, IDLE, SHELL
 from labvirt.domain.right import Right, Role
-from labvirt.errors import Conflict, InvalidInput, LabVirtError, MustConfirm, NotAllowed, NotFound, NotSignedIn, TooManyRequests
-from labvirt.usecases import account, attempts, campus, groups, passwords, people, phone, setup, sign_in, tokens
+from labvirt.domain.second_factor import Demand
+from labvirt.errors import Conflict, InvalidInput, LabVirtError, MustConfirm, MustEnrol, NotAllowed, NotFound, NotSignedIn, TooManyRequests
+from labvirt.usecases import account, attempts, campus, groups, labs, passwords, people, phone, second_factor, setup, sign_in, tokens
 from labvirt.usecases.ports import Ports
 from labvirt.usecases.sign_in import From, Opened
 from tests.unit.usecases.conftest import Site
@@ -367,6 +369,105 @@ def test_tokens(empty_site: Site) -> None:
     assert tokens.everything(ports) == ()
     with pytest.raises(NotAllowed):
         account.view(ports.on_behalf_of(program))
+
+
+def test_who_must_have_a_second_factor_can_only_set_one_up(empty_site: Site) -> None:
+    """From the moment on in which it is asked; and with the phone everything is there again. Nobody else is kept from anything."""
+    ports, clock = empty_site.ports, empty_site.clock
+    people.add(ports, "anna", password=GOOD, grants=ADMINISTRATOR)
+    people.add(ports, "eve", password=GOOD, grants=(Grant(Role.TEACHER),))
+    secret = tokens.add(ports, "script", person="anna").secret
+    anna, _ = inside(empty_site)
+    assert labs.everything(anna) == ()  # nothing is asked yet
+    with pytest.raises(Conflict, match="no second factor yourself"):
+        second_factor.require(anna, Demand.ADMINISTRATORS)
+    second_factor.require(ports, Demand.ADMINISTRATORS)
+    assert second_factor.show(ports).lacking == ("anna",)
+
+    anna, opened = inside(empty_site)
+    assert (anna.caller.owes_factor, anna.caller.grants) == (True, ())
+    refused: tuple[Callable[[], object], ...] = (
+        lambda: labs.everything(anna),
+        lambda: people.everything(anna),
+        lambda: second_factor.require(anna, Demand.OFF),
+        lambda: people.forget_phone(anna, "eve"),
+        lambda: tokens.add(anna, "mine"),
+        lambda: tokens.everything(anna),
+        lambda: account.change_password(anna, GOOD + "r"),
+        lambda: account.forget_phone(anna),
+        lambda: sign_in.end(anna, opened.sign_in.id),
+    )
+    for act in refused:
+        with pytest.raises(MustEnrol):
+            act()
+    eve, _ = inside(empty_site, "eve")
+    vouched = campus.caller_of(ports, "anna", address="")
+    program = tokens.caller_of(ports, secret, address="")
+    shell = sign_in.caller_of(ports, sign_in.by_code(ports, setup.sign_in_code(ports), who=HERE).token, address="")
+    assert vouched is not None
+    assert program is not None
+    assert shell is not None
+    for other in (eve.caller, vouched, program, shell):
+        labs.everything(ports.on_behalf_of(other))
+
+    account.begin_phone(anna)
+    key, _ = account.phone_key(anna)
+    account.finish_phone(anna, phone.code_at(key, int(clock.now().timestamp()) // 30))
+    again = sign_in.caller_of(ports, opened.token, address="")  # the same sign-in: the phone was shown in it
+    assert again is not None
+    anna = ports.on_behalf_of(again)
+    assert not again.owes_factor
+    assert labs.everything(anna) == ()
+    assert tokens.add(anna, "mine").token.name == "mine"
+    assert second_factor.require(anna, Demand.EVERYBODY).lacking == ("eve",)
+    eve, _ = inside(empty_site, "eve")
+    with pytest.raises(MustEnrol):
+        labs.everything(eve)
+
+
+def test_the_command_line_opens_a_site_that_locked_itself_out(empty_site: Site) -> None:
+    ports = empty_site.ports
+    people.add(ports, "anna", password=GOOD, grants=ADMINISTRATOR)
+    second_factor.require(ports, Demand.EVERYBODY)
+    with pytest.raises(MustEnrol):
+        people.everything(inside(empty_site)[0])
+    second_factor.require(ports, Demand.OFF)
+    assert [each.name for each in people.everything(inside(empty_site)[0])] == ["anna"]
+
+
+def test_a_token_is_taken_back_with_all_that_it_made(empty_site: Site) -> None:
+    """And no other: those that its person made in a browser, and those of others, go on."""
+    ports, clock = empty_site.ports, empty_site.clock
+    people.add(ports, "anna", password=GOOD, grants=(Grant(Role.ADMINISTRATOR),))
+    rights = {Right.SITE, Right.PEOPLE}
+
+    def of(secret: str) -> Ports:
+        caller = tokens.caller_of(ports, secret, address="192.0.2.1")
+        assert caller is not None
+        return ports.on_behalf_of(caller)
+
+    first, other = (tokens.add(ports, name, person="anna", rights=rights, days=30) for name in ("first", "other"))
+    child = tokens.add(of(first.secret), "child", rights=rights, days=60)
+    grandchild = tokens.add(of(child.secret), "grandchild", rights=rights)
+    brother = tokens.add(of(first.secret), "brother", days=3)
+    assert (child.token.made_by, grandchild.token.made_by, first.token.made_by) == (first.token.id, child.token.id, None)
+    assert child.token.expires_at == grandchild.token.expires_at == first.token.expires_at  # it never outlives who made it
+
+    def good() -> set[str]:
+        made = {"first": first, "other": other, "child": child, "grandchild": grandchild, "brother": brother}
+        return {name for name, each in made.items() if tokens.caller_of(ports, each.secret, address="") is not None}
+
+    assert good() == {"first", "other", "child", "grandchild", "brother"}
+    assert [each.name for each in tokens.remove(ports, child.token.id)] == ["child", "grandchild"]
+    assert good() == {"first", "other", "brother"}  # who made it, and what else that made, goes on
+    assert {each.name for each in tokens.remove(of(first.secret), first.token.id)} == {"first", "brother"}  # by itself
+    assert good() == {"other"}
+    with ports.database.read() as work:
+        told = [each.what for each in work.audit.last(20, "anna")]
+    assert any("token grandchild taken back with child" in each for each in told)
+    assert any("token brother taken back with first" in each for each in told)
+    clock.go(30 * 24 * 3600)
+    assert good() == set()
 
 
 def test_the_campus_vouches(empty_site: Site) -> None:

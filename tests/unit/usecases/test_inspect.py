@@ -83,3 +83,23 @@ def test_a_seat_that_no_longer_fits_is_shown(site: Site) -> None:
     asking.ask(site.ports, None, OWN)
     labs.change(site.ports, "lab-a", max_instances=1)
     assert inspect.overview(site.ports).labs[0].seats[0].identity is not None
+
+
+def test_a_later_look_reads_only_what_has_changed(site: Site) -> None:
+    power.start(site.ports, "lab-a-01")
+    before = inspect.overview(site.ports)
+    site.move(GuestState.RUNNING)
+    labs.add(site.ports, name="lab-b", network=labs.parse_network("10.78.0.0/24"))
+    site.engine.away = True  # it is not asked
+    same = inspect.overview(site.ports, before=before)
+    assert same.labs[0] == before.labs[0]
+    assert same.engine == before.engine
+    assert [view.lab.name for view in same.labs] == ["lab-a", "lab-b"]
+    site.engine.away = False
+    again = inspect.overview(site.ports, before=before, changed={"lab-a"})
+    guest = again.labs[0].seats[0].guest
+    assert guest is not None
+    assert guest.state is GuestState.RUNNING
+    assert again.labs == inspect.overview(site.ports).labs
+    labs.remove(site.ports, "lab-b")
+    assert [view.lab.name for view in inspect.overview(site.ports, before=again).labs] == ["lab-a"]

@@ -62,3 +62,16 @@ def test_a_lease_that_went_ends_tickets_at_once(site: Site) -> None:
     asking.heartbeat(site.ports, None, OWN, viewer="running")
     with pytest.raises(NotAllowed):
         asking.ticket(site.ports, None, OWN)
+
+
+def test_who_only_looks_hears_what_was_told_some_seconds_ago(site: Site) -> None:
+    site.engine.lease("lab-a", MAC, OWN)
+    engine, memory = Counted(site), leased.Leased()
+    first = memory.seen(engine, "lab-a", 100.0)  # type: ignore[arg-type]
+    site.engine.given.clear()
+    assert memory.seen(engine, "lab-a", 101.0) == first != ()  # type: ignore[arg-type]
+    assert engine.fetched == 1
+    assert memory.seen(engine, "lab-a", 100.0 + leased.SECONDS + 0.1) == ()  # type: ignore[arg-type]
+    site.engine.away = True
+    with pytest.raises(EngineAway):
+        memory.seen(engine, "lab-a", 200.0)  # type: ignore[arg-type]

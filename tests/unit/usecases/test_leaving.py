@@ -12,7 +12,7 @@ from labvirt.domain.guest import GuestState, StopHow, Wish
 from labvirt.domain.power_order import PowerWord
 from labvirt.domain.power_policy import OnPowerOff
 from labvirt.errors import NotFound
-from labvirt.usecases import asking, labs, leaving
+from labvirt.usecases import asking, labs, leaving, power_times
 from tests.unit.usecases.conftest import MAC, OWN, Site
 
 GRACE = 60
@@ -63,7 +63,7 @@ def test_a_restart_leaves_it(seated: Site) -> None:
 
 @pytest.mark.parametrize("lab, seat, wish", [("keep", None, "running"), ("stop", "keep", "running"), ("keep", "stop", "stopped")])
 def test_the_policy_of_the_seat_goes_before_that_of_the_lab(seated: Site, lab: str, seat: str | None, wish: str) -> None:
-    leaving.set_lab(seated.ports, "lab-a", OnPowerOff(lab))
+    power_times.change(seated.ports, "lab-a", on_power_off=OnPowerOff(lab))
     if seat is not None:
         assert leaving.set_seat(seated.ports, "pc-01", OnPowerOff(seat)) == seat
     goodbye(seated, PowerWord.SHUTDOWN)

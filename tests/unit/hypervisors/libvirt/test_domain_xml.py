@@ -21,6 +21,7 @@ from labvirt.domain.guest import RunId
 from labvirt.domain.profile import PLACES, Bus, Clock, Firmware, Machine, Nic, Sound, Video
 from labvirt.hypervisors.libvirt import domain_xml
 from labvirt.hypervisors.libvirt.connection import run_event_loop
+from labvirt.hypervisors.libvirt.memory_file import MemoryFile
 
 GOLDEN = Path(__file__).parent / "golden"
 FOLDER = Path("/var/lib/labvirt/runs/lab-a-07.g3")
@@ -201,6 +202,43 @@ def test_the_mark_is_read_back(owner: str) -> None:
     assert element is not None
     mark = domain_xml.parse_mark(ElementTree.tostring(element, encoding="unicode"))
     assert mark == domain_xml.Mark(run=SMALL.run, owner=owner, started="2026-01-01")
+
+
+@pytest.mark.parametrize("spec", [replace(OLD, port=None), replace(SMALL, port=None)], ids=["pc", "q35"])
+def test_a_clone_is_its_template_but_for_its_memory_and_its_mark(judge: libvirt.virConnect, spec: LaunchSpec) -> None:
+    memory, lent = MemoryFile(path=FOLDER / "ram, of 7", clone=False), MemoryFile(path=Path("/proc/77/fd/9"), clone=True)
+    made = domain_xml.render(spec, owner="site-1", accelerator="tcg", memory=memory, machine="0" * 64)
+    clone = domain_xml.render(replace(spec, port=SMALL.port), owner="site-1", accelerator="tcg", memory=lent, waker="1:2:3")
+    for text in (made, clone):
+        accepted(judge, text)
+    words = [
+        [element.get("value") for element in parsed(text).iter("{http://libvirt.org/schemas/domain/qemu/1.0}arg")] for text in (made, clone)
+    ]
+    backend = f"memory-backend-file,id=lv-memory,size={spec.memory_mib}M,mem-path="
+    shared = ["-object", f"{backend}{FOLDER}/ram,, of 7,share=on", "-machine", "memory-backend=lv-memory"]
+    private = ["-object", f"{backend}/proc/77/fd/9,share=off", "-machine", "memory-backend=lv-memory", "-incoming", "defer"]
+    assert words[0][-4:] == shared
+    assert words[1] == words[0][:-4] + private
+    trees = [parsed(text) for text in (made, clone)]
+    for tree in trees:
+        for part in ("metadata", "{http://libvirt.org/schemas/domain/qemu/1.0}commandline"):
+            found = tree.find(part)
+            assert found is not None
+            tree.remove(found)
+    assert ElementTree.tostring(trees[0]) == ElementTree.tostring(trees[1])
+    assert "interface" not in clone
+    assert SMALL.port is not None
+    assert domain_xml.render_port(SMALL.port) in domain_xml.render(SMALL, owner="site-1", accelerator="tcg").replace(
+        "\n      ", ""
+    ).replace("\n    </interface", "</interface")
+
+
+def test_marks_of_templates_and_clones_are_read_back() -> None:
+    for mark in (
+        domain_xml.Mark(run=SMALL.run, owner="a & b", machine="0" * 64, overlays=("vda", "sdb")),
+        domain_xml.Mark(run=SMALL.run, owner="<site>", waker="1:2:3", cap_bytes=7, started="2026-01-01"),
+    ):
+        assert domain_xml.parse_mark(domain_xml.render_mark(mark)) == mark
 
 
 @pytest.mark.parametrize("text", ["", "<run/>", "<run id='lab-a-07.g3'/>", "<run id='x' owner='site-1'/>", "no xml"])
