@@ -80,6 +80,7 @@ LISTED = {
     "stranger": "List them: labvirt terminal inbox",
     "sign-in": "List them: labvirt person show NAME",
     "setting": "List them: labvirt settings keys",
+    "examination": "Ask for one: labvirt doctor",
     "upload": "Who is signed in lists them: GET /uploads",
 }
 """Where to look for what has no command of its own."""

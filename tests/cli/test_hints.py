@@ -51,6 +51,8 @@ NOUNS = {
     "image",
     "version",
     "profile",
+    "template",
+    "doctor",
     "admin",
     "rescue",
     "job",

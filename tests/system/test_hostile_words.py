@@ -35,6 +35,7 @@ GOOD = {
     "recipe": "tiny",
     "program": "xfreerdp",
     "image": "tiny",
+    "profile": "tiny",
     "number": "1",
     "text": "words",
     "other": "other",
