@@ -31,7 +31,7 @@ PAGES = (
     *("/", "/labs", f"/labs/{LAB}", f"/labs/{LAB}/seats", f"/labs/{LAB}/boots", f"/labs/{LAB}/tell", "/mine", "/mine/part", "/inbox"),
     *(f"/seats/{guest(1)}", f"/guests/{guest(1)}/console", f"/guests/{guest(1)}/screen.png", f"/guests/{special(1)}/console"),
     *("/profiles", "/profiles/lesson", f"/profiles/lesson/preview?lab={LAB}", "/images", "/images/tiny", "/drafts/tiny.d1/now"),
-    *("/jobs", "/jobs/1", "/jobs/drawer", "/hosts", "/plant", "/settings", "/people", "/audit", "/account", "/welcome", "/welcome/doctor"),
+    *("/jobs", "/jobs/1", "/jobs/drawer", "/hosts", "/plant", "/settings", "/people", "/audit", "/account", "/welcome"),
     *("/search?q=tiny", "/api/v1/docs", "/api/v1/labs", "/api/v1/guests", "/api/v1/images", "/api/v1/sessions", "/metrics"),
 )
 """All that a person looks at, asked beside real machines by the web process that has no rights of its own."""

@@ -32,6 +32,7 @@ from labvirt.system.sockets import connect_unix, listen_unix
 from labvirt.system.tap import open_tap
 
 GREETING_LIMIT = 65536
+CLOSING_SECONDS = 2.0
 
 
 def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float, machine: str = "", fork: Fork | None = None) -> None:
@@ -153,6 +154,23 @@ def end_all(folder: Path, *, deadline_seconds: float = 10.0) -> None:
     Raises DriverTimeout when one does not go (it waits for a broken disk).
     """
     deadline = time.monotonic() + deadline_seconds
+    _end_found(folder, deadline)
+    # A process that ends shows its descriptors no more a moment before the kernel has closed them: its monitor would still answer.
+    until = min(deadline, time.monotonic() + CLOSING_SECONDS)
+    while _answers(folder) and time.monotonic() < until:
+        time.sleep(0.01)
+        _end_found(folder, deadline)
+
+
+def _answers(folder: Path) -> bool:
+    try:
+        connect_unix(folder / layout.QMP_SOCKET).close()
+    except OSError:
+        return False
+    return True
+
+
+def _end_found(folder: Path, deadline: float) -> None:
     # bubblewrap may be between its start and QEMU's: what is found is ended until nothing is found.
     while found := identity.find(folder):
         for process in found:
