@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Every sentence of the pages that people read, as the sources have it.
+"""Every sentence of the pages that people read, as the sources have it; those that other rooms say are in sentences.py beside it.
 
-Run as a program it brings the catalogues up to date (new sentences are empty, those that nobody says any more are gone):
+Run as a program it brings the catalogues of both up to date (new sentences are empty, those that nobody says any more are gone):
     python -m tests.web.words
 """
 
@@ -15,8 +15,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po, write_po
 
+from .sentences import said
+
 UI = Path(__file__).parents[2] / "labvirt" / "web" / "ui"
 LOCALES = UI / "locales"
+TOLD = LOCALES / "told"
 TEMPLATES = UI / "templates"
 LANGUAGES = ("es", "fr", "cs", "ru")
 KEYWORDS = {"_": None, "gettext": None, "marked": None, "ngettext": (1, 2)}
@@ -51,23 +54,37 @@ NAMES = {"LabVirt", "MAC", "sha", "ABCDE", "FGHJK", "LMNPQ", "MiB", "qcow", "raw
 """The same in every language."""
 
 
-def catalogue(language: str) -> Catalog:
-    with (LOCALES / f"{language}.po").open("rb") as text:
+def told() -> Catalog:
+    """What other rooms say: its places are {names}; a word that is told in one place only has that place as its context."""
+    catalog = Catalog()
+    for each in said():
+        catalog.add(each.text, context=each.place or None)
+    return catalog
+
+
+def catalogue(language: str, folder: Path = LOCALES) -> Catalog:
+    with (folder / f"{language}.po").open("rb") as text:
         return read_po(text, locale=language)
 
 
+def renew(language: str, folder: Path, messages: Catalog) -> None:
+    """The catalogue of this folder has exactly these messages, each with the translation that it had."""
+    old, new = catalogue(language, folder), Catalog(locale=language)
+    for message in messages:
+        if message.id:
+            known = old.get(message.id if isinstance(message.id, str) else message.id[0], message.context)
+            new.add(message.id, known.string if known else None, context=message.context)
+    out = io.BytesIO()
+    write_po(out, new, omit_header=True, sort_output=True, width=140)
+    head = '# SPDX-License-Identifier: MIT\nmsgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
+    head += f'"Content-Transfer-Encoding: 8bit\\n"\n"Language: {language}\\n"\n"Plural-Forms: {new.plural_forms}\\n"\n\n'
+    (folder / f"{language}.po").write_text(head + out.getvalue().decode())
+
+
 def main() -> None:
-    for language in LANGUAGES:
-        old, new = catalogue(language), Catalog(locale=language)
-        for message in extracted():
-            if message.id:
-                known = old.get(message.id if isinstance(message.id, str) else message.id[0])
-                new.add(message.id, known.string if known else None)
-        out = io.BytesIO()
-        write_po(out, new, omit_header=True, sort_output=True, width=140)
-        head = '# SPDX-License-Identifier: MIT\nmsgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n'
-        head += f'"Content-Transfer-Encoding: 8bit\\n"\n"Language: {language}\\n"\n"Plural-Forms: {new.plural_forms}\\n"\n\n'
-        (LOCALES / f"{language}.po").write_text(head + out.getvalue().decode())
+    for folder, messages in ((LOCALES, extracted()), (TOLD, told())):
+        for language in LANGUAGES:
+            renew(language, folder, messages)
 
 
 if __name__ == "__main__":

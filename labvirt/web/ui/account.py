@@ -9,12 +9,13 @@ import segno
 from flask import Blueprint, Response, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from labvirt.domain.person import PASSWORD_LONGEST, PASSWORD_RECOMMENDED, PASSWORD_SHORTEST, TOKEN_DAYS, TOKEN_DAYS_MOST, grant_text
+from labvirt.domain.person import PASSWORD_LONGEST, PASSWORD_RECOMMENDED, PASSWORD_SHORTEST, TOKEN_DAYS, TOKEN_DAYS_MOST
 from labvirt.domain.right import Right
 from labvirt.errors import Conflict, InvalidInput, LabVirtError, MustConfirm, MustEnrol, NotAllowed, NotFound, NotSignedIn, TooManyRequests
 from labvirt.usecases import account, sign_in, tokens
 from labvirt.web.api.problem import is_of_the_api
 from labvirt.web.errors import status_of
+from labvirt.web.ui.retold import field_words, grant_words, retold
 
 LONGEST = 256
 REFUSALS = (InvalidInput, Conflict, NotAllowed, NotFound, TooManyRequests)
@@ -111,9 +112,9 @@ def words_of(error: LabVirtError | None) -> tuple[str, str]:
     if error is None:
         return "", ""
     if not isinstance(error, InvalidInput):
-        return error.sentence, error.hint
-    sentence = f"{error.field.replace('_', ' ')} {error.reason}."
-    return f"{sentence[:1].upper()}{sentence[1:]}", error.hint
+        return retold(error.sentence), retold(error.hint)
+    sentence = f"{field_words(error.field)} {retold(error.reason)}."
+    return f"{sentence[:1].upper()}{sentence[1:]}", retold(error.hint)
 
 
 def _page(error: LabVirtError | None = None, *, recovery: tuple[str, ...] = (), minted: tokens.Minted | None = None) -> AnyResponse:
@@ -128,7 +129,7 @@ def _page(error: LabVirtError | None = None, *, recovery: tuple[str, ...] = (), 
         "account.html",
         seen=seen,
         caller=g.ports.caller,
-        grants=[grant_text(each) for each in grants],
+        grants=[grant_words(each) for each in grants],
         mine=g.ports.caller.sign_in,
         tokens=tokens.everything(g.ports) if seen.person and not owes else (),
         owes=owes,

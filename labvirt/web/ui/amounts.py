@@ -9,6 +9,7 @@ from datetime import datetime
 from labvirt.domain.job import Job, JobKind, JobState
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import marked
+from labvirt.web.ui.retold import retold
 from labvirt.web.ui.seats import age
 
 KINDS = {
@@ -73,7 +74,7 @@ def job_words(job: Job, now: datetime, *, may_cancel: bool) -> JobWords:
     if job.state is JobState.QUEUED:
         waits = _("Waits for a worker for %s") % age(max(0, since))
     elif job.state is JobState.RUNNING:
-        waits = _("Now: %(step)s, for %(age)s") % {"step": job.step or _("begins"), "age": age(max(0, since))}
+        waits = _("Now: %(step)s, for %(age)s") % {"step": retold(job.step) or _("begins"), "age": age(max(0, since))}
     parts = []
     if job.total and job.unit == "bytes":
         parts.append(_("%(done)s of %(total)s") % {"done": size(job.done), "total": size(job.total)})

@@ -15,6 +15,7 @@ from labvirt.web.ui import layout
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import ngettext
 from labvirt.web.ui.looking import fragment
+from labvirt.web.ui.retold import error_words
 from labvirt.web.ui.seats import age
 
 LONGEST = 64
@@ -96,7 +97,7 @@ def blueprint() -> Blueprint:
                 return redirect(url_for("inbox.page"), 303)
             lines = terminal_list.look(g.ports, text, lab=lab)
         except LabVirtError as error:
-            wrong = f"{error.sentence} {error.hint}"
+            wrong = error_words(error)
         page = render_template(
             "terminal_list.html", text=text, lines=lines, wrong=wrong, lab=lab, labs=_kept_labs(), example=terminal_list.EXAMPLE
         )

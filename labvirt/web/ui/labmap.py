@@ -20,6 +20,7 @@ from labvirt.web.ui import layout, seats
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import marked, ngettext
 from labvirt.web.ui.looking import Looking, fragment
+from labvirt.web.ui.retold import retold
 
 PICTURES = 60
 """In a lab with at most so many seats pictures are shown unless somebody hides them."""
@@ -104,7 +105,7 @@ def blueprint(looking: Looking) -> Blueprint:
         came = bulk.do(g.ports, lab, wanted, chosen_seats(), by=layout.name_of_caller())
         done = sum(each.will for each in came)
         said = ngettext("%(act)s: %(done)d seat.", "%(act)s: %(done)d seats.", done) % {"act": _(ACTS[wanted][0]), "done": done}
-        left = [f"{each.guest}: {_(WHY[each.why])}{f' ({each.detail})' if each.detail else ''}" for each in came if not each.will]
+        left = [f"{each.guest}: {_(WHY[each.why])}{f' ({retold(each.detail)})' if each.detail else ''}" for each in came if not each.will]
         layout.told(f"{said} {' '.join(left[:8])}{' …' if len(left) > 8 else ''}".strip())
         return redirect(layout.back(url_for("labmap.page", lab=lab)), 303)
 

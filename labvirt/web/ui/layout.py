@@ -15,8 +15,9 @@ from labvirt.domain.caller import CallerKind
 from labvirt.domain.right import Right
 from labvirt.errors import InvalidInput, LabVirtError, NotAllowed
 from labvirt.usecases import labs
-from labvirt.web.ui import language
+from labvirt.web.ui import language, retold
 from labvirt.web.ui.language import marked
+from labvirt.web.ui.retold import error_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def refused(error: LabVirtError) -> None:
     """The next page says why not, and what to do. Raises NotAllowed again: who may not is told so with a 403, not on the next page."""
     if isinstance(error, NotAllowed):
         raise error
-    keep(f"{error.sentence} {error.hint}".strip(), "refused")
+    keep(error_words(error), "refused")
 
 
 OF_THE_SITE = frozenset({Right.SITE, Right.STORE})
@@ -102,6 +103,7 @@ def back(default: str) -> str:
 def install(app: Flask) -> None:
     """Context, languages, and the routes that belong to no noun."""
     language.install(app)
+    retold.install(app)
     app.context_processor(_around)
     app.jinja_env.globals.update(icon=icon, sign=sign)
     around = Blueprint("around", __name__)

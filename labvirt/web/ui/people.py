@@ -17,6 +17,7 @@ from labvirt.usecases import groups, labs, people, second_factor, sign_in, token
 from labvirt.web.errors import status_of
 from labvirt.web.ui.account import LONGEST, REFUSALS, words_of
 from labvirt.web.ui.language import gettext
+from labvirt.web.ui.retold import grant_words, retold
 
 DEEDS = ("save", "password", "phone", "remove", "end", "token")
 
@@ -120,7 +121,7 @@ def _page(error: LabVirtError | None = None) -> AnyResponse:
     told = request.form if error is not None else {}
     page = render_template(
         "people.html",
-        people=[(each, [grant_text(grant) for grant in each.grants]) for each in people.everything(g.ports)],
+        people=[(each, [grant_words(grant) for grant in each.grants]) for each in people.everything(g.ports)],
         groups=[(each, [grant_text(grant) for grant in each.group.grants]) for each in groups.everything(g.ports)],
         choices=_choices(),
         second=second_factor.show(g.ports),
@@ -138,7 +139,7 @@ def _one(name: str, error: LabVirtError | None = None) -> AnyResponse:
         seen=seen,
         person=seen.person,
         own=[grant_text(grant) for grant in seen.person.own],
-        given=[grant_text(grant) for grant in seen.person.given],
+        given=[grant_words(grant) for grant in seen.person.given],
         groups=[each.group.name for each in groups.everything(g.ports)],
         tokens=tokens.everything(g.ports, seen.person.name),
         choices=_choices(),
@@ -160,9 +161,9 @@ def _common(error: LabVirtError | None, sentence: str, hint: str) -> dict[str, o
 def _choices() -> list[tuple[str, str]]:
     """Every grant there can be, and its words."""
     everywhere, inside = gettext("%(role)s everywhere"), gettext("%(role)s in %(lab)s")
-    site = [(str(role), everywhere % {"role": role}) for role in Role]
+    site = [(str(role), everywhere % {"role": retold(role, "role")}) for role in Role]
     for lab in (each.name for each in labs.everything(g.ports)):
-        site += [(f"{role}:{lab}", inside % {"role": role, "lab": lab}) for role in Role if role is not Role.ADMINISTRATOR]
+        site += [(f"{role}:{lab}", inside % {"role": retold(role, "role"), "lab": lab}) for role in Role if role is not Role.ADMINISTRATOR]
     return site
 
 

@@ -19,6 +19,7 @@ from labvirt.web.ui import layout
 from labvirt.web.ui import profile_form as form
 from labvirt.web.ui.amounts import moment, size
 from labvirt.web.ui.language import gettext as _
+from labvirt.web.ui.retold import error_words
 
 LONGEST = 64
 
@@ -62,7 +63,7 @@ def blueprint() -> Blueprint:
         try:
             argv = profiles.preview(g.ports, name, lab, int(seat) if seat.isascii() and seat.isdigit() else 0)
         except LabVirtError as error:
-            why = f"{error.sentence} {error.hint}"
+            why = error_words(error)
         return render_template("profile_preview.html", argv=argv, why=why, profile=name, lab=lab, seat=seat)
 
     @pages.get("/<name>/edit")

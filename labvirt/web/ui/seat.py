@@ -15,6 +15,7 @@ from labvirt.web.ui import layout, seats
 from labvirt.web.ui.labmap import ACTS, WHY
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.looking import Looking, fragment
+from labvirt.web.ui.retold import retold
 
 
 def blueprint(looking: Looking) -> Blueprint:
@@ -44,7 +45,7 @@ def blueprint(looking: Looking) -> Blueprint:
         if came.will:
             layout.told(f"{_(ACTS[wanted][0])}: {came.guest}")
         else:
-            layout.refused(LabVirtError(f"{came.guest}: {_(WHY[came.why])}{f' ({came.detail})' if came.detail else ''}"))
+            layout.refused(LabVirtError(f"{came.guest}: {_(WHY[came.why])}{f' ({retold(came.detail)})' if came.detail else ''}"))
         return redirect(url_for("seat.page", name=told.name), 303)
 
     def _explanation(name: str) -> inspect.Explanation:

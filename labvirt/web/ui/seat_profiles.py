@@ -14,6 +14,7 @@ from labvirt.web.ui import layout
 from labvirt.web.ui.labmap import chosen_seats
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import marked, ngettext
+from labvirt.web.ui.retold import retold
 
 USUAL = "+usual"
 """Stands for: as the lab's order says. No profile can be called so."""
@@ -54,7 +55,7 @@ def blueprint() -> Blueprint:
             return redirect(url_for("labmap.page", lab=lab), 303)
         done = sum(each.will for each in came)
         said = ngettext("The profile of %(done)d seat is changed.", "The profiles of %(done)d seats are changed.", done) % {"done": done}
-        left = [f"{each.name}: {_(WHY[each.why])}{f' ({each.detail})' if each.detail else ''}" for each in came if not each.will]
+        left = [f"{each.name}: {_(WHY[each.why])}{f' ({retold(each.detail)})' if each.detail else ''}" for each in came if not each.will]
         layout.told(f"{said} {' '.join(left[:8])}{' …' if len(left) > 8 else ''}".strip())
         return redirect(url_for("labmap.page", lab=lab), 303)
 

@@ -20,6 +20,7 @@ from labvirt.domain.terminal import Stranger
 from labvirt.usecases.inspect import LabView, Overview, SeatView, SpecialView
 from labvirt.web.ui.language import current, marked, ngettext
 from labvirt.web.ui.language import gettext as _
+from labvirt.web.ui.retold import retold
 from labvirt.web.ui.screens import shows
 
 SILENT_KIOSK_SECONDS = 30
@@ -129,8 +130,8 @@ def first_page(seen: Overview, *, cards: bool = True) -> FirstPage:
     """The page of this overview; without `cards` seats are counted only."""
     engine = seen.engine
     return FirstPage(
-        engine_problem="" if engine else seen.engine_problem or _("The engine does not answer."),
-        notice=engine.notice if engine else "",
+        engine_problem="" if engine else retold(seen.engine_problem) or _("The engine does not answer."),
+        notice=retold(engine.notice) if engine else "",
         driver=f"engine {engine.version}, {engine.driver}, {engine.accelerator}" if engine else "",
         findings=engine.findings if engine else (),
         labs=tuple(lab_part(lab, seen.at, engine=engine is not None, cards=cards) for lab in seen.labs),
@@ -178,7 +179,7 @@ def _special(view: SpecialView) -> str:
         Purpose.TEMPLATE: _("template"),
     }.get(view.guest.purpose, _("guest"))
     disks = f", {view.versions}" if view.versions else ""
-    why = f": {view.guest.reason}" if view.guest.reason else ""
+    why = f": {retold(view.guest.reason)}" if view.guest.reason else ""
     state = f"{_(LOOKS[view.guest.state][2])} {_('for %(age)s') % {'age': age(view.seconds)}}"
     return f"{view.guest.name}: {what} {view.subject}{disks}, {state}{why}"
 
@@ -220,8 +221,8 @@ def _waits(view: SeatView) -> str:
     """What it waits for, or why it is so; one sentence, or nothing."""
     guest, answer = view.guest, view.answer
     if guest is None or guest.state is GuestState.STOPPED:
-        return answer.message if answer is not None and answer.status is Status.FAILED else ""
-    reason = guest.reason.removeprefix("full:").strip()
+        return retold(answer.message) if answer is not None and answer.status is Status.FAILED else ""
+    reason = retold(guest.reason.removeprefix("full:").strip())
     if guest.state is GuestState.WANTED:
         place = _("%(ordinal)s in the queue") % {"ordinal": _ordinal(view.queue_place)} if view.queue_place else ""
         return _("Waits for: %s") % "; ".join(part for part in (reason or ("" if place else _("its turn")), place) if part)
@@ -233,7 +234,7 @@ def _waits(view: SeatView) -> str:
     if guest.wish is Wish.STOPPED:
         return _("To be stopped: %s") % _stop(guest)
     if guest.due_at is not None:
-        return _("Told: %s") % guest.notice
+        return _("Told: %s") % retold(guest.notice)
     return _("Why: %s") % reason if reason else ""
 
 

@@ -12,6 +12,7 @@ from labvirt.usecases.ports import Ports
 from labvirt.usecases.sign_in import From, Opened
 from labvirt.web.errors import status_of
 from labvirt.web.ui import guard
+from labvirt.web.ui.account import words_of
 from labvirt.web.ui.guard import Guard
 from labvirt.web.ui.knock import Knock
 
@@ -84,8 +85,8 @@ def _phone_page(error: LabVirtError | None = None) -> Response:
 def _words(error: LabVirtError | None) -> dict[str, str]:
     if error is None:
         return {"refused": "", "hint": ""}
-    sentence = error.sentence if not isinstance(error, InvalidInput) else f"{error.field.replace('_', ' ')} {error.reason}."
-    return {"refused": f"{sentence[:1].upper()}{sentence[1:]}", "hint": error.hint}
+    sentence, hint = words_of(error)
+    return {"refused": sentence, "hint": hint}
 
 
 def _answer(page: str, error: LabVirtError | None) -> Response:

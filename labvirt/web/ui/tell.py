@@ -12,6 +12,7 @@ from labvirt.domain.guest import Purpose
 from labvirt.domain.message import is_end_of_lesson
 from labvirt.errors import Conflict, InvalidInput
 from labvirt.usecases import labs, messages, power
+from labvirt.web.ui.retold import retold
 
 LONGEST = 400
 
@@ -42,7 +43,7 @@ def blueprint() -> Blueprint:
             else:
                 done = len(messages.tell_lab(g.ports, lab, told.get("sentence", "")[:LONGEST], minutes=minutes, by=by))
         except (InvalidInput, Conflict) as error:
-            page = _page(lab, wrong=f"{error.sentence.rstrip('.')}.", sentence=told.get("sentence", "")[:LONGEST])
+            page = _page(lab, wrong=f"{retold(error.sentence).rstrip('.')}.", sentence=told.get("sentence", "")[:LONGEST])
             return Response(page, 409 if isinstance(error, Conflict) else 400, mimetype="text/html")
         return redirect(url_for("tell.page", lab=lab, told=done), 303)
 

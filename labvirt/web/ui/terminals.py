@@ -20,6 +20,7 @@ from labvirt.usecases import orders, terminal_view, waking
 from labvirt.usecases.terminal_view import TerminalView
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import marked
+from labvirt.web.ui.retold import retold
 from labvirt.web.ui.seats import SILENT_KIOSK_SECONDS, age
 
 GRACE_SECONDS = 300
@@ -131,7 +132,7 @@ def _order(order: PowerOrder, now: datetime) -> str:
     words = _("The order to %(verb)s by %(who)s %(state)s") % {"verb": order.word.verb, "who": order.asked_by, "state": _(_STATES[state])}
     if state is OrderState.WAITING and order.not_before > now:
         words = f"{words} {_('after %s') % age(_seconds(now, order.not_before))}"
-    return f"{words}: {order.why}." if order.why else f"{words}."
+    return f"{words}: {retold(order.why)}." if order.why else f"{words}."
 
 
 def _policy(policy: OnPowerOff) -> str:

@@ -27,6 +27,7 @@ from labvirt.web.ui.images import gib_of
 from labvirt.web.ui.language import gettext as _
 from labvirt.web.ui.language import marked
 from labvirt.web.ui.looking import Looking
+from labvirt.web.ui.retold import reason_words, retold
 
 LONGEST = 64
 DEFAULTS: Mapping[str, Mapping[str, str]] = {
@@ -177,8 +178,8 @@ def _again(seen: Looking, step: str, error: LabVirtError, sent: Mapping[str, str
     if isinstance(error, NotAllowed):
         raise error
     field = _field(error, DEFAULTS[step])
-    words = f"{error.reason}." if field and isinstance(error, InvalidInput) else error.sentence
-    told = Refused(step=step, field=field, words=f"{words[:1].upper()}{words[1:]} {error.hint}".strip(), sent=sent)
+    words = reason_words(error) if field and isinstance(error, InvalidInput) else retold(error.sentence)
+    told = Refused(step=step, field=field, words=f"{words[:1].upper()}{words[1:]} {retold(error.hint)}".strip(), sent=sent)
     return Response(_page(seen, refused=told), status_of(error), mimetype="text/html")
 
 
