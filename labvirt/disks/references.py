@@ -56,15 +56,7 @@ def entries(places: Places) -> tuple[StoreEntry, ...]:
 def references(places: Places) -> dict[PurePosixPath, tuple[str, ...]]:
     """See contracts.images."""
     found: dict[PurePosixPath, list[str]] = {}
-    for overlay in _overlays(places):
-        try:
-            target = stands_on(places, overlay.path)
-        except FileNotFoundError:  # its run ended just now
-            continue
-        except OSError as error:
-            raise _unreadable(overlay, error.strerror or str(error)) from error
-        except ImageDamaged as error:
-            raise _unreadable(overlay, error.sentence.rstrip(".")) from error
+    for overlay, target in _standing(places, _overlays(places)):
         if target is None and overlay.alone:
             continue
         below = None if target is None else places.in_store(target)
@@ -79,19 +71,25 @@ def references(places: Places) -> dict[PurePosixPath, tuple[str, ...]]:
 def template_users(places: Places) -> dict[TemplateName, tuple[str, ...]]:
     """See contracts.disks."""
     found: dict[TemplateName, list[str]] = {}
-    for overlay in _written(places):
+    for overlay, target in _standing(places, _written(places)):
+        name = None if target is None else links.template_of(places, target)
+        if name is not None and overlay.label not in found.setdefault(name, []):
+            found[name].append(overlay.label)
+    return {name: tuple(labels) for name, labels in found.items()}
+
+
+def _standing(places: Places, overlays: Iterator[_Overlay]) -> Iterator[tuple[_Overlay, Path | None]]:
+    """Each with what it stands on. Raises DiskError when that cannot be read."""
+    for overlay in overlays:
         try:
             target = stands_on(places, overlay.path)
         except FileNotFoundError:  # its run ended just now
             continue
         except OSError as error:
             raise _unreadable(overlay, error.strerror or str(error)) from error
-        except ImageDamaged:  # what is no qcow2 file cannot be started, so it needs nothing
-            continue
-        name = None if target is None else links.template_of(places, target)
-        if name is not None and overlay.label not in found.setdefault(name, []):
-            found[name].append(overlay.label)
-    return {name: tuple(labels) for name, labels in found.items()}
+        except ImageDamaged as error:
+            raise _unreadable(overlay, error.sentence.rstrip(".")) from error
+        yield overlay, target
 
 
 def stands_on(places: Places, path: Path) -> Path | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from labvirt.contracts.hypervisor import DiskLayer
 from labvirt.contracts.templates import KeptTemplate
-from labvirt.domain.template import TemplateName
-from labvirt.errors import TemplateUnfit
-from labvirt.hypervisors.template_manifest import Manifest
+from labvirt.domain.guest import StopHow
+from labvirt.domain.template import Template, TemplateName
+from labvirt.errors import DriverError, TemplateUnfit
+from labvirt.hypervisors.template_manifest import RAM, STATE, Manifest, disk_name
 from labvirt.hypervisors.template_memory import TemplateMemory
 from labvirt.hypervisors.template_shelf import Shelf
 
@@ -36,6 +37,29 @@ class Keeping:
         finally:
             os.close(ram)
             os.close(state)
+
+    def freeze(
+        self, template: Template, *, frozen: Callable[[int], None], end: Callable[[StopHow], None], ram: Path, disks: Sequence[Path]
+    ) -> KeptTemplate:
+        """What every real machine is kept by: `frozen` writes the state of its devices into a descriptor, `end` ends it, and then its RAM
+        and its drives' files are copied. After a failure it has ended too, and nothing is kept. Raises what contracts.templates says."""
+        with self.shelf.making(template) as stage:
+            try:
+                state = stage.create(STATE)
+                try:
+                    frozen(state)
+                finally:
+                    os.close(state)
+                end(StopHow.STOP)
+            except BaseException:
+                with suppress(DriverError):  # what has failed first is told
+                    end(StopHow.KILL)
+                raise
+            stage.add(STATE)
+            stage.copy(ram, RAM)
+            for number, file in enumerate(disks):
+                stage.copy(file, disk_name(number))
+        return self.of(template.name)
 
     def of(self, name: TemplateName) -> KeptTemplate:
         """Raises TemplateUnfit."""

@@ -2,7 +2,8 @@
 """Processes that kill themselves (SIGKILL) while they make, remove or freeze a template, or wake a clone of one.
 
 `python -m tests.contracts.template_deaths URI RUNS freeze RUN NAME` freezes a prepared run, and dies when its file of this name is opened,
-or made; `... wake SPEC STEP` starts a clone by the pickled LaunchSpec in a file, and dies before the driver asks libvirt for this step.
+or made; `... wake SPEC STEP` starts a clone by the pickled LaunchSpec in a file, and dies before the driver asks
+libvirt, or QEMU, for this step.
 URI '-' is plain QEMU.
 """
 
@@ -21,6 +22,7 @@ from labvirt.contracts.hypervisor import Hypervisor, LaunchSpec
 from labvirt.domain.guest import RunId
 from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
 from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
+from labvirt.hypervisors.qemu.dialogue import Dialogue
 from labvirt.hypervisors.qemu.driver import QemuHypervisor
 from labvirt.hypervisors.template_manifest import RAM, STATE, disk_name
 from labvirt.hypervisors.template_shelf import Shelf
@@ -96,6 +98,18 @@ def freeze(driver: Hypervisor, run: RunId, last: str) -> None:
 
 
 def wake(driver: Hypervisor, spec: LaunchSpec, step: str) -> None:
+    if isinstance(driver, QemuHypervisor):
+        execute = Dialogue.execute
+
+        def asked(self: Dialogue, name: str, **named: Any) -> Any:
+            if name == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return execute(self, name, **named)
+
+        Dialogue.execute = asked  # type: ignore[method-assign]
+        driver.templates().clone(spec, NAME)
+        driver.close()
+        return
     assert isinstance(driver, LibvirtHypervisor)
     monitored = driver._monitored
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pickle
 import shutil
 import socket
 import subprocess
@@ -23,10 +24,12 @@ from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Machine, Nic
 from labvirt.errors import HypervisorError
+from labvirt.hypervisors.qemu import identity
 from labvirt.hypervisors.qemu.driver import QemuHypervisor
 from labvirt.system.sockets import connect_unix
 from tests.contracts.patience import until
 from tests.contracts.test_qemu_tiny import RECIPE, SerialLine
+from tests.contracts.test_template_deaths import dies
 from tests.contracts.test_templates import DISKS, NAME, clone_spec
 from tests.contracts.workshop import Ground, QemuWorkshop, Workshop, clear_leftovers
 from tests.network.namespace import Namespace
@@ -192,6 +195,35 @@ def test_a_clone_without_its_network_port_leaves_no_process(frozen: Frozen, driv
     assert driver.templates().clone(spec, NAME).state is MachineState.RUNNING
     driver.stop(spec.run, StopHow.STOP)
     driver.templates().clone(spec, NAME)  # nobody else holds the port any more
+
+
+STEPS = ("qmp_capabilities", "migrate-set-capabilities", "getfd", "migrate-incoming", "netdev_add", "device_add")
+"""Of waking, before the clone has everything."""
+
+
+@pytest.mark.parametrize("step", [*STEPS, "cont"])
+def test_a_controller_that_is_killed_while_it_wakes_a_clone_leaves_none(
+    frozen: Frozen, network: Namespace, tmp_path: Path, step: str
+) -> None:
+    """It would wait for its state, or for its network card, for ever, and look like a guest."""
+    number = [*STEPS, "cont"].index(step)
+    port = NetworkPort(tap=InterfaceName("tap3"), mac=MACS[3], model=Nic.VIRTIO)
+    spec = frozen.spec(f"lab-a-8{number}", port=port)
+    (tmp_path / "spec").write_bytes(pickle.dumps(spec))
+    assert dies("-", frozen.lab.runs, "wake", tmp_path / "spec", step)
+    assert identity.find(spec.folder) != ()
+    second = frozen.lab.new()
+    if step == "cont":  # it has everything, and only stands still
+        assert [(each.run, each.state) for each in second.running()] == [(spec.run, MachineState.PAUSED)]
+        second.resume(spec.run)
+    else:
+        if number % 2:  # the first look ends it, or whoever wants to start it
+            assert second.running() == ()
+            assert identity.find(spec.folder) == ()
+        assert second.templates().clone(spec, NAME).state is MachineState.RUNNING
+    assert facts(3)["mac"] == str(MACS[3])
+    second.stop(spec.run, StopHow.STOP)
+    assert second.running() == ()
 
 
 def test_nobody_can_write_into_the_memory_that_clones_share(frozen: Frozen, driver: Hypervisor) -> None:

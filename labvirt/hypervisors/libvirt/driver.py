@@ -40,8 +40,8 @@ from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
 from labvirt.errors import AgentSilent, DriverError, DriverTimeout, HostNotReady, HypervisorError, LabVirtError, OutcomeUnknown, Unsupported
-from labvirt.hypervisors import console_line, guest_agent, media
-from labvirt.hypervisors.libvirt import domain_xml, wakers, waking
+from labvirt.hypervisors import console_line, guest_agent, media, wakers
+from labvirt.hypervisors.libvirt import domain_xml, waking
 from labvirt.hypervisors.libvirt.caps import Caps
 from labvirt.hypervisors.libvirt.connection import Connection, is_local, run_of
 from labvirt.hypervisors.libvirt.events import DISK_ERROR, DISK_FULL, STOPPED, Ears

@@ -9,12 +9,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -23,14 +22,14 @@ from labvirt.contracts.templates import KeptTemplate
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
-from labvirt.errors import DriverError, HypervisorError
+from labvirt.errors import HypervisorError
 from labvirt.hypervisors.libvirt import domain_xml
 from labvirt.hypervisors.libvirt.memory_file import MemoryFile
 from labvirt.hypervisors.libvirt.waking import Fork
 from labvirt.hypervisors.qemu import shape
 from labvirt.hypervisors.template_fit import check_fits, check_freezable, not_prepared
 from labvirt.hypervisors.template_keeping import Keeping
-from labvirt.hypervisors.template_manifest import RAM, STATE, disk_name
+from labvirt.hypervisors.template_manifest import RAM
 from labvirt.system.lending import lent
 from labvirt.system.machine import cpu_model, kernel_release
 
@@ -89,23 +88,13 @@ class LibvirtTemplates:
         if prepared is None:
             raise not_prepared(run)
         made_from = MadeFrom(disks=disks, machine=prepared.machine, ground=self.ground())
-        with self._keeping.shelf.making(Template(name=name, made_from=made_from, made_at=datetime.now(UTC))) as stage:
-            try:
-                state = stage.create(STATE)
-                try:
-                    self._machines._freeze(run, state)
-                finally:
-                    os.close(state)
-                self._machines.stop(run, StopHow.STOP)
-            except BaseException:
-                with contextlib.suppress(DriverError):  # what has failed first is told
-                    self._machines.stop(run, StopHow.KILL)
-                raise
-            stage.add(STATE)
-            stage.copy(prepared.folder / RAM, RAM)
-            for number, overlay in enumerate(prepared.overlays):
-                stage.copy(overlay, disk_name(number))
-        return self._keeping.of(name)
+        return self._keeping.freeze(
+            Template(name=name, made_from=made_from, made_at=datetime.now(UTC)),
+            frozen=partial(self._machines._freeze, run),
+            end=partial(self._machines.stop, run),
+            ram=prepared.folder / RAM,
+            disks=prepared.overlays,
+        )
 
     def kept(self) -> tuple[KeptTemplate, ...]:
         return self._keeping.all()

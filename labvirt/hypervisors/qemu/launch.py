@@ -15,11 +15,14 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from labvirt.contracts.hypervisor import LaunchSpec
 from labvirt.domain.profile import Firmware
 from labvirt.errors import DriverTimeout, HypervisorError
+from labvirt.hypervisors import wakers
 from labvirt.hypervisors.qemu import identity, layout, tpm
 from labvirt.hypervisors.qemu.record import LaunchRecord
 from labvirt.hypervisors.qemu.session import last_words
@@ -41,23 +44,48 @@ def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float, ma
     Raises HypervisorError (with QEMU's last words), TemplateUnfit, DriverTimeout.
     """
     try:
-        with ExitStack() as descriptors:
-            greeting = _spawn(spec, argv, descriptors, machine, fork)
+        with ExitStack() as descriptors, wakers.waking() as word:
+            record = _record(spec, argv, machine, word if fork is not None else "")
+            greeting = _spawn(spec, argv, descriptors, record, fork)
             descriptors.close()  # QEMU's copy of the listener is the last one now: when it ends, the connection breaks
             with greeting:
                 _await_greeting(spec, greeting, deadline_seconds)
                 if fork is not None:
-                    wake(spec, fork, greeting, deadline_seconds=deadline_seconds)
+                    complete = partial(_complete, spec, record)
+                    wake(spec, fork, greeting, complete, deadline_seconds=deadline_seconds)
     except BaseException:
         end_all(spec.folder)
         raise
 
 
-def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack, machine: str, fork: Fork | None) -> socket.socket:
+def _record(spec: LaunchSpec, argv: Sequence[str], machine: str, waker: str) -> LaunchRecord:
+    return LaunchRecord(
+        run=str(spec.run),
+        argv=tuple(argv),
+        uuid=spec.uuid,
+        uid=spec.uid,
+        boot_id=boot_id(),
+        overlay_cap_bytes=spec.overlay_cap_bytes,
+        overlays=tuple(layout.overlays(spec)),
+        machine=machine,
+        waker=waker,
+    )
+
+
+def _complete(spec: LaunchSpec, record: LaunchRecord) -> None:
+    """From now on it is a run, whoever dies. Raises HypervisorError."""
+    try:
+        replace(record, waker="").write(spec.folder)
+    except OSError as error:
+        name = spec.run.guest
+        raise HypervisorError(f"{name} cannot be started: {_reason(spec, error)}.", operation="clone", subject=name) from error
+
+
+def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack, record: LaunchRecord, fork: Fork | None) -> socket.socket:
     """The process exists. Returns a connection to its monitor, which has not answered yet."""
     name = spec.run.guest
     try:
-        _prepare(spec, argv, machine)
+        _prepare(spec, record)
         listener = descriptors.enter_context(listen_unix(spec.folder / layout.QMP_SOCKET))
         passed = [listener.fileno()]
         if fork is not None:
@@ -85,23 +113,13 @@ def _spawn(spec: LaunchSpec, argv: Sequence[str], descriptors: ExitStack, machin
         ) from error
 
 
-def _prepare(spec: LaunchSpec, argv: Sequence[str], machine: str) -> None:
+def _prepare(spec: LaunchSpec, record: LaunchRecord) -> None:
     """Everything that must lie in the folder before QEMU begins. Raises OSError."""
     for leftover in (layout.VNC_SOCKET, layout.SERIAL_SOCKET, layout.AGENT_SOCKET, layout.LOG, layout.RAM):
         (spec.folder / leftover).unlink(missing_ok=True)
     if spec.firmware is Firmware.UEFI and not (spec.folder / layout.UEFI_VARIABLES).is_file():
         template = layout.UEFI_VARIABLES_TEMPLATE.read_bytes()
         write_atomic(spec.folder / layout.UEFI_VARIABLES, template, owner=spec.uid)
-    record = LaunchRecord(
-        run=str(spec.run),
-        argv=tuple(argv),
-        uuid=spec.uuid,
-        uid=spec.uid,
-        boot_id=boot_id(),
-        overlay_cap_bytes=spec.overlay_cap_bytes,
-        overlays=tuple(layout.overlays(spec)),
-        machine=machine,
-    )
     record.write(spec.folder)
 
 
@@ -156,18 +174,19 @@ def end_all(folder: Path, *, deadline_seconds: float = 10.0) -> None:
     deadline = time.monotonic() + deadline_seconds
     _end_found(folder, deadline)
     # A process that ends shows its descriptors no more a moment before the kernel has closed them: its monitor would still answer.
-    until = min(deadline, time.monotonic() + CLOSING_SECONDS)
-    while _answers(folder) and time.monotonic() < until:
-        time.sleep(0.01)
-        _end_found(folder, deadline)
+    _await_silence(folder, min(CLOSING_SECONDS, max(0.001, deadline - time.monotonic())))
+    _end_found(folder, deadline)
 
 
-def _answers(folder: Path) -> bool:
+def _await_silence(folder: Path, seconds: float) -> None:
+    """Nobody holds the monitor, or so many seconds are over: a connection to it breaks when its last holder has gone."""
     try:
-        connect_unix(folder / layout.QMP_SOCKET).close()
-    except OSError:
-        return False
-    return True
+        with connect_unix(folder / layout.QMP_SOCKET) as monitor:
+            monitor.settimeout(seconds)
+            while monitor.recv(GREETING_LIMIT):
+                pass
+    except OSError:  # nobody there, broken, or too late
+        return
 
 
 def _end_found(folder: Path, deadline: float) -> None:

@@ -31,6 +31,8 @@ class LaunchRecord:
     overlays: tuple[tuple[str, str], ...] = ()
     machine: str = ""
     """Digest of its shape, when it was started to be frozen."""
+    waker: str = ""
+    """It is a clone that this one wakes (hypervisors/wakers.py); empty when it has everything."""
 
     @property
     def cap(self) -> OverlayCap | None:
@@ -57,6 +59,7 @@ def read(folder: Path) -> LaunchRecord | None:
             overlay_cap_bytes=None if found.get("overlay_cap_bytes") is None else int(found["overlay_cap_bytes"]),
             overlays=tuple((str(node), str(name)) for node, name in found.get("overlays", ())),
             machine=str(found.get("machine", "")),
+            waker=str(found.get("waker", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -15,7 +15,9 @@ from pathlib import Path
 from labvirt.contracts.hypervisor import Listener, RunEvent
 from labvirt.domain.guest import RunId
 from labvirt.errors import DriverError, DriverTimeout, InvalidInput
+from labvirt.hypervisors import wakers
 from labvirt.hypervisors.qemu import identity, layout, record
+from labvirt.hypervisors.qemu.launch import end_all
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.session import Session
 from labvirt.system.process import is_alive
@@ -53,7 +55,8 @@ class Roster:
                 continue
 
     def adopt(self, run: RunId) -> Session | None:
-        """The session of a living run, None if it does not live.
+        """The session of a living run, None if it does not live. A clone whose waker died before it had everything has ended: nobody
+        knows how far it came.
 
         Raises DriverTimeout when somebody is there who cannot be proven.
         """
@@ -81,6 +84,10 @@ class Roster:
             )
 
         launched = record.read(folder)
+        if launched is not None and launched.waker and not wakers.is_going(launched.waker):
+            log.warning("%s was being woken when its controller ended: it is ended too", run)
+            end_all(folder)
+            return None
 
         async def begin() -> Session:
             session = Session(run, folder, process, self._tell, cap=None if launched is None else launched.cap)

@@ -8,10 +8,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,13 +19,12 @@ from labvirt.contracts.templates import KeptTemplate
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
-from labvirt.errors import DriverError, HypervisorError
+from labvirt.errors import HypervisorError
 from labvirt.hypervisors.qemu import layout, record, shape
 from labvirt.hypervisors.qemu.session import Session
 from labvirt.hypervisors.qemu.waking import Fork
 from labvirt.hypervisors.template_fit import check_fits, check_freezable, not_prepared
 from labvirt.hypervisors.template_keeping import Keeping
-from labvirt.hypervisors.template_manifest import RAM, STATE, disk_name
 from labvirt.system.machine import cpu_model, kernel_release
 
 
@@ -72,23 +70,13 @@ class QemuTemplates:
         if launched is None or not launched.machine:
             raise not_prepared(run)
         made_from = MadeFrom(disks=disks, machine=launched.machine, ground=self.ground())
-        with self._keeping.shelf.making(Template(name=name, made_from=made_from, made_at=datetime.now(UTC))) as stage:
-            try:
-                state = stage.create(STATE)
-                try:
-                    self._machines._freeze(session, state)
-                finally:
-                    os.close(state)
-                self._machines.stop(run, StopHow.STOP)
-            except BaseException:
-                with contextlib.suppress(DriverError):  # what has failed first is told
-                    self._machines.stop(run, StopHow.KILL)
-                raise
-            stage.add(STATE)
-            stage.copy(folder / layout.RAM, RAM)
-            for number, (_, overlay) in enumerate(launched.overlays):
-                stage.copy(folder / overlay, disk_name(number))
-        return self._keeping.of(name)
+        return self._keeping.freeze(
+            Template(name=name, made_from=made_from, made_at=datetime.now(UTC)),
+            frozen=partial(self._machines._freeze, session),
+            end=partial(self._machines.stop, run),
+            ram=folder / layout.RAM,
+            disks=[folder / overlay for _, overlay in launched.overlays],
+        )
 
     def kept(self) -> tuple[KeptTemplate, ...]:
         return self._keeping.all()

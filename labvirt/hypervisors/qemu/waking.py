@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from labvirt.contracts.hypervisor import LaunchSpec
@@ -30,8 +31,10 @@ class Fork:
     state: int
 
 
-def wake(spec: LaunchSpec, fork: Fork, connection: socket.socket, *, deadline_seconds: float) -> None:
-    """It runs, with its network card. Raises TemplateUnfit (QEMU does not take the state), HypervisorError, DriverTimeout."""
+def wake(spec: LaunchSpec, fork: Fork, connection: socket.socket, complete: Callable[[], None], *, deadline_seconds: float) -> None:
+    """It runs, with its network card. `complete` is called when it has everything and only stands still.
+
+    Raises TemplateUnfit (QEMU does not take the state), HypervisorError, DriverTimeout."""
     dialogue = Dialogue(connection, spec.run.guest, deadline=time.monotonic() + deadline_seconds)
     dialogue.execute("qmp_capabilities")
     dialogue.execute("migrate-set-capabilities", capabilities=CAPABILITIES)
@@ -41,6 +44,7 @@ def wake(spec: LaunchSpec, fork: Fork, connection: socket.socket, *, deadline_se
         raise TemplateUnfit(str(fork.template), f"QEMU does not take its state ({end})")
     if spec.port is not None:
         _plug(spec, dialogue)
+    complete()
     dialogue.execute("cont")
 
 

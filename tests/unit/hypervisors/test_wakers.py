@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from labvirt.errors import Unsupported
-from labvirt.hypervisors.libvirt import wakers
+from labvirt.hypervisors import wakers
 from labvirt.hypervisors.libvirt.connection import is_local
 from labvirt.hypervisors.libvirt.driver import LibvirtHypervisor
 from labvirt.hypervisors.libvirt.templates import LibvirtTemplates
@@ -27,7 +27,7 @@ def test_a_waker_is_going_until_it_is_done() -> None:
 
 
 def test_a_waker_in_another_process_is_going_while_that_one_lives() -> None:
-    lines = ("import sys; from labvirt.hypervisors.libvirt import wakers", "with wakers.waking() as word: print(word, flush=True); input()")
+    lines = ("import sys; from labvirt.hypervisors import wakers", "with wakers.waking() as word: print(word, flush=True); input()")
     script = "\n".join(lines)
     with subprocess.Popen((sys.executable, "-c", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

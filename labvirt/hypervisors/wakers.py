@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""Who wakes a clone, as a word in its mark: a clone whose waker died before it was awake is nobody's guest, and is ended by the next look.
+"""Who wakes a clone, as a word in its mark (libvirt) or launch record (qemu): a clone whose waker died before it was awake is nobody's
+guest, and is ended by the next look.
 
-Domains do not survive a reboot, so pid and start time tell processes apart.
+Machines do not survive a reboot, so pid and start time tell processes apart.
 """
 
 from __future__ import annotations
