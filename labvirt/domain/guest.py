@@ -45,10 +45,6 @@ class Due(StrEnum):
     STOP = "stop"
 
 
-CLONE_OF = "clone of "
-"""An `origin` that begins so is followed by the template's name."""
-
-
 class GuestState(StrEnum):
     WANTED = "wanted"
     """Somebody wants it; it waits for its turn (reason: its place and what the host lacks)."""
@@ -177,7 +173,7 @@ class Guest:
     @property
     def is_clone(self) -> bool:
         """Did its run begin where a template was frozen? `origin` says of which."""
-        return self.origin.startswith(CLONE_OF)
+        return self.origin.startswith("clone of ")
 
     @property
     def ready(self) -> bool:

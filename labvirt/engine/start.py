@@ -14,7 +14,7 @@ from dataclasses import replace
 from labvirt.contracts.disks import RunDisk
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.contracts.templates import KeptTemplate
-from labvirt.domain.guest import CLONE_OF, Guest, GuestState, Purpose, StopHow
+from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow
 from labvirt.engine.homes import has_login, told_of
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import SETTING_UP
@@ -113,7 +113,7 @@ class Starter:
             if offered.template is not None:
                 name = offered.template.template.name
                 try:
-                    self._try(recorded, offered.template, f"{CLONE_OF}{name}")
+                    self._try(recorded, offered.template, f"clone of {name}")
                     return
                 except TemplateUnfit as error:
                     log.warning("%s: %s", recorded.run, error)

@@ -80,6 +80,8 @@ def act(lab, seats, ended):
             "The engine does not answer: it hung up. Start it: labvirt serve. Running desktops are not touched.",
             "El motor no responde: colgó. Arránquelo: labvirt serve. Los escritorios que funcionan no se tocan.",
         ),
+        ("clone of desktop.t3", "clon de desktop.t3"),
+        ("boot: its template is not made yet", "arranque: su plantilla aún no está hecha"),
         ("lab-a-01 is starting, not running.", "lab-a-01 no funciona; su estado: arrancando."),
         ("Cannot make the overlay lab-a-01.g3: it.", "No se puede crear la capa lab-a-01.g3: it."),
         ("nobody's words, in no catalogue", "nobody's words, in no catalogue"),
