@@ -25,6 +25,7 @@ from labvirt.errors import HypervisorError, TemplateUnfit
 from labvirt.hypervisors.libvirt.processes import find_pids
 from labvirt.hypervisors.qemu.driver import QemuHypervisor
 from labvirt.hypervisors.template_manifest import STATE, FileSum, parse
+from labvirt.system.process import identify
 from tests.contracts.private_libvirt import PrivateLibvirt, private_libvirt
 from tests.contracts.test_qemu_clones import MACS, Frozen, facts, frozen_on
 from tests.contracts.test_qemu_tiny import RECIPE, SerialLine
@@ -159,10 +160,11 @@ def test_nobody_can_write_into_the_memory_that_clones_share(frozen: Frozen, driv
 
 
 def _processes_of(uid: int) -> list[int]:
+    """Without those that have ended and wait for the first process of a machine that reaps late, or never."""
     found = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if entry.name.isdecimal() and entry.stat().st_uid == uid:
+            if entry.name.isdecimal() and entry.stat().st_uid == uid and identify(int(entry.name)) is not None:
                 found.append(int(entry.name))
     return found
 
