@@ -27,6 +27,7 @@ from labvirt.domain.image import Image, Version
 from labvirt.domain.job import Job
 from labvirt.domain.lab import Lab
 from labvirt.domain.message import Message
+from labvirt.domain.pool import Pool, Spare
 from labvirt.domain.power_order import PowerOrder
 from labvirt.domain.power_policy import Departure, PowerPolicy
 from labvirt.domain.power_times import PowerTimes
@@ -308,6 +309,37 @@ class Rooms(Protocol):
         """Insert or replace. NotFound (lab)."""
 
 
+class Pools(Protocol):
+    """Warm pools; one goes with its lab or profile."""
+
+    def get(self, lab: str, profile: str) -> Pool | None: ...
+    def of_lab(self, lab: str) -> tuple[Pool, ...]:
+        """By profile."""
+
+    def list(self) -> tuple[Pool, ...]:
+        """By lab, then profile."""
+
+    def put(self, pool: Pool) -> None:
+        """Insert or replace. NotFound (lab, profile)."""
+
+    def remove(self, lab: str, profile: str) -> bool:
+        """Was there one?"""
+
+
+class Spares(Protocol):
+    """Runs that wait for their seats; the engine alone writes them. They outlive lab and profile: their folders do, too."""
+
+    def get(self, guest: str) -> Spare | None: ...
+    def list(self) -> tuple[Spare, ...]:
+        """By guest."""
+
+    def put(self, spare: Spare) -> None:
+        """Insert, or replace that of the same guest."""
+
+    def remove(self, guest: str) -> None:
+        """Absent is fine."""
+
+
 class Messages(Protocol):
     """At most one for each guest; they go with it."""
 
@@ -361,6 +393,10 @@ class UnitOfWork(Protocol):
     def answers(self) -> KeptAnswers: ...
     @property
     def settings(self) -> Settings: ...
+    @property
+    def pools(self) -> Pools: ...
+    @property
+    def spares(self) -> Spares: ...
     @property
     def messages(self) -> Messages: ...
     @property

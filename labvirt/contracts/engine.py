@@ -17,6 +17,7 @@ from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.host import HostLoad
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.lease import Lease
+from labvirt.domain.pool import SpareKind
 from labvirt.domain.template import Template
 
 
@@ -107,6 +108,21 @@ class TemplateReport:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolStatus:
+    """A warm pool now. `waiting` is how many spares of each kind there are; `served` how many starts of its seats were served from each
+    since the engine began ('ready', 'paused', 'prespawned', 'clone', 'boot'). `holds`: why no more are being made now, as a sentence
+    without a full stop; empty when there are as many as there can be, or they are on their way."""
+
+    lab: str
+    profile: str
+    waiting: tuple[tuple[SpareKind, int], ...] = ()
+    served: tuple[tuple[str, int], ...] = ()
+    holds: str = ""
+    last_refill_seconds: float | None = None
+    """From the start of the last spare's making until it waited; None before the first."""
+
+
 class EngineLink(Protocol):
     """Every operation raises EngineAway when nobody answers, and passes on the engine's own LabVirtError otherwise."""
 
@@ -155,6 +171,9 @@ class EngineLink(Protocol):
 
     def templates(self) -> TemplateReport:
         """What is kept on this host, and what is missing, now. Raises DatabaseError, DriverError."""
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        """Every warm pool, by lab and profile. Raises DatabaseError."""
 
     def freeze(self, guest: str, template: str) -> None:
         """This guest (purpose TEMPLATE, running) is the template of that name, whole and on the disk; it is no longer wanted, and its

@@ -22,7 +22,7 @@ from labvirt.errors import HostNotReady
 log = logging.getLogger(__name__)
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0013"
+HEAD = "0014"
 """The newest migration; a test compares it with the folder. It spares every start the import of Alembic."""
 
 APPLICATION_ID = 0x4C565254

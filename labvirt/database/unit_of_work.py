@@ -27,6 +27,7 @@ from labvirt.database.repositories.jobs import JobRepository
 from labvirt.database.repositories.labs import LabRepository
 from labvirt.database.repositories.messages import MessageRepository
 from labvirt.database.repositories.people import GroupRepository, PersonRepository
+from labvirt.database.repositories.pools import PoolRepository, SpareRepository
 from labvirt.database.repositories.power import (
     DepartureRepository,
     HardwareRepository,
@@ -81,6 +82,8 @@ class SqliteUnitOfWork:
         self.sign_ins = SignInRepository(store)
         self.tokens = TokenRepository(store)
         self.rooms = RoomRepository(store)
+        self.pools = PoolRepository(store)
+        self.spares = SpareRepository(store)
 
     def commit(self) -> None:
         if self._keep is None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus, TemplateReport
+from labvirt.contracts.engine import DisplayTicket, EngineLink, EngineStatus, PoolStatus, TemplateReport
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
@@ -245,6 +245,9 @@ class Engine:
 
     def templates(self) -> TemplateReport:
         return self._templates.report()
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        return ()
 
     def freeze(self, guest: str, template: str) -> None:
         freeze(self._world.database, self._rows, self._operations, self._templates, guest, TemplateName.parse(template))

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
 
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, TemplateReport
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, PoolStatus, TemplateReport
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
@@ -85,6 +85,9 @@ class EngineClient:
 
     def templates(self) -> TemplateReport:
         return cast(TemplateReport, self._ask("templates"))
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        return cast(tuple[PoolStatus, ...], self._ask("pools"))
 
     def freeze(self, guest: str, template: str) -> None:
         self._ask("freeze", guest, template)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, TemplateReport
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, PoolStatus, TemplateReport
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
@@ -43,6 +43,7 @@ VERBS = {
     "in_front": Verb(takes=(str, int)),
     "verify": Verb(gives=tuple[Finding, ...], seconds=120.0),
     "templates": Verb(gives=TemplateReport),
+    "pools": Verb(gives=tuple[PoolStatus, ...]),
     "freeze": Verb(takes=(str, str), seconds=900.0),
     "remove_template": Verb(takes=(str,)),
     "doctor": Verb(gives=tuple[Finding, ...], seconds=120.0),

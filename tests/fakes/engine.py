@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from ipaddress import IPv4Address
 
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, TemplateReport
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, PoolStatus, TemplateReport
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.findings import Finding
@@ -28,6 +28,7 @@ class FakeEngineLink:
         """The guests' ends of what was opened."""
         self.findings: tuple[Finding, ...] = ()
         self.report = TemplateReport()
+        self.warm: tuple[PoolStatus, ...] = ()
 
     @property
     def pokes(self) -> int:
@@ -65,6 +66,10 @@ class FakeEngineLink:
     def templates(self) -> TemplateReport:
         self._ask("templates")
         return self.report
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        self._ask("pools")
+        return self.warm
 
     def freeze(self, guest: str, template: str) -> None:
         self._ask("freeze", guest, template)

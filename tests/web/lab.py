@@ -24,7 +24,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw
 
 from labvirt.contracts.database import Heartbeat
-from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, Presence, TemplateReport
+from labvirt.contracts.engine import Change, DisplayTicket, EngineStatus, PoolStatus, Presence, TemplateReport
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.disks.boot_folder import SiteKiosk
 from labvirt.disks.uploads import UploadFolder
@@ -94,6 +94,7 @@ class FakeEngine:
     guest_ends: list[socket.socket] | None = None
     """A list: consoles end at sockets that are put there, for a test to play the guest. None: pretended screens and serial lines."""
     report: TemplateReport = field(default_factory=TemplateReport)
+    warm: tuple[PoolStatus, ...] = ()
     templates_removed: list[str] = field(default_factory=list)
     changes: dict[str, Change] = field(default_factory=dict)
     _away: bool = False
@@ -168,6 +169,10 @@ class FakeEngine:
     def templates(self) -> TemplateReport:
         self._here()
         return self.report
+
+    def pools(self) -> tuple[PoolStatus, ...]:
+        self._here()
+        return self.warm
 
     def freeze(self, guest: str, template: str) -> None:
         raise AssertionError("the web freezes nothing")

@@ -25,6 +25,7 @@ from labvirt.database.tables.places import (
     strangers,
     terminals,
 )
+from labvirt.database.tables.pools import pools, spares
 from labvirt.database.tables.power import departures, power_orders, power_policies, power_times
 from labvirt.database.tables.profiles import profile_labs, profile_positions, profile_slots, profiles
 from labvirt.database.tables.records import facts, job_lines, jobs, kept_answers
@@ -57,6 +58,7 @@ __all__ = [
     "messages",
     "metadata",
     "people",
+    "pools",
     "power_orders",
     "power_policies",
     "power_times",
@@ -68,6 +70,7 @@ __all__ = [
     "seat_places",
     "settings",
     "sign_ins",
+    "spares",
     "strangers",
     "terminals",
     "versions",
@@ -98,5 +101,7 @@ NOUNS = {
     "sign_ins": "sign-in",
     "rooms": "room",
     "seat_places": "seat",
+    "pools": "pool",
+    "spares": "spare",
 }
 """What people call a row of each table; a part of something is called by its whole."""
