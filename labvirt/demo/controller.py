@@ -45,6 +45,20 @@ class DemoController:
 
     def start(self) -> None:
         """`labvirt serve` runs in the place's namespace; the page is on 127.0.0.1 of the host. Returns when the engine answers."""
+        self.launch()
+        deadline = time.monotonic() + 30
+        while process.is_alive(self._process):
+            try:
+                self.call("host", "show", "--engine")
+                return
+            except HostNotReady:
+                if time.monotonic() > deadline:
+                    break
+                process.wait_end(self._process, 0.2)
+        raise HostNotReady(f"The controller did not start: {self._last_words()}", hint="labvirt doctor")
+
+    def launch(self) -> None:
+        """`labvirt serve` has been begun; `page` is where it will answer, and connections wait there."""
         page = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         page.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         page.bind(("127.0.0.1", 0))
@@ -60,16 +74,6 @@ class DemoController:
             env={**os.environ, "LISTEN_FDS": "1"},
         )
         page.close()
-        deadline = time.monotonic() + 30
-        while process.is_alive(self._process):
-            try:
-                self.call("host", "show", "--engine")
-                return
-            except HostNotReady:
-                if time.monotonic() > deadline:
-                    break
-                process.wait_end(self._process, 0.2)
-        raise HostNotReady(f"The controller did not start: {self._last_words()}", hint="labvirt doctor")
 
     def sign_in_url(self) -> str:
         """The page with a one-time code behind '#'."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""B1: the kiosk's image is fetched from the real web process by one PC and by 30 at once; and what 30 PCs need of a wire, computed.
+"""K1: the kiosk's image is fetched from the real web process by one PC and by 30 at once; and what 30 PCs need of a wire, computed.
 
 Loopback has no wire: what is measured is the web process, on the processors that the clients use too. The times at 100 Mbit/s and
 1 Gbit/s are arithmetic (bytes, Ethernet and TCP overhead), not measurements.
@@ -67,9 +67,9 @@ def _records(image_megabytes: int, one: Sequence[float], crowd: Sequence[float],
     )
     notes = [computed, measured]
     return [
-        record("B1", f"the kiosk's image ({image_megabytes} MB) to one client", "s", {"ours": one}, notes=notes),
-        record("B1-crowd", f"the same to each of {CROWD} at once", "s", {"ours": crowd}),
-        record("B1-last", f"the same until the last of {CROWD} has it", "s", {"ours": last}),
+        record("K1", f"the kiosk's image ({image_megabytes} MB) to one client", "s", {"ours": one}, notes=notes),
+        record("K1-crowd", f"the same to each of {CROWD} at once", "s", {"ours": crowd}),
+        record("K1-last", f"the same until the last of {CROWD} has it", "s", {"ours": last}),
     ]
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ from labvirt.demo.place import Place
 from labvirt.domain.addresses import MacAddress
 from labvirt.domain.guest import Guest, GuestState, StopHow
 from labvirt.errors import HostNotReady
-from labvirt.system import machine
+from labvirt.system import machine, process
 from labvirt.usecases import labs, power, terminals
 from labvirt.usecases.ports import Ports
 
@@ -49,6 +51,12 @@ class BenchController(DemoController):
                     terminals.add(ports, lab=f"big-{lab + 1}", seat=seat + 1, mac=MacAddress.parse(mac))
                     macs.append(mac)
         return tuple(macs)
+
+    def stop(self) -> None:
+        """`labvirt serve` has ended, with all of its own processes; guests have not. Raises HostNotReady."""
+        process.send_signal(self._process, signal.SIGTERM)
+        if not process.wait_end(self._process, 60):
+            raise HostNotReady("The controller does not end.", hint="Look at its log.")
 
     @property
     def door(self) -> tuple[str, int]:
@@ -106,6 +114,19 @@ class Controller:
             except OSError:
                 continue  # it ended a moment ago
         raise HostNotReady("There is no web process.", hint="Look at the controller's log.")
+
+    def memory_mib(self) -> float:
+        """What all of the controller's own processes take: Pss of smaps_rollup (proc(5)), shared pages in parts."""
+        found = 0
+        for each in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (each / "cmdline").read_bytes().split(b"\0")
+                if str(self.state).encode() in words and b"python" in words[0]:
+                    told = re.search(r"^Pss: +(\d+) kB", (each / "smaps_rollup").read_text(encoding="ascii"), re.MULTILINE)
+                    found += int(told[1]) if told else 0
+            except OSError:
+                continue  # it ended a moment ago
+        return found / 1024
 
     def leases(self, lab: str) -> int:
         """Lines in dnsmasq's own lease file."""

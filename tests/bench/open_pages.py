@@ -56,7 +56,7 @@ def measure(seats: int, lab_count: int, streams: int, consoles: int, repeat: int
             say("  their guests start (fake)")
             names = _all_run(controller, macs)
             people.add(controller.ports, "anna", grants=(Grant(Role.ADMINISTRATOR),), password="four words in a row")
-            cookie = _signed_in(controller.ports)
+            cookie = signed_in(controller.ports)
             largest = tuple(name for name in names if name.startswith("big-1-"))
             pages = {name: path.replace("big-1-001", largest[0]) for name, path in PAGES.items()}
             for number in range(repeat):
@@ -112,16 +112,16 @@ def _round(
 ) -> None:
     for _ in range(asks):
         for name, path in pages.items():
-            values[name][flow].append(_ask(controller, "GET", path, cookie=cookie) * 1000)
+            values[name][flow].append(ask(controller, "GET", path, cookie=cookie) * 1000)
     for _ in range(max(1, asks // 10)):  # argon2id costs on purpose
-        values["sign-in"][flow].append(_ask(controller, "POST", "/enter", body="name=anna&password=four+words+in+a+row") * 1000)
+        values["sign-in"][flow].append(ask(controller, "POST", "/enter", body="name=anna&password=four+words+in+a+row") * 1000)
 
 
 def _cost(controller: Controller, cookie: str, path: str, asks: int) -> float:
     """Milliseconds of processor time that the web process takes for one request, while nobody else is there."""
     before = controller.web_seconds()
     for _ in range(asks):
-        _ask(controller, "GET", path, cookie=cookie)
+        ask(controller, "GET", path, cookie=cookie)
     return (controller.web_seconds() - before) * 1000 / asks
 
 
@@ -132,7 +132,7 @@ def _busy(controller: Controller) -> float:
     return (controller.web_seconds() - before) / (time.monotonic() - began)
 
 
-def _ask(controller: Controller, method: str, path: str, *, cookie: str = "", body: str | None = None) -> float:
+def ask(controller: Controller, method: str, path: str, *, cookie: str = "", body: str | None = None) -> float:
     """Seconds on a new connection, to the last byte. Raises HostNotReady when the answer is no success."""
     headers = {"Cookie": cookie} if cookie else {}
     if body is not None:
@@ -151,7 +151,7 @@ def _ask(controller: Controller, method: str, path: str, *, cookie: str = "", bo
     return took
 
 
-def _signed_in(ports: Ports) -> str:
+def signed_in(ports: Ports) -> str:
     opened: Any = sign_in.with_password(ports, "anna", "four words in a row", who=From(address="127.0.0.1"))
     return f"{COOKIE}={opened.token}"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""A5-overlay, A5-run, A5-first: an empty overlay on the tiny image, made in this process and made by qemu-img.
+"""B7, B7-run, B7-first: an empty overlay on the tiny image, made in this process and made by qemu-img.
 
-A run proves its versions: A5-first is the first one after the host has booted, which reads them; A5-run all others.
+A run proves its versions: B7-first is the first one after the host has booted, which reads them; B7-run all others.
 """
 
 from __future__ import annotations
@@ -42,21 +42,21 @@ def measure(repeat: int) -> list[Record]:
         must(["qemu-img", "check", "-q", str(_kept(path, base, version))])
     return [
         record(
-            "A5-overlay",
+            "B7",
             "an empty overlay's file",
             "ms",
             {"ours": found["ours"], BASELINE: found[BASELINE]},
             notes=("qemu-img's time is mostly that of starting a program; neither side waits for the disk (no fsync).",),
         ),
         record(
-            "A5-run",
+            "B7-run",
             "a run's folder: its versions known to be proven, the folder made (0700), the overlay in it",
             "ms",
             {"ours": found["run"], BASELINE: found[BASELINE]},
             notes=("The baseline makes the file only.",),
         ),
         record(
-            "A5-first",
+            "B7-first",
             f"the same, first after boot: the {stored.size_bytes / 1e6:.0f} MB below are read and their checksum compared",
             "ms",
             {"ours": found["first"], BASELINE: found[BASELINE]},

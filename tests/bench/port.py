@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""A5-plug, A5-unplug: a guest's TAP with its packet filters, beside the `ip` commands that make a TAP without any.
+"""B8: a guest's TAP with its packet filters is made, handed over again and removed, while many others stand; beside the `ip` commands that
+make a TAP without any.
 
 Started again inside of the place's network namespace, as a program of its own: a thread cannot go there safely.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -19,82 +20,109 @@ from labvirt.network.driver import LinuxNetwork
 from tests.bench.ground import ground, must
 from tests.bench.record import Record, record
 from tests.bench.rounds import interleave
+from tests.bench.target import at_most_times
 
-BRIDGE = "lvb001"
 PLAIN_BRIDGE = "plain0"
 USER = 64055
+SEATS = 250
+"""Of one lab and its bridge."""
 PLUG, UNPLUG = "ip tuntap add + ip link set master + up", "ip link del"
+DEEDS = {
+    "plug": "a TAP is made: isolated, bound to one MAC and address, with filters before it is up",
+    "again": "a TAP that stands is handed over again: everything of it is compared, nothing is made",
+    "unplug": "the TAP and its filters are gone",
+}
+NOTES = (
+    f"So many others stand meanwhile, {SEATS} on each lab's bridge. Measured while their number grows, and once more while it shrinks.",
+    "The baseline's TAP has no filter at all. Its programs are started from Python, as a controller would.",
+)
+
+Found = dict[str, dict[str, list[float]]]
+"""Deed -> who or among how many -> milliseconds."""
 
 
-def measure(repeat: int) -> list[Record]:
-    """One TAP at a time on an otherwise empty bridge."""
+def measure(counts: Sequence[int], repeat: int) -> list[Record]:
+    """One TAP at a time, among as many as `counts` say."""
     with ground() as mine:
-        inside = ["ip", "netns", "exec", mine.namespace, sys.executable, str(Path(__file__).resolve()), str(repeat)]
-        found = json.loads(must(inside, timeout=900))
+        argv = ["ip", "netns", "exec", mine.namespace, sys.executable, str(Path(__file__).resolve()), str(repeat), *map(str, counts)]
+        found: Found = json.loads(must(argv, timeout=1800))
+    few, many = f"among {counts[0]}", f"among {counts[-1]}"
+    targets = {"plug": (), "again": (at_most_times(1.2, few),), "unplug": ()}
+    ids = {"plug": "B8-plug", "again": "B8", "unplug": "B8-unplug"}
     return [
-        record(
-            "A5-plug",
-            "a TAP on the bridge: ours isolated, bound to one MAC and address, with filters before it is up",
-            "ms",
-            {"ours": found["plug"]["ours"], PLUG: found["plug"]["ip"]},
-            notes=("The baseline's TAP has no filter at all. Its three programs are started from Python, as a controller would.",),
-        ),
-        record(
-            "A5-unplug",
-            "the TAP (ours: and its filters) is gone",
-            "ms",
-            {"ours": found["unplug"]["ours"], UNPLUG: found["unplug"]["ip"]},
-            notes=("Most of both is the kernel's own time for removing a device.",),
-        ),
+        record(ids[deed], DEEDS[deed], "ms", found[deed], ours=many, targets=targets[deed], notes=notes)
+        for deed, notes in (("again", NOTES), ("plug", ()), ("unplug", ()))
     ]
 
 
-def _inside(repeat: int) -> dict[str, dict[str, list[float]]]:
+def _inside(repeat: int, counts: Sequence[int]) -> Found:
     network = LinuxNetwork()
-    network.ensure_lab(
-        LabNetwork(
-            lab="bench",
-            bridge=InterfaceName(BRIDGE),
-            gateway=IPv4Address("10.79.0.1"),
-            network=IPv4Network("10.79.0.0/24"),
-            quarantine=(IPv4Address("10.79.0.16"), IPv4Address("10.79.0.63")),
-            controller_port=8080,
-            display_ports=(20001, 20255),
-        )
-    )
+    for lab in range(counts[-1] // SEATS + 1):
+        network.ensure_lab(_lab(lab))
     must(["ip", "link", "add", PLAIN_BRIDGE, "type", "bridge"])
     must(["ip", "link", "set", PLAIN_BRIDGE, "up"])
-    port = GuestPort(
-        tap=InterfaceName("lvt001001"),
-        bridge=InterfaceName(BRIDGE),
-        mac=MacAddress.parse("02:4c:56:00:10:01"),
-        address=IPv4Address("10.79.0.129"),
-        owner_uid=USER,
-    )
-    return interleave({"ours": lambda number: _ours(network, port), "ip": lambda number: _ip("plaintap")}, repeat)
+    found: Found = {deed: {f"among {count}": [] for count in counts} for deed in DEEDS}
+    stand = 0
+    for count in (*counts, *reversed(counts[:-1])):
+        for number in range(stand, count):
+            network.plug(_port(number))
+        for number in range(count, stand):
+            network.unplug(_port(number).tap)
+        stand = count
+        mine = _port(count)
+        for _ in range(repeat):
+            for deed, took in _once(network, mine).items():
+                found[deed][f"among {count}"].append(took)
+    for deed, by_flow in interleave({"ip": lambda number: _ip("plaintap")}, repeat).items():
+        found[deed][UNPLUG if deed == "unplug" else PLUG] = by_flow["ip"]
+    return found
 
 
-def _ours(network: LinuxNetwork, port: GuestPort) -> Mapping[str, float]:
+def _once(network: LinuxNetwork, port: GuestPort) -> dict[str, float]:
     began = time.perf_counter()
     network.plug(port)
     plugged = time.perf_counter()
+    network.plug(port)
+    again = time.perf_counter()
     network.unplug(port.tap)
-    return _milliseconds(began, plugged, time.perf_counter())
+    ended = time.perf_counter()
+    return {"plug": (plugged - began) * 1000, "again": (again - plugged) * 1000, "unplug": (ended - again) * 1000}
 
 
-def _ip(tap: str) -> Mapping[str, float]:
+def _ip(tap: str) -> dict[str, float]:
     began = time.perf_counter()
     must(["ip", "tuntap", "add", tap, "mode", "tap", "user", str(USER)])
     must(["ip", "link", "set", tap, "master", PLAIN_BRIDGE])
     must(["ip", "link", "set", tap, "up"])
     plugged = time.perf_counter()
     must(["ip", "link", "del", tap])
-    return _milliseconds(began, plugged, time.perf_counter())
+    ended = time.perf_counter()
+    took = (plugged - began) * 1000
+    return {"plug": took, "again": took, "unplug": (ended - plugged) * 1000}
 
 
-def _milliseconds(began: float, plugged: float, ended: float) -> Mapping[str, float]:
-    return {"plug": (plugged - began) * 1000, "unplug": (ended - plugged) * 1000}
+def _lab(number: int) -> LabNetwork:
+    return LabNetwork(
+        lab=f"bench-{number}",
+        bridge=InterfaceName(f"lvb{number + 1:03}"),
+        gateway=IPv4Address(f"10.{100 + number}.0.1"),
+        network=IPv4Network(f"10.{100 + number}.0.0/22"),
+        quarantine=(IPv4Address(f"10.{100 + number}.3.1"), IPv4Address(f"10.{100 + number}.3.200")),
+        controller_port=8080,
+        display_ports=(20001 + 256 * number, 20255 + 256 * number),
+    )
+
+
+def _port(number: int) -> GuestPort:
+    lab, seat = divmod(number, SEATS)
+    return GuestPort(
+        tap=InterfaceName(f"lvt{lab + 1:03}{seat + 1:03}"),
+        bridge=InterfaceName(f"lvb{lab + 1:03}"),
+        mac=MacAddress(0x024C56000000 + (lab << 12) + seat),
+        address=IPv4Address(f"10.{100 + lab}.1.0") + seat,
+        owner_uid=USER,
+    )
 
 
 if __name__ == "__main__":
-    print(json.dumps(_inside(int(sys.argv[1]))))
+    print(json.dumps(_inside(int(sys.argv[1]), [int(each) for each in sys.argv[2:]])))
