@@ -26,7 +26,7 @@ from labvirt.engine.attending import Attending
 from labvirt.engine.carry import Carrier
 from labvirt.engine.chores import Chores
 from labvirt.engine.displays import Displays
-from labvirt.engine.forecast import how_of
+from labvirt.engine.forecast import CLONE, how_of
 from labvirt.engine.freezing import freeze
 from labvirt.engine.gauge import Gauge
 from labvirt.engine.jobs import Workshop
@@ -279,11 +279,13 @@ class Engine:
         return row
 
     def _begun(self, recorded: Recording) -> None:
-        boots = recorded.profile.ready_port is not None or self._world.settings.settle_seconds > 0
-        if recorded.profile.ready_port is None:
-            self._settling.begun(recorded.guest.name, recorded.lab, recorded.identity.mac)
         written = self._published.guest(recorded.guest.name)
         how = how_of(written.origin if written else "")
+        # A clone answers before its lease comes, for nothing in it boots: its place is free.
+        settles = recorded.profile.ready_port is None and how != CLONE
+        boots = recorded.profile.ready_port is not None or (settles and self._world.settings.settle_seconds > 0)
+        if settles:
+            self._settling.begun(recorded.guest.name, recorded.lab, recorded.identity.mac)
         self._admission.began(recorded.guest.name, boots=boots, shows=recorded.profile.ready_port is None, how=how)
         self._carrier.begun(recorded)
 

@@ -85,7 +85,7 @@ def _record(row: Row, top: int) -> tuple[list[str], int]:
     for target, value in lines:
         x = scale.x(value)
         parts.append(f'<path class="target" d="M{x:.1f} {top + HEAD - 4}V{y}"/>')
-        parts.append(f'<text class="wanted" x="{LEFT - 8}" y="{y + 11}" text-anchor="end">target: {escape(target["words"])}</text>')
+        parts.append(f'<text class="wanted" x="8" y="{y + 11}">target: {escape(target["words"])}</text>')
         y += 15
     return parts, y - top
 

@@ -239,3 +239,18 @@ def test_a_template_of_another_qemu_serves_nobody(sim: SimLab, monkeypatch: pyte
     with sim.engine(jobs=True) as engine:
         until(lambda: [str(each.template.name) for each in engine.templates().kept] == ["tiny.t2"], says=engine.templates)
         assert started(sim, engine, "lab-a-01", fresh=True).origin == "clone of tiny.t2"
+
+
+def test_a_clone_gives_its_place_to_the_next_as_soon_as_it_runs_and_a_boot_keeps_it_until_its_lease(sim: SimLab) -> None:
+    opted(sim)
+    with sim.engine(jobs=True) as engine:
+        has_template(sim, engine, "tiny.t1")
+    sim.settings = replace(sim.settings, starts_at_once=1, settle_seconds=3600)
+    with sim.engine(jobs=True) as engine:  # nobody ever gets a lease
+        for seat in ("lab-a-01", "lab-a-02", "lab-a-03"):
+            assert started(sim, engine, seat).origin == "clone of tiny.t1"
+        profiles.change(sim.ports(engine), "tiny", instant_clone=False)
+        assert started(sim, engine, "lab-a-01", fresh=True).origin == "boot"
+        power.fresh(sim.ports(engine), "lab-a-02")
+        power.fresh(sim.ports(engine), "lab-a-03")
+        until(lambda: "place" in guest(sim, "lab-a-03").reason, says=lambda: guest(sim, "lab-a-03"))
