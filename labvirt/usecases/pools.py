@@ -66,7 +66,7 @@ def put(ports: Ports, lab: str, profile: str, *, ready: int = 0, paused: int = 0
         old = _one(ports, work, lab, profile)
         new = replace(old, ready=ready, paused=paused, prespawned=prespawned, minutes=minutes)
         if new.total:
-            _check(work, work.labs.one(lab), work.profiles.one(profile), new)
+            _check(work, work.labs.one(lab), work.profiles.one(profile), old, new)
         else:
             new = Pool(lab=lab, profile=profile)
         _keep(ports, work, old, new)
@@ -91,7 +91,7 @@ def _one(ports: Ports, work: UnitOfWork, lab: str, profile: str) -> Pool:
     return work.pools.get(lab, work.profiles.one(profile).name) or Pool(lab=lab, profile=profile)
 
 
-def _check(work: UnitOfWork, lab: Lab, profile: Profile, pool: Pool) -> None:
+def _check(work: UnitOfWork, lab: Lab, profile: Profile, old: Pool, pool: Pool) -> None:
     if profile.labs and lab.name not in profile.labs:
         raise InvalidInput("profile", f"{profile.name} is not for the lab {lab.name}", hint=f"labvirt profile show {profile.name}")
     if not profile.active:
@@ -107,13 +107,12 @@ def _check(work: UnitOfWork, lab: Lab, profile: Profile, pool: Pool) -> None:
             )
     others = sum(each.total for each in work.pools.of_lab(lab.name) if each.profile != profile.name)
     if others + pool.total > lab.max_instances:
-        kind = next(kind for kind in SpareKind if pool.count(kind))
+        kind = max(SpareKind, key=lambda each: pool.count(each) - old.count(each))  # what has grown most
         left = max(0, lab.max_instances - others)
-        taken = f", and {others} of them wait in other pools" if others else ""
         raise InvalidInput(
             kind,
-            f"more desktops would wait than seats are left: the lab {lab.name} has {lab.max_instances}{taken}",
-            hint=f"All three counts together may be {left}.",
+            f"all three together are more than the {left} seats of {lab.name} that are left for this pool",
+            hint=f"Its other pools: labvirt pool list {lab.name}",
         )
 
 

@@ -142,7 +142,7 @@ def test_desktops_that_wait(api: Api) -> None:
         }
     ]
     assert api.put(path, {"paused": 2, "cold": 1}).status_code == 400
-    refused = fits(api.put(path, {"ready": 5}), "pools_put")
+    refused = fits(api.put(path, {"ready": 61}), "pools_put")
     assert (refused.status_code, refused.json["field"]) == (400, "ready")
     api.engine.away = True
     assert [each["waiting"] for each in fits(api.get("/labs/lab-a/pools"), "pools_list").json["items"]] == [None]
