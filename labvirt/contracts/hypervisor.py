@@ -33,6 +33,8 @@ class Capability(StrEnum):
     """`open_console` gives its screen and its serial line."""
     INSTANT_CLONE = "instant-clone"
     """Guests can be frozen, and others start from there: `templates` gives the operations."""
+    SPARE_CLONE = "spare-clone"
+    """Clones can wait, made and not awake (contracts.templates: `preload`)."""
     AGENT = "agent"
     """The run's folder has agent.sock: the channel of the guest's agent (org.qemu.guest_agent.0)."""
     SERIAL = "serial"

@@ -65,5 +65,21 @@ class Templates(Protocol):
         A run that runs already gives its status.
         """
 
+    def preload(self, spec: LaunchSpec, name: TemplateName, *, loaded: bool) -> None:
+        """A clone waits for `wake`: `loaded` with its template's state, standing still; else as a process that has none yet. Neither has
+        its network card, whose TAP need not exist. Until it wakes it is no run: `running` does not tell of it, and when this process is
+        gone the next look of any other ends it. Needs Capability.SPARE_CLONE. After a failure no process of it exists. Raises what
+        `clone` raises, and Conflict when something of this run lives already."""
+
+    def wake(self, spec: LaunchSpec) -> RunStatus:
+        """The clone that waits for exactly this runs, as after `clone`. Raises NotFound when none does (one that waits for something
+        else of this run has ended then), else what `clone` raises: then it has ended, too."""
+
+    def waiting(self) -> tuple[RunId, ...]:
+        """Those that wait and live."""
+
+    def drop(self, run: RunId) -> None:
+        """It waits no longer: its process has ended, its folder is the caller's. None there is fine. Raises DriverTimeout."""
+
     def remove(self, name: TemplateName) -> None:
         """It is gone, whole or not; running clones go on. The caller knows that no overlay that is kept stands on it. Absent is fine."""

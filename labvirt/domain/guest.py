@@ -45,6 +45,15 @@ class Due(StrEnum):
     STOP = "stop"
 
 
+def begun_as(origin: str) -> str:
+    """From `Guest.origin`: 'clone', 'paused', 'prespawned', 'boot', or nothing where it has not begun."""
+    words = origin.removeprefix("ready: ")
+    for how in ("clone", "paused clone", "prespawned clone"):
+        if words.startswith(f"{how} of "):
+            return how.split()[0]
+    return "boot" if words else ""
+
+
 class GuestState(StrEnum):
     WANTED = "wanted"
     """Somebody wants it; it waits for its turn (reason: its place and what the host lacks)."""
@@ -153,8 +162,9 @@ class Guest:
     notice: str = ""
     """One sentence for whoever sits there (why and when it will be stopped); the terminal's answer carries it."""
     origin: str = ""
-    """How its run began: 'clone of desktop.t3', 'boot', or 'boot: ' and why it is no clone although its profile wants that; empty while
-    it has not begun."""
+    """How its run began: 'clone of desktop.t3', 'boot', or 'boot: ' and why it is no clone although its profile wants that; 'paused clone
+    of ...', 'prespawned clone of ...' when that clone had waited, 'ready: ' before any of them when it ran before somebody asked
+    (domain.pool). Empty while it has not begun."""
 
     def __post_init__(self) -> None:
         if (self.due is None) != (self.due_at is None):
@@ -173,7 +183,7 @@ class Guest:
     @property
     def is_clone(self) -> bool:
         """Did its run begin where a template was frozen? `origin` says of which."""
-        return self.origin.startswith("clone of ")
+        return begun_as(self.origin) in ("clone", "paused", "prespawned")
 
     @property
     def ready(self) -> bool:

@@ -68,6 +68,8 @@ class Observation:
     written: Mapping[RunId, int] | None = None
     """Bytes that the overlays of runs occupy, for drivers that do not look at the cap themselves (None: this one does). A run that is
     missing was not looked at."""
+    spares: frozenset[RunId] = frozenset()
+    """Runs that wait for their seats (domain.pool): their folders are no remains."""
     keeps: bool = False
     """What guests have written is kept for a while after their runs."""
 

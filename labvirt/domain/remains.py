@@ -40,7 +40,7 @@ def _folders(
 ) -> None:
     alive = {observed.run for runs in living.values() for observed in runs}
     for run in sorted(seen.folders or ()):
-        if run in alive or run.guest in seen.busy:
+        if run in alive or run in seen.spares or run.guest in seen.busy:
             continue
         row = rows.get(run.guest)
         if row is None:

@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from labvirt.domain.guest import begun_as
+
 LAST = 10
 """So many starts of one kind are remembered: enough for a mean, few enough to follow the load."""
 
@@ -28,7 +30,8 @@ CLONE = "clone"
 
 def how_of(origin: str) -> str:
     """From what its row says of how its run began (Guest.origin); empty when that is not known."""
-    return CLONE if origin.startswith("clone of ") else COLD if origin else ""
+    how = begun_as(origin)
+    return COLD if how == "boot" else CLONE if how else ""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -42,6 +42,7 @@ from labvirt.engine.reconcile import Reconciler
 from labvirt.engine.recording import Recording
 from labvirt.engine.rows import Rows
 from labvirt.engine.settling import Settling
+from labvirt.engine.spares import Spares
 from labvirt.engine.start import Starter
 from labvirt.engine.stop import Stopper
 from labvirt.engine.templates import HostTemplates
@@ -84,9 +85,10 @@ class Engine:
         self._carrier = Carrier(world, self._rows, self._operations, stopper, keeping, lambda: self._readiness)
         self._readiness = Readiness(world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late)
         self._templates = HostTemplates(world, lambda: self._info)
-        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info, self._templates)
-        self._settling = Settling(world)
         self._attending = Attending(world)
+        self._spares = Spares(world, self._rows, self._operations, self._templates, self._attending.rank)
+        starter = Starter(world, self._rows, self._labs.problem, self._begun, keeping, lambda: self._info, self._templates, self._spares)
+        self._settling = Settling(world)
         self._admission = Admission(
             world,
             self._operations,
@@ -109,6 +111,7 @@ class Engine:
             self._admission,
             self._carrier,
             keeping,
+            self._spares,
             lambda: self._info,
         )
         self._doctor = doctor
@@ -182,6 +185,8 @@ class Engine:
         return self._published.watch()
 
     def mint_display(self, guest: str, source: IPv4Address) -> DisplayTicket:
+        if self._spares.taken(guest):
+            self._reconciler.poke()
         with self._world.database.read() as work:
             row = work.guests.get(guest)
             lab = work.labs.get(row.lab) if row else None
@@ -247,7 +252,7 @@ class Engine:
         return self._templates.report()
 
     def pools(self) -> tuple[PoolStatus, ...]:
-        return ()
+        return self._spares.report()
 
     def freeze(self, guest: str, template: str) -> None:
         freeze(self._world.database, self._rows, self._operations, self._templates, guest, TemplateName.parse(template))

@@ -14,6 +14,7 @@ from labvirt.domain.guest import Guest, RunId
 from labvirt.domain.image import Image
 from labvirt.domain.lab import Lab
 from labvirt.domain.observed import ObservedRun, RunState
+from labvirt.domain.pool import Pool, Spare
 from labvirt.domain.profile import Profile
 from labvirt.domain.terminal import Terminal
 from labvirt.engine.aside import Aside
@@ -32,6 +33,8 @@ class Wishes:
     terminals: tuple[Terminal, ...]
     profiles: tuple[Profile, ...]
     images: tuple[Image, ...]
+    pools: tuple[Pool, ...] = ()
+    spares: tuple[Spare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +68,8 @@ class Observer:
                     terminals=work.terminals.list(),
                     profiles=work.profiles.list(),
                     images=work.images.list(),
+                    pools=work.pools.list(),
+                    spares=work.spares.list(),
                 )
 
         return self.attempt("database-unreadable", read, "Running desktops are kept as they are.")

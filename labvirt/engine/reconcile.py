@@ -28,6 +28,7 @@ from labvirt.engine.operations import Operations
 from labvirt.engine.presence import PresenceBoard
 from labvirt.engine.published import Published
 from labvirt.engine.readiness import Readiness
+from labvirt.engine.spares import Spares
 from labvirt.engine.world import World
 from labvirt.errors import DatabaseError, LabVirtError
 
@@ -55,6 +56,7 @@ class Reconciler:
         admission: Admission,
         carrier: Carrier,
         keeping: Keeping,
+        spares: Spares,
         info: Callable[[], HypervisorInfo | None],
     ) -> None:
         self._world = world
@@ -68,6 +70,7 @@ class Reconciler:
         self._admission = admission
         self._carrier = carrier
         self._keeping = keeping
+        self._spares = spares
         self._info = info
         self._observer = Observer(world)
         self._memory = Memory()
@@ -202,7 +205,9 @@ class Reconciler:
         self._admission.renew(waiting, wishes, len(living))
         while len(self._shut_down) > REMEMBERED_ENDINGS:
             self._shut_down.pop(next(iter(self._shut_down)))
-        return self._admission.admit()
+        due = self._admission.admit()
+        self._spares.look(wishes, busy, "seats wait for their start" if self._admission.waiting() else "", len(living))
+        return due
 
     def _observation(self, now: float, wishes: Wishes, reality: Reality, busy: frozenset[str]) -> Observation:
         network = reality.network
@@ -222,6 +227,7 @@ class Reconciler:
             wall=self._world.clock.now(),
             profiles={profile.name: profile for profile in wishes.profiles},
             written=self._written(reality),
+            spares=frozenset(spare.run for spare in wishes.spares),
             keeps=self._world.settings.keep_overlays,
         )
 

@@ -69,28 +69,15 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
             return None
         if row.state not in (GuestState.WANTED, GuestState.STARTING):
             return None
-        lab = work.labs.get(row.lab)
-        if lab is None:
-            return Refused(generation=generation, why=f"the lab {row.lab} does not exist")
-        try:
-            identity = lab.identity(row.seat)
-        except Exhausted as error:
-            return Refused(generation=generation, why=str(error))
-        chosen = _by_placement(work, lab, row) if row.purpose is Purpose.SEAT else _as_fixed(work, row)
-        disks = _disks(work, row, chosen.choices) if chosen.profile is not None else chosen.why
-        if chosen.profile is None or isinstance(disks, str):
-            return Refused(generation=generation, why=chosen.why or str(disks))
-        if row.run is not None and row.run.generation >= generation:
-            generation += 1
-        run = RunId(name, generation)
-        terminal = work.terminals.at_seat(lab.name, row.seat)
-        usb = hands_sticks_over(work, terminal) if row.purpose is not Purpose.TEMPLATE else _template_usb(work, row)
+        made = expected(world, work, row)
+        if isinstance(made, Refused):
+            return made
         guest = replace(
             row.moved(GuestState.STARTING, now, "it is being started"),
-            generation=generation,
-            run=run,
-            profile=chosen.profile.name,
-            disks=chosen.choices,
+            generation=made.run.generation,
+            run=made.run,
+            profile=made.profile.name,
+            disks=made.guest.disks,
             host=world.settings.host if work.hosts.get(world.settings.host) else None,
             started_at=now,
             running_at=None,
@@ -99,10 +86,32 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
         if guest.due is Due.FRESH:
             guest = guest.with_due(None, None)  # this is a fresh run
         work.guests.update(guest)
-        work.audit.add(of_guest(now, name, lab.name, f"is being started as {run} ({chosen.profile.name})", verb="start"))
+        work.audit.add(of_guest(now, name, row.lab, f"is being started as {made.run} ({made.profile.name})", verb="start"))
         work.commit()
+    return replace(made, guest=guest)
+
+
+def expected(world: World, work: UnitOfWork, row: Guest) -> Recording | Refused:
+    """What is recorded for this wanted row now: nothing is written, and the guest in it has what it is made of and its run, but was not
+    moved."""
+    generation = row.generation
+    lab = work.labs.get(row.lab)
+    if lab is None:
+        return Refused(generation=generation, why=f"the lab {row.lab} does not exist")
+    try:
+        identity = lab.identity(row.seat)
+    except Exhausted as error:
+        return Refused(generation=generation, why=str(error))
+    chosen = _by_placement(work, lab, row) if row.purpose is Purpose.SEAT else _as_fixed(work, row)
+    disks = _disks(work, row, chosen.choices) if chosen.profile is not None else chosen.why
+    if chosen.profile is None or isinstance(disks, str):
+        return Refused(generation=generation, why=chosen.why or str(disks))
+    if row.run is not None and row.run.generation >= generation:
+        generation += 1
+    terminal = work.terminals.at_seat(lab.name, row.seat)
+    run = RunId(row.name, generation)
     return Recording(
-        guest=guest,
+        guest=replace(row, run=run, profile=chosen.profile.name, disks=chosen.choices),
         run=run,
         lab=lab,
         identity=identity,
@@ -110,7 +119,7 @@ def record(world: World, name: str, generation: int) -> Recording | Refused | No
         disks=disks,
         uid=guest_uid(world, lab, row.seat),
         terminal=terminal.name if terminal else None,
-        usb=usb,
+        usb=hands_sticks_over(work, terminal) if row.purpose is not Purpose.TEMPLATE else _template_usb(work, row),
     )
 
 

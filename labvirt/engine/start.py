@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from labvirt.contracts.disks import RunDisk
 from labvirt.contracts.hypervisor import Capability, HypervisorInfo
 from labvirt.contracts.templates import KeptTemplate
 from labvirt.domain.guest import Guest, GuestState, Purpose, StopHow
-from labvirt.engine.homes import has_login, told_of
+from labvirt.domain.pool import SpareKind
 from labvirt.engine.keeping import Keeping
 from labvirt.engine.labs import SETTING_UP
-from labvirt.engine.launch import port_for, spec_of, spice_of
+from labvirt.engine.launch import port_for
+from labvirt.engine.making import described, make_files
 from labvirt.engine.recording import Recording, Refused, record
 from labvirt.engine.rows import Rows, one_sentence
-from labvirt.engine.templates import HostTemplates, frozen_disks
+from labvirt.engine.spares import Held, Spares
+from labvirt.engine.templates import HostTemplates
 from labvirt.engine.world import World
 from labvirt.errors import (
     Conflict,
@@ -62,6 +63,7 @@ class Starter:
         keeping: Keeping,
         info: Callable[[], HypervisorInfo | None],
         templates: HostTemplates,
+        spares: Spares,
     ) -> None:
         """`lab_ready` gives the sentence that says why a lab's network is not there (empty: it is); `info` is None while the driver has
         not said yet what it can do."""
@@ -69,6 +71,7 @@ class Starter:
         self._keeping = keeping
         self._info = info
         self._templates = templates
+        self._spares = spares
         self._rows = rows
         self._lab_ready = lab_ready
         self._wait_ready = wait_ready
@@ -107,13 +110,24 @@ class Starter:
             self._wait_ready(recorded)
 
     def _make(self, recorded: Recording) -> None:
-        """From a template when its profile wants that and one is there; from its disk otherwise, and whenever that fails."""
+        """From the clone that waits for it; else from a template when its profile wants that and one is there; from its disk otherwise, and
+        whenever that fails."""
+        why = ""
+        held = self._spares.claim(recorded)
+        if held is not None:
+            try:
+                self._wake(recorded, held)
+                self._spares.served(recorded, str(held.spare.kind))
+                return
+            except (HypervisorError, DriverTimeout, TemplateUnfit, NotFound) as error:
+                log.warning("%s, which waited, could not be woken: %s", recorded.run, error)
         with self._templates.offered(recorded) as offered:
             why = offered.why
             if offered.template is not None:
                 name = offered.template.template.name
                 try:
                     self._try(recorded, offered.template, f"clone of {name}")
+                    self._spares.served(recorded, "clone")
                     return
                 except TemplateUnfit as error:
                     log.warning("%s: %s", recorded.run, error)
@@ -123,56 +137,59 @@ class Starter:
                     log.warning("%s could not be cloned from %s, and boots: %s", recorded.run, name, error)
                     why = f"the clone of {name} failed: {one_sentence(str(error))}"
         self._try(recorded, None, f"boot: {why}" if why else "boot")
+        self._spares.served(recorded, "boot")
+
+    def _wake(self, recorded: Recording, held: Held) -> None:
+        """The clone that waited runs, or nothing of it is left. Raises NotFound when it was made for something else."""
+        name = held.template.template.name
+        paused = held.spare.kind is SpareKind.PAUSED
+        with ExitStack() as stack:
+            undo = self._undone(recorded, stack)
+            stack.callback(undo, "what waited could not be ended", lambda: self._kill(recorded), first=True)
+            self._says(recorded, "its machine is being started", f"paused clone of {name}" if paused else f"prespawned clone of {name}")
+            self._plug(recorded, stack, undo)
+            stack.callback(undo, "its machine could not be killed", lambda: self._kill(recorded), first=True)
+            self._templates.door().wake(described(self._world, recorded, held.made.chains))
+            stack.pop_all()
 
     def _try(self, recorded: Recording, template: KeptTemplate | None, origin: str) -> None:
         """Its machine runs, or nothing of this try is left."""
         with ExitStack() as stack:
-            undo = _Undo(recorded.guest.name)
-            world, run = self._world, recorded.run
+            world = self._world
             info = self._info()
             if recorded.profile.tpm and info is not None and Capability.TPM not in info.capabilities:
                 raise Unsupported("a TPM", info.driver)
             self._says(recorded, "its disks are being made", origin)
-            stack.callback(undo, "its folder could not be removed", lambda: world.disks.remove_run(run))
-            with self._told_if_long(recorded, "its image is being checked"):
-                chains = dict(world.disks.create_run(run, _over(recorded, template), uid=recorded.uid))
-            folder = world.disks.open_run(run)
-            if folder is None:
-                raise HypervisorError(f"The folder of {run} is gone.", operation="start", subject=recorded.guest.name)
-            spice = spice_of(recorded.profile, recorded.lab, recorded.identity, folder.path, usb=recorded.usb)
-            if spice is not None:
-                world.authority.issue(spice.tls, name=recorded.guest.name, address=spice.address, uid=recorded.uid)
+            undo = self._undone(recorded, stack)
+            made = make_files(world, recorded, template, lambda: self._told_if_long(recorded, "its image is being checked"))
             self._says(recorded, "its network port is being made")
-            if problem := self._lab_problem(recorded.lab.name):
-                raise NetworkError(
-                    f"The network of {recorded.lab.name} is not ready: {problem}", operation="start", subject=recorded.guest.name
-                )
-            stack.callback(undo, "its TAP could not be removed", lambda: world.network.unplug(recorded.identity.tap))
-            world.network.plug(port_for(world, recorded.lab, recorded.identity.seat))
-            told = told_of(recorded.guest, recorded.profile, recorded.lab, recorded.identity, recorded.terminal)
-            if home_login := has_login(world, recorded.profile, told):
-                world.homes.put(recorded.profile.name, folder.path, recorded.uid)
+            self._plug(recorded, stack, undo)
             self._says(recorded, "its machine is being started")
-            stack.callback(undo, "its machine could not be killed", lambda: world.hypervisor.stop(run, StopHow.KILL), first=True)
-            spec = spec_of(
-                recorded.guest,
-                run,
-                recorded.profile,
-                recorded.identity,
-                folder=folder.path,
-                chains=chains,
-                spice=spice,
-                uid=recorded.uid,
-                told=told,
-                home_login=home_login,
-            )
+            stack.callback(undo, "its machine could not be killed", lambda: self._kill(recorded), first=True)
             if recorded.guest.purpose is Purpose.TEMPLATE:
-                self._templates.door().prepare(spec)
+                self._templates.door().prepare(made.spec)
             elif template is not None:
-                self._templates.door().clone(spec, template.template.name)
+                self._templates.door().clone(made.spec, template.template.name)
             else:
-                world.hypervisor.start(spec)
+                world.hypervisor.start(made.spec)
             stack.pop_all()
+
+    def _undone(self, recorded: Recording, stack: ExitStack) -> _Undo:
+        """What takes the steps of this start back; the first is that its folder goes."""
+        undo = _Undo(recorded.guest.name)
+        stack.callback(undo, "its folder could not be removed", lambda: self._world.disks.remove_run(recorded.run))
+        return undo
+
+    def _plug(self, recorded: Recording, stack: ExitStack, undo: _Undo) -> None:
+        """Its port is there, and goes again should the start fail. Raises NetworkError."""
+        world, lab = self._world, recorded.lab
+        if problem := self._lab_problem(lab.name):
+            raise NetworkError(f"The network of {lab.name} is not ready: {problem}", operation="start", subject=recorded.guest.name)
+        stack.callback(undo, "its TAP could not be removed", lambda: world.network.unplug(recorded.identity.tap))
+        world.network.plug(port_for(world, lab, recorded.identity.seat))
+
+    def _kill(self, recorded: Recording) -> None:
+        self._world.hypervisor.stop(recorded.run, StopHow.KILL)
 
     def _lab_problem(self, lab: str) -> str:
         """Why the lab's network is not there. One that is just being set up (the lab is new, the engine has just begun) is waited for."""
@@ -219,14 +236,6 @@ class Starter:
 
         if self._rows.change(guest.name, guest.generation, step) is None:
             raise _MovedOn
-
-
-def _over(recorded: Recording, template: KeptTemplate | None) -> tuple[RunDisk, ...]:
-    """What each overlay stands on; a clone's on what its template had written."""
-    if template is None:
-        return recorded.disks
-    frozen = frozen_disks(recorded.profile, template)
-    return tuple(replace(disk, template=frozen[disk.place]) for disk in recorded.disks)
 
 
 class _Undo:

@@ -128,23 +128,29 @@ class HostTemplates:
         missing = tuple(wish.told for wish, made in wanted if not any(_serves(each, wish.profile.name, made) for each in good))
         return TemplateReport(kept=statuses, missing=missing)
 
+    def current(self, profile: Profile, lab: Lab, seat: int, *, usb: bool, disks: tuple[DiskChoice, ...]) -> Offered:
+        """What a start of this seat would begin from now. Nothing keeps it from being removed."""
+        return self._find(profile, lab, seat, usb=usb, disks=disks, use=False)
+
     def _choose(self, recorded: Recording) -> Offered:
-        profile = recorded.profile
-        if not profile.instant_clone or recorded.guest.purpose is not Purpose.SEAT:
+        profile, guest = recorded.profile, recorded.guest
+        if not profile.instant_clone or guest.purpose is not Purpose.SEAT:
             return Offered()
-        if recorded.guest.cdrom:
+        if guest.cdrom:
             return Offered(why="it has a disc")
+        return self._find(profile, recorded.lab, recorded.identity.seat, usb=recorded.usb, disks=guest.disks, use=True)
+
+    def _find(self, profile: Profile, lab: Lab, seat: int, *, usb: bool, disks: tuple[DiskChoice, ...], use: bool) -> Offered:
         if problem := self.problem():
             return Offered(why=problem)
         try:
-            shape = shape_of(self._world, profile, recorded.lab, recorded.identity.seat, usb=recorded.usb)
-            made = self._from(shape, recorded.guest.disks)
+            made = self._from(shape_of(self._world, profile, lab, seat, usb=usb), disks)
             with self._lock:
                 known = self._listed()
                 fitting = [each for each in known if each.template.name not in self._unfit and _serves(each, profile.name, made)]
                 if fitting:
                     best = max(fitting, key=lambda each: each.template.name.number)
-                    self._used[best.template.name] += 1
+                    self._used[best.template.name] += use
                     return Offered(template=best)
         except LabVirtError as error:
             log.warning("templates of %s: %s", profile.name, error)

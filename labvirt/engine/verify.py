@@ -76,6 +76,7 @@ def _runs_and_remains(world: World, wishes: Wishes, reality: Reality, busy: froz
             ports=None if network is None else ObservedPorts(taps=network.taps, filtered=network.filtered),
             labs={lab.name: lab for lab in wishes.labs},
             busy=busy,
+            spares=frozenset(spare.run for spare in wishes.spares),
             keeps=world.settings.keep_overlays,
         ),
         Memory(),

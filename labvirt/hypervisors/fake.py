@@ -53,7 +53,7 @@ SILENT = "silent"
 _CAPABILITIES = frozenset(
     {
         *(Capability.DISPLAY_SECRET, Capability.SCREENSHOT, Capability.CONSOLE, Capability.OVERLAY_CAP, Capability.TPM),
-        *(Capability.GUEST_LOGIN, Capability.INSTANT_CLONE),
+        *(Capability.GUEST_LOGIN, Capability.INSTANT_CLONE, Capability.SPARE_CLONE),
     }
 )
 _GREYS = ((24, 32, 40), (230, 235, 240))
@@ -136,6 +136,7 @@ class FakeHypervisor:
             return tuple(sorted((status_of(RunId.parse(k), v) for k, v in memory.runs.items()), key=lambda s: s.run))
 
     def stop(self, run: RunId, how: StopHow) -> None:
+        self._templates.drop(run)
         with self._changing() as memory:
             known = memory.runs.get(str(run))
             if known is None:

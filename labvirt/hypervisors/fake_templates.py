@@ -14,7 +14,7 @@ from labvirt.contracts.templates import KeptTemplate
 from labvirt.domain.guest import RunId
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
-from labvirt.errors import HypervisorError
+from labvirt.errors import Conflict, HypervisorError, NotFound
 from labvirt.hypervisors.fake_memory import Run
 from labvirt.hypervisors.qemu import shape
 from labvirt.hypervisors.template_fit import check_fits, check_freezable, not_prepared
@@ -39,6 +39,7 @@ class FakeTemplates:
         self._runs = runs
         self._now = now
         self._keeping = Keeping(folder)
+        self._waiting: dict[RunId, tuple[LaunchSpec, TemplateName]] = {}
 
     def ground(self) -> Ground:
         return Ground(hypervisor="fake 1", accelerator="fake")
@@ -76,10 +77,32 @@ class FakeTemplates:
 
     def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
         if self._runs._run(str(spec.run)) is None:
-            with self._keeping.opened(name) as (manifest, _, _):
-                place = self._keeping.shelf.place(name)
-                check_fits(spec, manifest, place=place, ground=self.ground(), machine=self.machine(spec))
+            self._check(spec, name)
         return self._runs._begin(spec, template=str(name))
+
+    def preload(self, spec: LaunchSpec, name: TemplateName, *, loaded: bool) -> None:
+        if spec.run in self._waiting or self._runs._run(str(spec.run)) is not None:
+            raise Conflict(f"{spec.run} lives already.")
+        self._check(spec, name)
+        self._waiting[spec.run] = (spec, name)
+
+    def wake(self, spec: LaunchSpec) -> RunStatus:
+        waited, name = self._waiting.pop(spec.run, (None, None))
+        if waited != spec or name is None:
+            raise NotFound("waiting clone", str(spec.run))
+        return self._runs._begin(spec, template=str(name))
+
+    def waiting(self) -> tuple[RunId, ...]:
+        return tuple(sorted(self._waiting))
+
+    def drop(self, run: RunId) -> None:
+        self._waiting.pop(run, None)
+
+    def _check(self, spec: LaunchSpec, name: TemplateName) -> None:
+        """Raises TemplateUnfit."""
+        with self._keeping.opened(name) as (manifest, _, _):
+            place = self._keeping.shelf.place(name)
+            check_fits(spec, manifest, place=place, ground=self.ground(), machine=self.machine(spec))
 
     def remove(self, name: TemplateName) -> None:
         self._keeping.remove(name)

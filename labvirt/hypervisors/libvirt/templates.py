@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from labvirt.contracts.hypervisor import LaunchSpec, RunStatus
+from labvirt.contracts.hypervisor import Capability, LaunchSpec, RunStatus
 from labvirt.contracts.templates import KeptTemplate
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
-from labvirt.errors import HypervisorError
+from labvirt.errors import HypervisorError, NotFound, Unsupported
 from labvirt.hypervisors.libvirt import domain_xml
 from labvirt.hypervisors.libvirt.memory_file import MemoryFile
 from labvirt.hypervisors.libvirt.waking import Fork
@@ -114,6 +114,18 @@ class LibvirtTemplates:
                     operation="clone",
                     subject=str(spec.run),
                 ) from error
+
+    def preload(self, spec: LaunchSpec, name: TemplateName, *, loaded: bool) -> None:
+        raise Unsupported(Capability.SPARE_CLONE, "libvirt")
+
+    def wake(self, spec: LaunchSpec) -> RunStatus:
+        raise NotFound("waiting clone", str(spec.run))
+
+    def waiting(self) -> tuple[RunId, ...]:
+        return ()
+
+    def drop(self, run: RunId) -> None:
+        return
 
     def remove(self, name: TemplateName) -> None:
         self._keeping.remove(name)

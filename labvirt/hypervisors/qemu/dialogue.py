@@ -26,6 +26,22 @@ class Dialogue:
         self._heard = b""
         self._events: list[Mapping[str, Any]] = []
 
+    def give(self, seconds: float) -> None:
+        """From now on it has so much time."""
+        self._deadline = time.monotonic() + seconds
+
+    def is_over(self) -> bool:
+        """Has QEMU ended, or said that it will? Does not wait."""
+        try:
+            self._connection.settimeout(0)
+            piece = self._connection.recv(65536)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._heard += piece
+        return not piece or len(self._heard) > _LINE_LIMIT
+
     def execute(self, command: str, *, descriptor: int | None = None, **arguments: object) -> object:
         """QEMU's answer. `descriptor` goes along with the command."""
         line = json.dumps({"execute": command, "arguments": {name.replace("_", "-"): value for name, value in arguments.items()}})

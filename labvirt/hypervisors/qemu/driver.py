@@ -31,21 +31,23 @@ from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Firmware
 from labvirt.errors import (
+    Conflict,
     DriverError,
     DriverTimeout,
     HostNotReady,
     HypervisorError,
+    NotFound,
     OperationInProgress,
     OutcomeUnknown,
 )
 from labvirt.hypervisors import console_line, guest_agent, media
 from labvirt.hypervisors.qemu import accelerator, agent, command, layout, sandbox, tpm
-from labvirt.hypervisors.qemu.launch import end_all, launch
+from labvirt.hypervisors.qemu.launch import end_all, hatch, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.roster import Roster
 from labvirt.hypervisors.qemu.session import Session
 from labvirt.hypervisors.qemu.templates import QemuTemplates
-from labvirt.hypervisors.qemu.waking import Fork
+from labvirt.hypervisors.qemu.waking import Fork, Sleeper
 from labvirt.system import privileges
 from labvirt.system.files import read_bounded
 from labvirt.system.process import run as run_program
@@ -83,6 +85,7 @@ _CAPABILITIES = frozenset(
         Capability.OVERLAY_CAP,
         Capability.GUEST_LOGIN,
         Capability.INSTANT_CLONE,
+        Capability.SPARE_CLONE,
     }
 )
 
@@ -110,6 +113,7 @@ class QemuHypervisor:
         self._roster = Roster(runs, self._loop)
         self._lock = threading.Lock()
         self._starting: set[RunId] = set()
+        self._sleepers: dict[RunId, Sleeper] = {}
         self._swept: set[RunId] = set()
         self._accelerator: accelerator.Accelerator | None = None
         self._version = _Version()
@@ -143,14 +147,18 @@ class QemuHypervisor:
         """`machine`: it can be frozen, and this is the digest of its shape. `fork`: it is a clone."""
         memory = None
         if fork is not None:
-            memory = command.MemoryFile(path=f"/proc/self/fd/{command.RAM_DESCRIPTOR}", clone=True)
+            memory = _CLONED
         elif machine:
             memory = command.MemoryFile(path=f"{layout.GUEST}/{layout.RAM}", clone=False)
         with self._only_one(spec.run):
             session = self._roster.adopt(spec.run)
             if session is None:
                 _check(spec)
-                launch(spec, self._argv(spec, memory), deadline_seconds=START_SECONDS, machine=machine, fork=fork)
+                argv = self._argv(spec, memory)
+                if fork is None:
+                    launch(spec, argv, deadline_seconds=START_SECONDS, machine=machine)
+                else:
+                    _woken(hatch(spec, argv, fork, deadline_seconds=START_SECONDS))
                 session = self._roster.adopt(spec.run)
             try:
                 return self._started(spec, session)
@@ -160,6 +168,50 @@ class QemuHypervisor:
             finally:
                 # QEMU greets before it reads this, and answers afterwards. It must not lie beside an overlay that is kept.
                 (spec.folder / HOME_LOGIN).unlink(missing_ok=True)
+
+    def _hatch(self, spec: LaunchSpec, fork: Fork, *, loaded: bool) -> None:
+        """See contracts.templates: preload."""
+        with self._only_one(spec.run):
+            if spec.run in self._sleepers or self._roster.adopt(spec.run) is not None:
+                raise Conflict(f"{spec.run} lives already.")
+            _check(spec)
+            sleeper = hatch(spec, self._argv(spec, _CLONED), fork, deadline_seconds=START_SECONDS)
+            try:
+                if loaded:
+                    sleeper.load(START_SECONDS)
+            except BaseException:
+                _ended(sleeper)
+                raise
+            self._sleepers[spec.run] = sleeper
+
+    def _wake(self, spec: LaunchSpec) -> RunStatus:
+        """See contracts.templates: wake."""
+        with self._only_one(spec.run):
+            sleeper = self._sleepers.pop(spec.run, None)
+            if sleeper is not None and sleeper.spec != spec:
+                _ended(sleeper)
+                sleeper = None
+            if sleeper is None:
+                raise NotFound("waiting clone", str(spec.run))
+            _woken(sleeper)
+            try:
+                return self._started(spec, self._roster.adopt(spec.run))
+            except DriverError:
+                end_all(spec.folder)
+                raise
+
+    def _sleeping(self) -> tuple[RunId, ...]:
+        with self._lock:
+            sleepers = dict(self._sleepers)
+        return tuple(sorted(run for run, sleeper in sleepers.items() if not sleeper.is_over()))
+
+    def _drop(self, run: RunId) -> bool:
+        """One that waited has ended. False: there was none."""
+        with self._lock:
+            sleeper = self._sleepers.pop(run, None)
+        if sleeper is not None:
+            _ended(sleeper)
+        return sleeper is not None
 
     def _started(self, spec: LaunchSpec, session: Session | None) -> RunStatus:
         status = None
@@ -181,7 +233,7 @@ class QemuHypervisor:
         sessions = []
         for run in self._roster.runs():
             with self._lock:
-                starting = run in self._starting
+                starting = run in self._starting or run in self._sleepers
             if starting:
                 continue
             try:
@@ -207,6 +259,8 @@ class QemuHypervisor:
             log.warning("%s: %s", run, error)
 
     def stop(self, run: RunId, how: StopHow) -> None:
+        if self._drop(run):
+            return
         if how is StopHow.KILL:
             self._kill(run)
             return
@@ -305,6 +359,8 @@ class QemuHypervisor:
         self._roster.subscribe(listener)
 
     def close(self) -> None:
+        for run in tuple(self._sleepers):  # nobody else can wake them
+            self._drop(run)
         self._templates.close()
         if not self._loop.closed:
             self._roster.let_go()
@@ -368,6 +424,26 @@ class QemuHypervisor:
         finally:
             with self._lock:
                 self._starting.discard(run)
+
+
+_CLONED = command.MemoryFile(path=f"/proc/self/fd/{command.RAM_DESCRIPTOR}", clone=True)
+
+
+def _woken(sleeper: Sleeper) -> None:
+    """It runs; after a failure no process of it exists."""
+    try:
+        sleeper.wake(START_SECONDS)
+    except BaseException:
+        end_all(sleeper.spec.folder)
+        raise
+    finally:
+        sleeper.close()
+
+
+def _ended(sleeper: Sleeper) -> None:
+    """No process of it exists. It is let go first: who waits for the end of its monitor's connections waits for this one, too."""
+    sleeper.close()
+    end_all(sleeper.spec.folder)
 
 
 async def _ask(sessions: list[Session]) -> tuple[RunStatus, ...]:

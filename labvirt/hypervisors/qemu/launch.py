@@ -26,7 +26,7 @@ from labvirt.hypervisors import wakers
 from labvirt.hypervisors.qemu import identity, layout, tpm
 from labvirt.hypervisors.qemu.record import LaunchRecord
 from labvirt.hypervisors.qemu.session import last_words
-from labvirt.hypervisors.qemu.waking import Fork, wake
+from labvirt.hypervisors.qemu.waking import Fork, Sleeper
 from labvirt.system import privileges
 from labvirt.system.files import read_tail, write_atomic
 from labvirt.system.machine import boot_id
@@ -38,22 +38,34 @@ GREETING_LIMIT = 65536
 CLOSING_SECONDS = 2.0
 
 
-def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float, machine: str = "", fork: Fork | None = None) -> None:
-    """QEMU runs and has greeted; a `fork` has woken. After a failure no process of this run exists. `machine` goes into its record.
+def launch(spec: LaunchSpec, argv: Sequence[str], *, deadline_seconds: float, machine: str = "") -> None:
+    """QEMU runs and has greeted. After a failure no process of this run exists. `machine` goes into its record.
 
-    Raises HypervisorError (with QEMU's last words), TemplateUnfit, DriverTimeout.
+    Raises HypervisorError (with QEMU's last words), DriverTimeout.
     """
     try:
-        with ExitStack() as descriptors, wakers.waking() as word:
-            record = _record(spec, argv, machine, word if fork is not None else "")
-            greeting = _spawn(spec, argv, descriptors, record, fork)
+        with ExitStack() as descriptors:
+            greeting = _spawn(spec, argv, descriptors, _record(spec, argv, machine, ""), None)
             descriptors.close()  # QEMU's copy of the listener is the last one now: when it ends, the connection breaks
             with greeting:
                 _await_greeting(spec, greeting, deadline_seconds)
-                if fork is not None:
-                    complete = partial(_complete, spec, record)
-                    wake(spec, fork, greeting, complete, deadline_seconds=deadline_seconds)
     except BaseException:
+        end_all(spec.folder)
+        raise
+
+
+def hatch(spec: LaunchSpec, argv: Sequence[str], fork: Fork, *, deadline_seconds: float) -> Sleeper:
+    """QEMU has greeted and waits for the state of its template. After a failure no process of this run exists; it is the caller's to end
+    when the sleeper fails. Raises as `launch`."""
+    closing = ExitStack()
+    try:
+        record = _record(spec, argv, "", closing.enter_context(wakers.waking()))
+        with ExitStack() as descriptors:
+            greeting = closing.enter_context(_spawn(spec, argv, descriptors, record, fork))
+        _await_greeting(spec, greeting, deadline_seconds)
+        return Sleeper(spec, fork, greeting, partial(_complete, spec, record), closing)
+    except BaseException:
+        closing.close()
         end_all(spec.folder)
         raise
 

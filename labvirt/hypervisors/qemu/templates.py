@@ -8,7 +8,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,14 @@ class _Machines(Protocol):
     """What the driver lets its templates do."""
 
     def _begin(self, spec: LaunchSpec, *, machine: str = "", fork: Fork | None = None) -> RunStatus: ...
+
+    def _hatch(self, spec: LaunchSpec, fork: Fork, *, loaded: bool) -> None: ...
+
+    def _wake(self, spec: LaunchSpec) -> RunStatus: ...
+
+    def _sleeping(self) -> tuple[RunId, ...]: ...
+
+    def _drop(self, run: RunId) -> bool: ...
 
     def _living(self, run: RunId) -> Session | None: ...
 
@@ -84,9 +93,28 @@ class QemuTemplates:
     def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
         if self._machines._living(spec.run) is not None:
             return self._machines._begin(spec)
+        with self._fork(spec, name) as fork:
+            return self._machines._begin(spec, fork=fork)
+
+    def preload(self, spec: LaunchSpec, name: TemplateName, *, loaded: bool) -> None:
+        with self._fork(spec, name) as fork:
+            self._machines._hatch(spec, fork, loaded=loaded)
+
+    def wake(self, spec: LaunchSpec) -> RunStatus:
+        return self._machines._wake(spec)
+
+    def waiting(self) -> tuple[RunId, ...]:
+        return self._machines._sleeping()
+
+    def drop(self, run: RunId) -> None:
+        self._machines._drop(run)
+
+    @contextmanager
+    def _fork(self, spec: LaunchSpec, name: TemplateName) -> Iterator[Fork]:
+        """What a clone of it needs. Raises TemplateUnfit."""
         with self._keeping.opened(name) as (manifest, ram, state):
             check_fits(spec, manifest, place=self._keeping.shelf.place(name), ground=self.ground(), machine=self.machine(spec))
-            return self._machines._begin(spec, fork=Fork(template=name, ram=ram, state=state))
+            yield Fork(template=name, ram=ram, state=state)
 
     def remove(self, name: TemplateName) -> None:
         self._keeping.remove(name)

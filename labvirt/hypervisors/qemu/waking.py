@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: MIT
-"""A clone that has greeted, woken where its template was frozen: device state by a descriptor, the seat's network card, go."""
+"""A clone that has greeted, and how it wakes where its template was frozen: device state by a descriptor, the seat's network card, go."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-import time
+import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from labvirt.contracts.hypervisor import LaunchSpec
@@ -31,21 +32,61 @@ class Fork:
     state: int
 
 
-def wake(spec: LaunchSpec, fork: Fork, connection: socket.socket, complete: Callable[[], None], *, deadline_seconds: float) -> None:
-    """It runs, with its network card. `complete` is called when it has everything and only stands still.
+class Sleeper:
+    """A clone that has greeted: it gets its template's state, and then wakes. Until it has woken it is no run of anybody; `closing` lets
+    go of what it was made with. `is_over` may be asked by any thread, the rest by one at a time."""
 
-    Raises TemplateUnfit (QEMU does not take the state), HypervisorError, DriverTimeout."""
-    dialogue = Dialogue(connection, spec.run.guest, deadline=time.monotonic() + deadline_seconds)
-    dialogue.execute("qmp_capabilities")
-    dialogue.execute("migrate-set-capabilities", capabilities=CAPABILITIES)
-    dialogue.execute("getfd", descriptor=fork.state, fdname="state")
-    dialogue.execute("migrate-incoming", uri="fd:state")
-    if (end := dialogue.await_event("MIGRATION", status=ENDS)["status"]) != "completed":
-        raise TemplateUnfit(str(fork.template), f"QEMU does not take its state ({end})")
-    if spec.port is not None:
-        _plug(spec, dialogue)
-    complete()
-    dialogue.execute("cont")
+    def __init__(self, spec: LaunchSpec, fork: Fork, connection: socket.socket, complete: Callable[[], None], closing: ExitStack) -> None:
+        """`complete` is called when it has everything and only stands still. `fork` may be let go afterwards."""
+        self.spec = spec
+        self.loaded = False
+        self._template = fork.template
+        self._state = os.dup(fork.state)
+        closing.callback(os.close, self._state)
+        self._dialogue = Dialogue(connection, spec.run.guest, deadline=0.0)
+        self._complete = complete
+        self._closing = closing
+        self._talking = threading.Lock()
+
+    def load(self, seconds: float) -> None:
+        """It stands where its template was frozen. Raises TemplateUnfit (QEMU does not take the state), HypervisorError, DriverTimeout."""
+        with self._talking:
+            self._load(seconds)
+
+    def _load(self, seconds: float) -> None:
+        dialogue = self._dialogue
+        dialogue.give(seconds)
+        dialogue.execute("qmp_capabilities")
+        dialogue.execute("migrate-set-capabilities", capabilities=CAPABILITIES)
+        dialogue.execute("getfd", descriptor=self._state, fdname="state")
+        dialogue.execute("migrate-incoming", uri="fd:state")
+        if (end := dialogue.await_event("MIGRATION", status=ENDS)["status"]) != "completed":
+            raise TemplateUnfit(str(self._template), f"QEMU does not take its state ({end})")
+        self.loaded = True
+
+    def wake(self, seconds: float) -> None:
+        """It runs, with its network card. Raises what `load` raises."""
+        with self._talking:
+            if not self.loaded:
+                self._load(seconds)
+            self._dialogue.give(seconds)
+            if self.spec.port is not None:
+                _plug(self.spec, self._dialogue)
+            self._complete()
+            self._dialogue.execute("cont")
+
+    def is_over(self) -> bool:
+        """Has its process ended? While it is spoken to, whoever does that finds out."""
+        if not self._talking.acquire(blocking=False):
+            return False
+        try:
+            return self._dialogue.is_over()
+        finally:
+            self._talking.release()
+
+    def close(self) -> None:
+        """Nothing of it is held here any more: its process goes on as a run, or is the caller's to end."""
+        self._closing.close()
 
 
 def _plug(spec: LaunchSpec, dialogue: Dialogue) -> None:
