@@ -35,7 +35,7 @@ class Seat:
     untold: str = ""
     rank: int = 0
     active: bool = True
-    """Of its terminal; a seat without one is active."""
+    """It has a terminal that may ask: nobody comes to any other."""
 
     @property
     def next_run(self) -> RunId:
@@ -46,6 +46,18 @@ class Seat:
     def is_free(self) -> bool:
         """Nothing of it runs, and nobody wants it."""
         return self.active and (self.row is None or (self.row.wish is Wish.STOPPED and self.row.state is GuestState.STOPPED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    spare: Spare
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    seat: Seat
+    kind: SpareKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +73,11 @@ class Seen:
     waiting: frozenset[RunId]
     taken: frozenset[str] = frozenset()
     busy: frozenset[str] = frozenset()
+    making: Mapping[str, Fill] = field(default_factory=dict)
+    """By guest: what is being made, and may not be written down yet."""
     scarce: str = ""
     occupied: str = ""
     resting: Mapping[tuple[str, str], str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
-    spare: Spare
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fill:
-    seat: Seat
-    kind: SpareKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,9 @@ def plan_pools(seen: Seen) -> PoolPlan:
             gone = [spare for spare in own[-surplus:] if spare.run.guest not in seen.busy]
             drops += [Drop(spare=spare, why="its pool is smaller now") for spare in gone]
     counts = Counter({key: len(own) for key, own in kept.items()})
-    fills, holds = _fills(seen, counts, room=AT_ONCE - _being_made(seen))
+    written = {spare.run.guest for spare in seen.spares}
+    counts.update((fill.seat.lab, fill.seat.profile or "", fill.kind) for guest, fill in seen.making.items() if guest not in written)
+    fills, holds = _fills(seen, counts, room=AT_ONCE - sum(fill.kind is not SpareKind.READY for fill in seen.making.values()))
     return PoolPlan(drops=tuple(drops), taken=tuple(taken), forgotten=tuple(forgotten), fills=fills, holds=holds)
 
 
@@ -158,15 +162,10 @@ def _unfit(spare: Spare, seat: Seat | None, pool: Pool | None, seen: Seen) -> st
     return seen.scarce
 
 
-def _being_made(seen: Seen) -> int:
-    """Spares whose making goes on. One that is READY is made by its start, in its turn like any other."""
-    return sum(spare.kind is not SpareKind.READY and spare.run.guest in seen.busy for spare in seen.spares)
-
-
 def _fills(seen: Seen, counts: Counter[tuple[str, str, SpareKind]], *, room: int) -> tuple[tuple[Fill, ...], dict[tuple[str, str], str]]:
     fills: list[Fill] = []
     holds: dict[tuple[str, str], str] = {}
-    with_spare = {spare.run.guest for spare in seen.spares}
+    taken = {spare.run.guest for spare in seen.spares} | seen.making.keys() | seen.busy
     for pool in seen.pools:
         short = {kind: pool.count(kind) - counts[pool.lab, pool.profile, kind] for kind in SpareKind}
         if all(missing <= 0 for missing in short.values()):
@@ -175,7 +174,7 @@ def _fills(seen: Seen, counts: Counter[tuple[str, str, SpareKind]], *, room: int
             holds[pool.lab, pool.profile] = why
             continue
         free = sorted(
-            (seat for seat in seen.seats if _may_have(seat, pool) and seat.guest not in with_spare | seen.busy),
+            (seat for seat in seen.seats if _may_have(seat, pool) and seat.guest not in taken),
             key=lambda seat: (seat.rank, seat.number),
         )
         for kind in SpareKind:

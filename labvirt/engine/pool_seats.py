@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The seats of labs that have warm pools, as domain.pool_plan wants to see them: what each would start from now."""
+"""The seats of labs that have warm pools, or had them, as domain.pool_plan wants to see them: what each would start from now."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOBODY = 99
 
 def seats_of(world: World, wishes: Wishes, templates: HostTemplates, rank: Callable[[Guest], int]) -> tuple[Seat, ...]:
     """Every seat of these labs. Raises DatabaseError."""
-    labs = {pool.lab for pool in wishes.pools}
+    labs = {pool.lab for pool in wishes.pools} | {spare.lab for spare in wishes.spares}
     rows = {guest.name: guest for guest in wishes.guests}
     seated = {(terminal.lab, terminal.seat): terminal for terminal in wishes.terminals}
     found = []
@@ -49,7 +49,7 @@ def seats_of(world: World, wishes: Wishes, templates: HostTemplates, rank: Calla
                         template=str(offered.template.template.name) if offered.template else "",
                         untold=offered.why,
                         rank=rank(row) if row else NOBODY,
-                        active=terminal is None or terminal.active,
+                        active=terminal is not None and terminal.active,
                     )
                 )
     return tuple(found)

@@ -64,6 +64,7 @@ class Spares:
         self._held: dict[str, Held] = {}
         self._ready: frozenset[str] = frozenset()
         self._taken: set[str] = set()
+        self._making: dict[str, Fill] = {}
         self._served: Counter[tuple[str, str, str]] = Counter()
         self._refills: dict[tuple[str, str], float] = {}
         self._again: dict[tuple[str, str], tuple[float, str]] = {}
@@ -135,9 +136,12 @@ class Spares:
         if load.memory_available_mib < host.memory_reserve_mib:
             scarce = f"the host {host.name} is short of memory"
         with self._lock:
-            taken = frozenset(self._taken)
+            making, taken = dict(self._making), frozenset(self._taken)
             self._again = {key: each for key, each in self._again.items() if each[0] > now}
             resting = {key: why for key, (_, why) in self._again.items()}
+        busy |= self._operations.busy()  # before the rows are read: what ended in between is written there
+        with world.database.read() as work:
+            wishes = replace(wishes, guests=work.guests.list(), pools=work.pools.list(), spares=work.spares.list())
         seen = Seen(
             now=world.clock.now(),
             pools=wishes.pools,
@@ -145,7 +149,8 @@ class Spares:
             spares=wishes.spares,
             waiting=self._waiting(),
             taken=taken,
-            busy=busy | self._operations.busy(),
+            busy=busy,
+            making=making,
             scarce=scarce,
             occupied=occupied or full(host, load, running, 0, 0),
             resting=resting,
@@ -159,7 +164,10 @@ class Spares:
         for spare in plan.forgotten:
             self._forget(spare.run)
         for fill in plan.fills:
-            self._operations.submit(fill.seat.guest, "its spare is being made", partial(self._fill, fill))
+            with self._lock:
+                self._making[fill.seat.guest] = fill
+            if not self._operations.submit(fill.seat.guest, "its spare is being made", partial(self._make, fill)):
+                self._made(fill)
 
     def _note(self, plan: PoolPlan, wishes: Wishes) -> None:
         gone = {spare.run for spare in (*plan.taken, *plan.forgotten)}
@@ -174,6 +182,16 @@ class Spares:
         return frozenset(held.intersection(self._templates.door().waiting())) if held else frozenset()
 
     # --- operations
+
+    def _make(self, fill: Fill) -> None:
+        try:
+            self._fill(fill)
+        finally:
+            self._made(fill)
+
+    def _made(self, fill: Fill) -> None:
+        with self._lock:
+            self._making.pop(fill.seat.guest, None)
 
     def _fill(self, fill: Fill) -> None:
         """The guest's only operation. What could not be made leaves nothing, and the pool waits a while."""
