@@ -162,16 +162,16 @@ class Starter:
             self._says(recorded, "its disks are being made", origin)
             undo = self._undone(recorded, stack)
             made = make_files(world, recorded, template, lambda: self._told_if_long(recorded, "its image is being checked"))
-            self._says(recorded, "its network port is being made")
-            self._plug(recorded, stack, undo)
-            self._says(recorded, "its machine is being started")
-            stack.callback(undo, "its machine could not be killed", lambda: self._kill(recorded), first=True)
-            if recorded.guest.purpose is Purpose.TEMPLATE:
-                self._templates.door().prepare(made.spec)
-            elif template is not None:
-                self._templates.door().clone(made.spec, template.template.name)
-            else:
-                world.hypervisor.start(made.spec)
+            with self._step(recorded, "its network port is being made"):
+                self._plug(recorded, stack, undo)
+            with self._step(recorded, "its machine is being started"):
+                stack.callback(undo, "its machine could not be killed", lambda: self._kill(recorded), first=True)
+                if recorded.guest.purpose is Purpose.TEMPLATE:
+                    self._templates.door().prepare(made.spec)
+                elif template is not None:
+                    self._templates.door().clone(made.spec, template.template.name)
+                else:
+                    world.hypervisor.start(made.spec)
             stack.pop_all()
 
     def _undone(self, recorded: Recording, stack: ExitStack) -> _Undo:
@@ -226,13 +226,23 @@ class Starter:
         except LabVirtError as error:
             log.info("%s: %s", guest.name, error)
 
-    def _says(self, recorded: Recording, reason: str, origin: str | None = None) -> None:
-        """Before each side effect: is it still wanted? A newer wish wins over this start. `origin`: how its run begins, if that is news."""
+    @contextmanager
+    def _step(self, recorded: Recording, reason: str) -> Iterator[None]:
+        """Before each side effect: is it still wanted? A newer wish wins over this start. The row says `reason` when the block takes long:
+        a row that is written costs as much as the whole step should."""
+        with self._world.database.read() as work:
+            row = work.guests.get(recorded.guest.name)
+        if row is None or row.generation != recorded.guest.generation:
+            raise _MovedOn
+        with self._told_if_long(recorded, reason):
+            yield
+
+    def _says(self, recorded: Recording, reason: str, origin: str) -> None:
+        """As before a step; and its row says now how its run begins."""
         guest = recorded.guest
 
         def step(row: Guest) -> Guest:
-            row = self._rows.moved(row, GuestState.STARTING, reason)
-            return row if origin is None else replace(row, origin=origin)
+            return replace(self._rows.moved(row, GuestState.STARTING, reason), origin=origin)
 
         if self._rows.change(guest.name, guest.generation, step) is None:
             raise _MovedOn

@@ -51,7 +51,7 @@ from labvirt.hypervisors.qemu.waking import Fork, Sleeper
 from labvirt.system import privileges
 from labvirt.system.files import read_bounded
 from labvirt.system.process import run as run_program
-from labvirt.system.process import send_signal, wait_end
+from labvirt.system.process import send_signal, started_at, wait_end
 
 log = logging.getLogger(__name__)
 
@@ -152,6 +152,7 @@ class QemuHypervisor:
             memory = command.MemoryFile(path=f"{layout.GUEST}/{layout.RAM}", clone=False)
         with self._only_one(spec.run):
             session = self._roster.adopt(spec.run)
+            awake = False
             if session is None:
                 _check(spec)
                 argv = self._argv(spec, memory)
@@ -159,9 +160,10 @@ class QemuHypervisor:
                     launch(spec, argv, deadline_seconds=START_SECONDS, machine=machine)
                 else:
                     _woken(hatch(spec, argv, fork, deadline_seconds=START_SECONDS))
+                    awake = True
                 session = self._roster.adopt(spec.run)
             try:
-                return self._started(spec, session)
+                return self._started(spec, session, awake=awake)
             except DriverError:
                 end_all(spec.folder)
                 raise
@@ -195,7 +197,7 @@ class QemuHypervisor:
                 raise NotFound("waiting clone", str(spec.run))
             _woken(sleeper)
             try:
-                return self._started(spec, self._roster.adopt(spec.run))
+                return self._started(spec, self._roster.adopt(spec.run), awake=True)
             except DriverError:
                 end_all(spec.folder)
                 raise
@@ -213,9 +215,19 @@ class QemuHypervisor:
             _ended(sleeper)
         return sleeper is not None
 
-    def _started(self, spec: LaunchSpec, session: Session | None) -> RunStatus:
+    def _started(self, spec: LaunchSpec, session: Session | None, *, awake: bool) -> RunStatus:
+        """`awake`: its monitor has just said that it runs, and need not be asked once more."""
         status = None
-        if session is not None:
+        if session is not None and awake:
+            status = RunStatus(
+                run=spec.run,
+                uuid=spec.uuid,
+                state=MachineState.RUNNING,
+                started_at=started_at(session.process),
+                pid=session.process.pid,
+                memory_mib=spec.memory_mib,
+            )
+        elif session is not None:
             status = self._loop.call(session.status(COMMAND_SECONDS), timeout=END_SECONDS, subject=spec.run.guest)
         if status is None:
             raise HypervisorError(
