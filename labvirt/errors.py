@@ -81,6 +81,7 @@ LISTED = {
     "sign-in": "List them: labvirt person show NAME",
     "setting": "List them: labvirt settings keys",
     "examination": "Ask for one: labvirt doctor",
+    "waiting clone": "What waits: labvirt pool list LAB",
     "upload": "Who is signed in lists them: GET /uploads",
 }
 """Where to look for what has no command of its own."""

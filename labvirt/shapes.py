@@ -29,6 +29,7 @@ from labvirt.usecases.catalogue import ImageView, VersionView
 from labvirt.usecases.classes import ClassView
 from labvirt.usecases.hardware import HardwareView
 from labvirt.usecases.inspect import Explanation
+from labvirt.usecases.pools import PoolView
 from labvirt.usecases.rescue import KeptView
 from labvirt.usecases.seats import SeatRestart, SeatVersions
 from labvirt.usecases.second_factor import SecondFactor
@@ -225,6 +226,18 @@ def token(each: ApiToken) -> dict[str, Any]:
         "expires_at": plain(each.expires_at),
         "used_at": plain(each.used_at),
         "made_by": each.made_by,
+    }
+
+
+def pool_view(each: PoolView) -> dict[str, Any]:
+    """As it is wanted, with what waits now; that is null while the engine does not answer."""
+    now = each.now
+    wanted: dict[str, Any] = plain(each.pool)
+    return wanted | {
+        "waiting": {str(kind): count for kind, count in now.waiting} if now else None,
+        "served": dict(now.served) if now else None,
+        "holds": now.holds if now else None,
+        "last_refill_seconds": now.last_refill_seconds if now else None,
     }
 
 

@@ -35,6 +35,7 @@ MODULES = {
     "class": "terminal_class",
     "profile": "profile",
     "template": "template",
+    "pool": "pool",
     "image": "image",
     "admin": "admin",
     "rescue": "rescue",

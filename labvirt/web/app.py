@@ -51,6 +51,7 @@ from labvirt.web.ui import (
     pages,
     people,
     plant,
+    pools,
     profiles,
     routes,
     search,
@@ -198,6 +199,7 @@ def create_flask(ports: Ports, published: Published, at_door: Guard, exposition:
     app.register_blueprint(people.blueprint())
     app.register_blueprint(audit.blueprint())
     app.register_blueprint(campus_dhcp.blueprint())
+    app.register_blueprint(pools.blueprint())
     app.register_blueprint(monitoring.blueprint(ports, exposition))
     app.register_blueprint(shop.blueprint())
     app.register_blueprint(api_blueprint())

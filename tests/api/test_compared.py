@@ -18,7 +18,7 @@ from labvirt.contracts.database import UnitOfWork
 from labvirt.domain.caller import Grant
 from labvirt.domain.power_policy import OnPowerOff
 from labvirt.domain.right import Right, Role
-from labvirt.usecases import groups, labs, people, power_times, profiles, terminals, tokens
+from labvirt.usecases import groups, labs, people, pools, power_times, profiles, terminals, tokens
 from labvirt.usecases.ports import Ports
 from labvirt.web.api.compared import compared
 from labvirt.web.api.problem import ChangedMeanwhile
@@ -38,6 +38,8 @@ CHANGES: tuple[tuple[str, str, dict[str, Any], Callable[[Ports], object]], ...] 
         {"on": "07:30", "on_power_off": "keep"},
         lambda other: power_times.change(other, "lab-a", on_power_off=OnPowerOff.STOP, off=clock(18, 0)),
     ),
+    ("PUT", "/labs/lab-a/pools/desktop", {"ready": 1}, lambda other: pools.put(other, "lab-a", "desktop", ready=2)),
+    ("DELETE", "/labs/lab-a/pools/desktop", {}, lambda other: pools.put(other, "lab-a", "desktop", ready=2)),
     ("PATCH", "/people/anna", {"grants": []}, lambda other: people.change(other, "anna", full_name="Anna")),
     ("PATCH", "/groups/chemistry", {"note": "mine"}, lambda other: groups.change(other, "chemistry", note="theirs")),
     ("DELETE", "/groups/chemistry", {}, lambda other: groups.change(other, "chemistry", note="theirs")),

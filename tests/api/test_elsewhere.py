@@ -15,7 +15,9 @@ from werkzeug.serving import make_server
 
 from labvirt.bootstrap import app
 from labvirt.cli.main import Root
+from labvirt.contracts.engine import PoolStatus
 from labvirt.domain.findings import Finding, Severity
+from labvirt.domain.pool import SpareKind
 from labvirt.domain.right import Right
 from labvirt.usecases import jobs, tokens
 from labvirt.web.ui.knock import COOKIE
@@ -82,6 +84,18 @@ def test_guests_and_orders(run: Run) -> None:
     assert told(run("lab", "end", "lab-a", "--in", "30", "--then", "stop", "--json"))[0]["due"] == "stop"
     assert told(run("lab", "power", "lab-a", "--on", "07:30", "--json"))["on"] == "07:30"
     assert told(run("lab", "power", "lab-a", "--no-on", "--json"))["on"] is None
+
+
+def test_desktops_that_wait(run: Run, api: Api) -> None:
+    set_ = told(run("pool", "set", "lab-a", "desktop", "--ready", "2", "--minutes", "60", "--json"))
+    assert (set_["ready"], set_["paused"], set_["minutes"]) == (2, 0, 60)
+    api.engine.warm = (PoolStatus(lab="lab-a", profile="desktop", waiting=((SpareKind.READY, 1),), holds="it is full"),)
+    assert [(each["ready"], each["waiting"]) for each in told(run("pool", "list", "lab-a", "--json"))] == [(2, {"ready": 1})]
+    assert "it is full" in run("pool", "list", "lab-a").stdout
+    assert run("pool", "set", "lab-a", "desktop", "--paused", "1").exit_code == 2  # the profile wants no clones
+    assert told(run("pool", "list", "lab-a", "--json"))[0]["ready"] == 2
+    assert run("pool", "remove", "lab-a", "desktop").exit_code == 0
+    assert told(run("pool", "list", "lab-a", "--json")) == []
 
 
 def test_images_sessions_and_jobs(run: Run, api: Api) -> None:

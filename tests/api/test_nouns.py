@@ -9,6 +9,8 @@ import pytest
 from jsonschema_rs import Draft202012Validator
 from werkzeug.test import TestResponse
 
+from labvirt.contracts.engine import PoolStatus
+from labvirt.domain.pool import SpareKind
 from labvirt.web.api.blueprint import NOUNS, document_text
 
 from .conftest import Api
@@ -118,6 +120,34 @@ def test_orders_and_times(api: Api) -> None:
         "on_power_off": "stop",
         "own": True,
     }
+
+
+def test_desktops_that_wait(api: Api) -> None:
+    api.patch("/profiles/desktop", {"instant_clone": True})
+    path = "/labs/lab-a/pools/desktop"
+    assert fits(api.get(path), "pools_show").json["paused"] == 0
+    put = fits(api.put(path, {"paused": 2, "minutes": 60}), "pools_put")
+    assert put.json == {"lab": "lab-a", "profile": "desktop", "ready": 0, "paused": 2, "prespawned": 0, "minutes": 60}
+    assert api.get(path).json == put.json
+    waiting, served = ((SpareKind.PAUSED, 1),), (("paused", 5), ("boot", 1))
+    status = PoolStatus(lab="lab-a", profile="desktop", waiting=waiting, served=served, holds="it is full", last_refill_seconds=0.5)
+    api.engine.warm = (status, PoolStatus(lab="lab-b", profile="desktop"))
+    assert fits(api.get("/labs/lab-a/pools"), "pools_list").json["items"] == [
+        {
+            **put.json,
+            "waiting": {"paused": 1},
+            "served": {"paused": 5, "boot": 1},
+            "holds": "it is full",
+            "last_refill_seconds": 0.5,
+        }
+    ]
+    assert api.put(path, {"paused": 2, "cold": 1}).status_code == 400
+    refused = fits(api.put(path, {"ready": 61}), "pools_put")
+    assert (refused.status_code, refused.json["field"]) == (400, "ready")
+    api.engine.away = True
+    assert [each["waiting"] for each in fits(api.get("/labs/lab-a/pools"), "pools_list").json["items"]] == [None]
+    assert fits(api.delete(path), "pools_remove").status_code == 204
+    assert api.get("/labs/lab-a/pools").json["items"] == []
 
 
 def test_settings_come_from_their_level(api: Api) -> None:

@@ -40,6 +40,7 @@ PAGES = (
     "/settings",
     "/lab/lab-a/power",
     "/labs/lab-a/boots",
+    "/labs/lab-a/pools",
     "/labs/lab-a/tell",
     "/terminal/lab-a-t01",
     "/account",

@@ -52,6 +52,7 @@ NOUNS = {
     "version",
     "profile",
     "template",
+    "pool",
     "doctor",
     "admin",
     "rescue",

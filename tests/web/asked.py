@@ -67,6 +67,7 @@ FORMS: Mapping[str, Mapping[str, str]] = {
     "seat_profiles.plan": {"profile": "+usual", "seats": "1"},
     "seat_profiles.do": {"profile": "+usual", "seats": "1"},
     "seat.act": {"do": "start"},
+    "pools.change": {"profile": "{lab}-desk", "ready": "1", "minutes": "60"},
     "images.blank": {"name": "empty", "gib": "1"},
     "welcome.lab": {"name": "lab-c", "network": "10.79.0.0/24", "dhcp": "own"},
     "welcome.image": {"name": "blank", "gib": "1"},

@@ -64,6 +64,7 @@ WORDS_OF_PLACES = {
     "role": ("domain/right.py Role",),
     "right": ("domain/right.py Right",),
     "unit": ("hour", "minute", "second"),
+    "origin": ("boot",),
 }
 """Values that sentences and pages have in these places: all of an enumeration, or the words themselves."""
 MOST = 12

@@ -26,10 +26,11 @@ def run(site: Site, example: str, token: str) -> subprocess.CompletedProcess[str
 
 def test_the_examples_work(site: Site) -> None:
     token = site.shell().token
-    listed, made, noted = (run(site, example, token) for example in EXAMPLES)
+    listed, made, noted, warm = (run(site, example, token) for example in EXAMPLES)
     assert (listed.returncode, '"name":"lab-a-t01"' in listed.stdout, '"next":"' in listed.stdout) == (0, True, True), listed
     assert (made.returncode, '"name":"lab-b"' in made.stdout) == (0, True), made
     assert (noted.returncode, '"note":"second floor"' in noted.stdout) == (0, True), noted
+    assert (warm.returncode, '"ready":2' in warm.stdout) == (0, True), warm
     again = run(site, EXAMPLES[1], token)
     assert (again.returncode, again.stdout) == (0, made.stdout)
 

@@ -82,6 +82,11 @@ def act(lab, seats, ended):
         ),
         ("clone of desktop.t3", "clon de desktop.t3"),
         ("boot: its template is not made yet", "arranque: su plantilla aún no está hecha"),
+        ("paused clone of desktop.t3", "clon de desktop.t3 que esperaba cargado"),
+        ("prespawned clone of desktop.t3", "clon de desktop.t3 cuyo proceso esperaba"),
+        ("ready: clone of desktop.t3", "ya funcionaba: clon de desktop.t3"),
+        ("ready: boot", "ya funcionaba: arranque"),
+        ("ready: boot: its template is not made yet", "ya funcionaba: arranque: su plantilla aún no está hecha"),
         ("lab-a-01 is starting, not running.", "lab-a-01 no funciona; su estado: arrancando."),
         ("Cannot make the overlay lab-a-01.g3: it.", "No se puede crear la capa lab-a-01.g3: it."),
         ("nobody's words, in no catalogue", "nobody's words, in no catalogue"),
@@ -90,6 +95,26 @@ def act(lab, seats, ended):
 )
 def test_sentences_in_sentences(text: str, told: str) -> None:
     assert sentences("es").told(text) == told
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_how_a_run_began_is_told_whole(name: str) -> None:
+    """Nothing English is left of it, and the template's name stays."""
+    known = sentences(name)
+    why = "its template is not made yet"
+    clone, boot, late = known.told("clone of desktop.t3", "origin"), known.told("boot", "origin"), known.told(why)
+    assert (clone != "clone of desktop.t3", boot != "boot", late != why) == (True, True, True)
+    told = {
+        each: known.told(each, "origin") for each in ("ready: clone of desktop.t3", "ready: boot", f"ready: boot: {why}", f"boot: {why}")
+    }
+    assert clone in told["ready: clone of desktop.t3"]
+    assert boot in told["ready: boot"]
+    assert late in told[f"ready: boot: {why}"]
+    assert told[f"boot: {why}"] in told[f"ready: boot: {why}"]
+    for kind in ("paused", "prespawned"):
+        other = known.told(f"{kind} clone of desktop.t3", "origin")
+        assert (kind in other, "desktop.t3" in other, clone == other) == (False, True, False)
+    assert "ready" not in " ".join(told.values())
 
 
 def test_of_two_readings_the_one_that_leaves_less_over() -> None:

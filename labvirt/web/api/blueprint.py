@@ -20,6 +20,7 @@ from labvirt.web.api import (
     jobs,
     labs,
     people,
+    pools,
     power,
     profiles,
     reading,
@@ -39,7 +40,7 @@ from labvirt.web.api.operation import PREFIX
 
 NOUNS = (
     *(labs.noun, terminals.noun, strangers.noun, classes.noun, profiles.noun, images.noun, versions.noun, sessions.noun, guests.noun),
-    *(templates.noun, power.noun, settings.noun, jobs.noun, rescue.noun, rescue.garbage_noun, site.hosts_noun, site.noun),
+    *(templates.noun, pools.noun, power.noun, settings.noun, jobs.noun, rescue.noun, rescue.garbage_noun, site.hosts_noun, site.noun),
     *(people.noun, groups.noun, grants.noun, people.sign_ins_noun, tokens.noun, account.noun),
 )
 

@@ -98,6 +98,8 @@ ROUTES: Mapping[str, Access] = {
     "around.speak": _SIGNED_IN,
     "campus_dhcp.page": Access(Right.LOOK),
     "campus_dhcp.download": Access(Right.LOOK),
+    "pools.page": Access(Right.LOOK),
+    "pools.change": Access(Right.DESIGN),
     "labmap.page": Access(Right.LOOK),
     "labmap.part": Access(Right.LOOK, passive=True),
     "labmap.place": Access(Right.SEATS),

@@ -157,15 +157,15 @@ class _Reader:
 
     def _value(self, place: str, value: str, depth: int) -> Reading:
         """A name has no space in it and stays as it is, whatever it is called; so does what stands in quotes. Words where a name should be,
-        and a word that is none of its place, count as one left over: another sentence may fit better."""
+        and what is neither a word of its place nor a sentence, count as one left over: another sentence may fit better."""
         place = place.rstrip("0123456789")
         known = self._known.words.get((place, value))
         if known is not None:
             return Reading(known, len(value))
         if value[:1] in ("'", '"'):
             return Reading(value)
-        strange = int(place in self._known.places or (place in OF_NAMES and " " in value))
         read = self.read(value, depth) if " " in value else Reading(value)
+        strange = int((place in self._known.places and not read.understood) or (place in OF_NAMES and " " in value))
         return replace(read, left=read.left + strange)
 
 
