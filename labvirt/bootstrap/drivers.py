@@ -43,6 +43,11 @@ class LocalMachine:
         read = machine.read_load(self._runs if self._runs.exists() else Path("/"))
         return HostLoad(**{field.name: getattr(read, field.name) for field in fields(HostLoad)})
 
+    def demand_seconds(self, pid: int) -> float | None:
+        from labvirt.system import demand
+
+        return demand.seconds(pid)
+
     def boot_id(self) -> str:
         from labvirt.system import machine
 

@@ -142,6 +142,10 @@ class EngineLink(Protocol):
         """What the lab's DHCP server really gave out, read now. In a lab whose addresses the campus gives (Lab.foreign_dhcp) nobody here
         sees that: then the address that is computed for each terminal with a MAC, for ever; of others nothing."""
 
+    def demand_seconds(self, guest: str) -> float | None:
+        """Processor time that the machine of this running guest has had or waited for since it began. None where the host does not tell.
+        Raises NotFound, GuestNotReady, DriverError."""
+
     def screenshot(self, guest: str) -> bytes:
         """The screen as PNG."""
 

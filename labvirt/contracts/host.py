@@ -12,5 +12,9 @@ class Machine(Protocol):
     def load(self) -> HostLoad:
         """One reading now."""
 
+    def demand_seconds(self, pid: int) -> float | None:
+        """Processor time that all threads of this process have had or waited for, since each began: how much it wants, however little it
+        gets. None when it has ended, or the kernel does not tell."""
+
     def boot_id(self) -> str:
         """Changes with every boot of the host (/proc/sys/kernel/random/boot_id)."""

@@ -139,6 +139,12 @@ def _has_served(seat: Seat | None, spare: Spare) -> bool:
     return seat is not None and seat.row is not None and seat.row.run == spare.run
 
 
+def _is_asked_for(seat: Seat, spare: Spare) -> bool:
+    """Does its seat wait for the very start that will take it?"""
+    row = seat.row
+    return row is not None and row.wish is Wish.RUNNING and row.generation == spare.run.generation
+
+
 def _is_taken(seat: Seat, seen: Seen) -> bool:
     return seat.guest in seen.taken or (seat.row is not None and seat.row.state is GuestState.CONNECTED)
 
@@ -155,6 +161,8 @@ def _unfit(spare: Spare, seat: Seat | None, pool: Pool | None, seen: Seen) -> st
         return "there is a newer version" if seat.row is not None and seat.row.disks and seat.row.disks != seat.disks else ""
     if spare.run not in seen.waiting:
         return "its process has ended"
+    if _is_asked_for(seat, spare):
+        return ""
     if seat.next_run != spare.run or not seat.is_free:
         return "its seat was started in another way"
     if seat.template != spare.template:

@@ -198,6 +198,11 @@ class Engine:
     def leases(self, lab: str) -> tuple[Lease, ...]:
         return foreign.leases(self._world, lab)
 
+    def demand_seconds(self, guest: str) -> float | None:
+        row = self._alive(guest)
+        pid = next((status.pid for status in self._world.hypervisor.running() if status.run == row.run), None)
+        return None if pid is None else self._world.machine.demand_seconds(pid)
+
     def screenshot(self, guest: str) -> bytes:
         row = self._alive(guest)
         assert row.run is not None

@@ -46,6 +46,9 @@ class EngineClient:
     def leases(self, lab: str) -> tuple[Lease, ...]:
         return cast("tuple[Lease, ...]", self._ask("leases", lab))
 
+    def demand_seconds(self, guest: str) -> float | None:
+        return cast("float | None", self._ask("demand_seconds", guest))
+
     def screenshot(self, guest: str) -> bytes:
         return cast(bytes, self._ask("screenshot", guest))
 

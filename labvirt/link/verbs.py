@@ -34,6 +34,7 @@ VERBS = {
     "watch": Verb(gives=Change, stream=True),
     "mint_display": Verb(takes=(str, IPv4Address), gives=DisplayTicket),
     "leases": Verb(takes=(str,), gives=tuple[Lease, ...]),
+    "demand_seconds": Verb(takes=(str,), gives=float | None),
     "screenshot": Verb(takes=(str,), gives=bytes),
     "open_console": Verb(takes=(RunId, ConsoleKind), gives=int, descriptor=True),
     "reset": Verb(takes=(str,)),

@@ -29,6 +29,9 @@ from labvirt.usecases.rights import needs, visible
 from labvirt.usecases.task import Task
 
 LOOK_SECONDS = 0.5
+BUSY = 0.5
+"""Of one processor: who wants more works still, whatever it shows. A desktop that waits for its person wants a tenth under emulation; one
+that boots on a host with much to do may show nothing new for many seconds, and wants all that it does not get."""
 AGAIN = timedelta(minutes=30)
 """After a build that failed the next is asked for so much later, unless a person asks."""
 BY = "labvirt"
@@ -205,7 +208,8 @@ def _next_name(work: UnitOfWork, profile: str) -> TemplateName:
 
 @dataclass(slots=True, kw_only=True)
 class _Boot:
-    """The guest of one build, until it is ready: its screen and its serial line have said something, and are quiet."""
+    """The guest of one build, until it is ready: its screen and its serial line have said something and are quiet, and it has nothing to
+    do. Frozen before that, it would begin its boot anew in each clone, and take itself for the template."""
 
     ports: Ports
     task: Task
@@ -217,6 +221,8 @@ class _Boot:
     picture: bytes = b""
     heard: str = ""
     quiet_since: float = field(default=float("inf"))
+    wanted: tuple[float, float] | None = None
+    """At the last look: when, and how much processor time it had wanted till then."""
 
     def ready(self) -> None:
         """Raises GuestNotReady when it is not within `limits.template_seconds`, or ends."""
@@ -229,7 +235,7 @@ class _Boot:
         with self.ports.trials.overhear(self._folder) as line:
             self.quiet_since = clock.monotonic()
             while not self._settled(line()):
-                self._pause("its screen or its serial line goes on changing" if self._said() else "it shows nothing")
+                self._pause("it goes on changing its screen or its serial line, or working" if self._said() else "it shows nothing")
                 if not self._runs():
                     raise GuestNotReady(self.guest, "off: its machine ended while it booted")
 
@@ -239,12 +245,22 @@ class _Boot:
             picture = self.ports.engine.screenshot(self.guest)
         except LabVirtError:
             picture = b""
-        if heard != self.heard or not self._same(picture):
+        if heard != self.heard or not self._same(picture) or self._works():
             self.quiet_since = now
         self.picture, self.heard = picture, heard
         quiet = now - self.quiet_since
         self.task.progress(round(min(quiet, wanted)) if self._said() else 0, round(wanted))
         return self._said() and quiet >= wanted
+
+    def _works(self) -> bool:
+        """Does its machine want much of a processor since the last look? Not told counts as no."""
+        now, before = self.ports.clock.monotonic(), self.wanted
+        try:
+            seconds = self.ports.engine.demand_seconds(self.guest)
+        except LabVirtError:
+            seconds = None
+        self.wanted = None if seconds is None else (now, seconds)
+        return before is not None and seconds is not None and seconds - before[1] > BUSY * (now - before[0])
 
     def _same(self, picture: bytes) -> bool:
         return picture == self.picture or self.ports.trials.alike(self.picture, picture)

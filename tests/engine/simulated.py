@@ -273,6 +273,9 @@ class SimMachine:
     def load(self) -> HostLoad:
         return HostLoad(memory_total_mib=1 << 20, memory_available_mib=self.available_mib, cpus=2, disk_free_mib=1 << 20)
 
+    def demand_seconds(self, pid: int) -> float | None:
+        return None
+
     def boot_id(self) -> str:
         return self.boot
 

@@ -81,6 +81,10 @@ class FakeEngineLink:
         self._ask("leases", lab)
         return tuple(lease for lease in self.given if lease.lab == lab)
 
+    def demand_seconds(self, guest: str) -> float | None:
+        self._ask("demand_seconds", guest)
+        return None
+
     def screenshot(self, guest: str) -> bytes:
         self._ask("screenshot", guest)
         return b"\x89PNG"

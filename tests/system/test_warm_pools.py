@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.system.conftest import MakeHouse
-from tests.system.house import House, guest, guest_address, special_address, wait_for
+from tests.system.house import LAB, House, guest, guest_address, special_address, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -29,13 +29,13 @@ def house(make_house: MakeHouse, tiny: Path) -> House:
 
 
 def waiting(house: House) -> dict[str, int]:
-    (told,) = house.call("pool", "list", "lab-a")
+    (told,) = house.call("pool", "list", LAB)
     return {kind: count for kind, count in told["waiting"].items() if count}
 
 
 def test_each_seat_is_served_by_what_waits_for_it(house: House) -> None:
-    house.call("pool", "set", "lab-a", "tiny", "--ready", "1", "--paused", "1", "--prespawned", "1")
-    wait_for(lambda: waiting(house) == {"ready": 1, "paused": 1, "prespawned": 1}, f"the pool is full: {house.call('pool', 'list')}", 180)
+    house.call("pool", "set", LAB, "tiny", "--ready", "1", "--paused", "1", "--prespawned", "1")
+    wait_for(lambda: waiting(house) == {"ready": 1, "paused": 1, "prespawned": 1}, "the pool is full", 180)
     house.verify_clean()
     house.switch_on(SEATS)
     house.all_ready()
@@ -44,14 +44,14 @@ def test_each_seat_is_served_by_what_waits_for_it(house: House) -> None:
     for own in ("mac", "machine_id", "boot_id", "vmgenid", "random"):
         assert len({each[own] for each in told}) == SEATS, own
     origins = sorted(house.guest(seat)["origin"].removeprefix("ready: ") for seat in range(1, SEATS + 1))
-    assert [origin.split(" clone of ")[0] for origin in origins[1:]] == ["paused", "prespawned"]
+    assert [origin.split(" clone of ")[0] for origin in origins[1:]] == ["paused", "prespawned"], house.logs()
     house.verify_clean()
 
 
 def test_a_new_version_drains_the_pool_and_fills_it_anew(house: House) -> None:
     for seat in range(1, SEATS + 1):
         house.call("guest", "stop", guest(seat), "--how", "stop")
-    house.call("pool", "set", "lab-a", "tiny", "--ready", "0", "--paused", "2", "--prespawned", "0")
+    house.call("pool", "set", LAB, "tiny", "--ready", "0", "--paused", "2", "--prespawned", "0")
     wait_for(lambda: waiting(house) == {"paused": 2}, "two wait", 120)
     opened = house.call("admin", "start", "tiny")["result"]
     house.facts_at(special_address(opened["guest"]), 60)
@@ -73,7 +73,7 @@ def test_a_killed_controller_leaves_nothing_that_waits_for_nobody(house: House) 
     for part in ("serve", "engine", "web"):
         if pid := house.part(part):
             house.kill(pid)
-    house.call("pool", "remove", "lab-a", "tiny")
+    house.call("pool", "remove", LAB, "tiny")
     house.serve()
     wait_for(lambda: not _spares(house), "what waited is gone", 60)
     assert {seat: house.facts(seat)["boot_id"] for seat in living} == before

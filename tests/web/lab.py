@@ -185,6 +185,10 @@ class FakeEngine:
         self._here()
         return tuple(lease for lease in self.lease_list if lease.lab == lab)
 
+    def demand_seconds(self, guest: str) -> float | None:
+        self._here()
+        return None
+
     def screenshot(self, guest: str) -> bytes:
         self._here()
         change = self.changes.get(guest)

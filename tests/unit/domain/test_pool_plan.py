@@ -81,6 +81,14 @@ def test_a_spare_that_has_become_its_seats_run_is_only_forgotten() -> None:
     assert (plan.drops, plan.forgotten) == ((), (spare(),))
 
 
+def test_a_spare_whose_own_start_is_waited_for_stays_until_it_is_taken() -> None:
+    """The row has the very generation that the spare was made for; another one was asked for in another way."""
+    asked = row(wish=Wish.RUNNING, state=GuestState.WANTED, generation=5)
+    plan = plan_pools(seen(seats=(seat(row=asked),)))
+    assert (plan.drops, plan.forgotten) == ((), ())
+    assert plan_pools(seen(seats=(seat(row=replace(asked, generation=6)),))).drops
+
+
 def test_nothing_is_concluded_about_a_guest_that_something_is_done_to() -> None:
     changes: dict[str, Any] = {"waiting": frozenset()}
     assert plan_pools(seen(**changes)).drops
