@@ -16,6 +16,9 @@ from labvirt.domain.guest import Guest, GuestState, RunId, Wish
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.pool import Pool, Spare, SpareKind
 
+IN_USE = "the other seats are in use"
+"""Why a pool has fewer than it should on an ordinary day."""
+
 AT_ONCE = 2
 """Spares that are made at the same time: the pool is in no hurry, and whoever comes meanwhile is."""
 
@@ -188,6 +191,7 @@ def _fills(seen: Seen, counts: Counter[tuple[str, str, SpareKind]], *, room: int
         for kind in SpareKind:
             for _ in range(short[kind]):
                 if not free:
+                    holds[pool.lab, pool.profile] = _lacks_seats(seen, pool)
                     break
                 if kind is not SpareKind.READY and not free[0].template:
                     holds[pool.lab, pool.profile] = free[0].untold
@@ -197,6 +201,13 @@ def _fills(seen: Seen, counts: Counter[tuple[str, str, SpareKind]], *, room: int
                     room -= 1
                     fills.append(Fill(seat=seat, kind=kind))
     return tuple(fills), holds
+
+
+def _lacks_seats(seen: Seen, pool: Pool) -> str:
+    able = sum(seat.lab == pool.lab and seat.profile == pool.profile and seat.active for seat in seen.seats)
+    if able < pool.total:
+        return f"it is for {pool.total} seats, and {able} have a terminal that would start {pool.profile}"
+    return IN_USE
 
 
 def _may_have(seat: Seat, pool: Pool) -> bool:

@@ -110,7 +110,7 @@ class Reconciler:
             self._wake.notify()
 
     def findings(self) -> tuple[Finding, ...]:
-        found = (*self._observer.trouble.values(), *self._labs.findings(), *self._findings, *self._remains)
+        found = (*self._observer.trouble.values(), *self._labs.findings(), *self._spares.findings(), *self._findings, *self._remains)
         return tuple(dict.fromkeys(found))
 
     def stop(self) -> None:

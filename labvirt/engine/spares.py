@@ -17,11 +17,12 @@ from functools import partial
 from labvirt.contracts.engine import PoolStatus
 from labvirt.contracts.templates import KeptTemplate
 from labvirt.domain.audit import of_guest
+from labvirt.domain.findings import Finding, Severity
 from labvirt.domain.first_guest import first_guest
 from labvirt.domain.guest import Guest, GuestState, RunId, StopHow
 from labvirt.domain.host import full
 from labvirt.domain.pool import Pool, Spare, SpareKind
-from labvirt.domain.pool_plan import Drop, Fill, PoolPlan, Seen, plan_pools
+from labvirt.domain.pool_plan import IN_USE, Drop, Fill, PoolPlan, Seen, plan_pools
 from labvirt.domain.template import TemplateName
 from labvirt.engine.making import Made, is_still_meant, make_files
 from labvirt.engine.observe import Wishes
@@ -34,6 +35,8 @@ from labvirt.engine.world import World
 from labvirt.errors import LabVirtError, TemplateUnfit
 
 log = logging.getLogger(__name__)
+
+SHORT_SECONDS = 120.0
 
 AGAIN_SECONDS = 30.0
 """After a spare of a pool could not be made."""
@@ -69,6 +72,7 @@ class Spares:
         self._refills: dict[tuple[str, str], float] = {}
         self._again: dict[tuple[str, str], tuple[float, str]] = {}
         self._plan = PoolPlan()
+        self._short: dict[tuple[str, str], tuple[str, float]] = {}
 
     # --- from any thread
 
@@ -98,6 +102,22 @@ class Spares:
                 last_refill_seconds=refills.get((pool.lab, pool.profile)),
             )
             for pool in pools
+        )
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Pools that cannot be kept full, for longer than a template takes to be made or a class to sit down."""
+        since = self._world.clock.monotonic() - SHORT_SECONDS
+        with self._lock:
+            short = {key: why for key, (why, at) in self._short.items() if at <= since}
+        return tuple(
+            Finding(
+                code="pool-short",
+                severity=Severity.WARNING,
+                sentence=f"The warm pool of {profile} in {lab} has fewer desktops than it should: {why}.",
+                fix=f"labvirt pool list {lab}",
+                subject=lab,
+            )
+            for (lab, profile), why in sorted(short.items())
         )
 
     # --- starts
@@ -175,6 +195,13 @@ class Spares:
             self._plan = plan
             self._ready = frozenset(spare.run.guest for spare in wishes.spares if spare.kind is SpareKind.READY and spare.run not in gone)
             self._taken &= self._ready
+            now, old = self._world.clock.monotonic(), self._short
+            self._short = {
+                key: (why, old[key][1] if key in old and old[key][0] == why else now) for key, why in plan.holds.items() if why != IN_USE
+            }
+            news = [(key, why) for key, (why, _) in self._short.items() if old.get(key, ("",))[0] != why]
+        for (lab, profile), why in news:
+            log.warning("the warm pool of %s in %s has fewer desktops than it should: %s", profile, lab, why)
 
     def _waiting(self) -> frozenset[RunId]:
         with self._lock:

@@ -201,13 +201,18 @@ def test_a_host_short_of_memory_gives_up_what_waits_and_nothing_else(sim: SimLab
         has(sim, engine, ready=1, paused=1)
 
 
-def test_without_a_template_the_pool_says_what_it_waits_for(sim: SimLab) -> None:
+def test_without_a_template_the_pool_says_what_it_waits_for(sim: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
     engine_templates = sim.root / "templates" / "tiny.t1"
     engine_templates.rename(sim.root / "elsewhere")
     pooled(sim, paused=1)
     with sim.engine() as engine:
         until(lambda: engine.pools()[0].holds == "its template is not made yet", says=engine.pools)
+        assert not [each for each in engine.status().findings if each.code == "pool-short"]  # not at once
+        monkeypatch.setattr("labvirt.engine.spares.SHORT_SECONDS", 0.0)
+        (finding,) = (each for each in engine.status().findings if each.code == "pool-short")
+        assert finding.sentence == "The warm pool of tiny in lab-a has fewer desktops than it should: its template is not made yet."
         (sim.root / "elsewhere").rename(engine_templates)
         engine.templates()  # listed anew
         has(sim, engine, paused=1)
         assert engine.pools()[0].holds == ""
+        assert not [each for each in engine.status().findings if each.code == "pool-short"]

@@ -12,7 +12,7 @@ import pytest
 from labvirt.domain.guest import Guest, GuestState, RunId, Wish
 from labvirt.domain.image import DiskChoice
 from labvirt.domain.pool import LONGEST_MINUTES, Pool, Spare, SpareKind
-from labvirt.domain.pool_plan import Fill, Seat, Seen, plan_pools
+from labvirt.domain.pool_plan import IN_USE, Fill, Seat, Seen, plan_pools
 from labvirt.errors import InvalidInput
 
 NOW = datetime(2026, 11, 28, 8, tzinfo=UTC)
@@ -169,6 +169,16 @@ def test_a_seat_that_never_had_a_guest_gets_its_first_run() -> None:
 def test_a_pool_that_has_to_wait_says_why(changes: dict[str, Any]) -> None:
     plan = plan_pools(empty(**changes))
     assert (plan.fills, plan.holds) == ((), {("lab-a", "desktop"): "others wait"})
+
+
+def test_a_pool_for_more_seats_than_there_are_says_so_and_one_whose_seats_are_used_says_that() -> None:
+    pool = (replace(POOL, paused=3),)
+    assert dict(plan_pools(empty(pools=pool, seats=(seat(1), seat(2), seat(3)))).holds) == {}
+    (why,) = plan_pools(empty(pools=pool, seats=(seat(1), seat(2), seat(3, active=False)))).holds.values()
+    assert why == "it is for 3 seats, and 2 have a terminal that would start desktop"
+    used = row(3, wish=Wish.RUNNING, state=GuestState.CONNECTED)
+    (why,) = plan_pools(empty(pools=pool, seats=(seat(1), seat(2), seat(3, row=used)))).holds.values()
+    assert why == IN_USE
 
 
 def test_without_a_template_only_running_guests_are_made() -> None:
