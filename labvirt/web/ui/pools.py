@@ -23,7 +23,7 @@ KINDS = {
     SpareKind.READY: (marked("runs already"), marked("Has its address and its screen. Costs as much as any running desktop.")),
     SpareKind.PAUSED: (
         marked("loaded, stands still"),
-        marked("A clone that goes on in a blink. Costs about 16 MiB of memory, and what it has written."),
+        marked("A clone that goes on in a blink. Costs about 21 MiB of memory."),
     ),
     SpareKind.PRESPAWNED: (marked("process only"), marked("A clone that loads its state when its seat asks. Costs next to nothing.")),
 }
