@@ -25,7 +25,10 @@ KINDS = {
         marked("loaded, stands still"),
         marked("A clone that goes on in a blink. Costs about 21 MiB of memory."),
     ),
-    SpareKind.PRESPAWNED: (marked("process only"), marked("A clone that loads its state when its seat asks. Costs next to nothing.")),
+    SpareKind.PRESPAWNED: (
+        marked("process only"),
+        marked("A clone that loads its state when its seat asks. Costs about 18 MiB of memory."),
+    ),
 }
 """How far a waiting desktop has come, in words, and what it costs."""
 SOURCES = {
