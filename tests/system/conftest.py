@@ -46,3 +46,16 @@ def make_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeHouse]:
             return stack.enter_context(House(tmp_path_factory.mktemp("house"), next(numbers), deep=deep))
 
         yield make
+
+
+CLONING_SEATS = 3
+
+
+@pytest.fixture(scope="module")
+def cloning_house(make_house: MakeHouse, tiny: Path) -> House:
+    """Its seats are instant clones as soon as their template is made; a version is published while they run."""
+    house = make_house()
+    house.set_up(tiny, CLONING_SEATS, profile=("--instant-clone", "--session-policy", "alongside"))
+    (house.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
+    house.serve()
+    return house

@@ -5,26 +5,19 @@ their own, and boot as ever whenever the template cannot serve."""
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import MakeHouse
+from tests.system.conftest import CLONING_SEATS as SEATS
 from tests.system.house import House, guest, guest_address, special_address, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SEATS = 3
-
 
 @pytest.fixture(scope="module")
-def house(make_house: MakeHouse, tiny: Path) -> House:
-    house = make_house()
-    house.set_up(tiny, SEATS, profile=("--instant-clone", "--session-policy", "alongside"))
-    (house.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
-    house.serve()
-    return house
+def house(cloning_house: House) -> House:
+    return cloning_house
 
 
 def kept(house: House) -> list[str]:

@@ -5,27 +5,21 @@ leaves anything behind."""
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.conftest import MakeHouse
+from tests.system.conftest import CLONING_SEATS as SEATS
 from tests.system.house import LAB, House, guest, guest_address, special_address, wait_for
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
 
-SEATS = 3
-
 
 @pytest.fixture(scope="module")
-def house(make_house: MakeHouse, tiny: Path) -> House:
-    house = make_house()
-    house.set_up(tiny, SEATS, profile=("--instant-clone", "--session-policy", "alongside"))
-    (house.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
-    house.serve()
-    return house
+def house(cloning_house: House) -> House:
+    return cloning_house
 
 
 def waiting(house: House) -> dict[str, int]:
@@ -70,6 +64,7 @@ def test_a_killed_controller_leaves_nothing_that_waits_for_nobody(house: House) 
     wait_for(lambda: waiting(house).get("paused", 0) >= 1, "somebody waits", 120)
     living = [seat for seat in range(1, SEATS + 1) if house.guest(seat)["state"] == "running"]
     before = {seat: house.facts(seat)["boot_id"] for seat in living}
+    assert machines() > {guest(seat) for seat in living}  # what waits is a process, too
     for part in ("serve", "engine", "web"):
         if pid := house.part(part):
             house.kill(pid)
@@ -77,7 +72,19 @@ def test_a_killed_controller_leaves_nothing_that_waits_for_nobody(house: House) 
     house.serve()
     wait_for(lambda: not _spares(house), "what waited is gone", 60)
     assert {seat: house.facts(seat)["boot_id"] for seat in living} == before
+    assert machines() == {guest(seat) for seat in living}
     house.verify_clean()
+
+
+def machines() -> set[str]:
+    """The guests of this lab that QEMU has a process for, awake or not."""
+    found = set()
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = each.read_bytes().split(b"\0")
+            if b"qemu-system" in words[0] and words[1] == b"-name":
+                found.add(words[2].decode().removeprefix("guest=").partition(",")[0])
+    return {name for name in found if name.startswith(f"{LAB}-")}
 
 
 def _spares(house: House) -> dict[str, Any]:
