@@ -134,6 +134,8 @@ class LaunchSpec:
     """(NAME, text) that the guest reads in its firmware as opt/labvirt/NAME (QEMU's fw_cfg). Every process here may see them: no secret."""
     home_login: bool = False
     """The guest also reads the file home-login of `folder` there. It is gone from the folder when `start` returns: QEMU has read it."""
+    on_trial: bool = False
+    """Its checks talk to its agent (contracts.trials): the driver leaves the channel to them while it has nothing to say itself."""
 
 
 HOME_LOGIN = "home-login"

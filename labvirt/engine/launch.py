@@ -86,6 +86,7 @@ def spec_of(
         extra=profile.extra,
         told=told,
         home_login=home_login,
+        on_trial=guest.purpose is Purpose.CANARY,
     )
 
 

@@ -6,9 +6,11 @@ Nothing else waits for it: it has a deadline as a whole, and a bound for what is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,18 +27,76 @@ HEARD_BYTES = 4 * ANSWER_BYTES
 """So much is listened to in one conversation, left-overs of older ones included."""
 
 
-@contextmanager
-def conversation(folder: Path, guest: str, seconds: float) -> Iterator[Ask]:
-    """Somebody who answers as an agent does, for so many seconds. Raises AgentSilent, also inside the block."""
-    deadline = time.monotonic() + seconds
+class AgentChannel:
+    """The channel of the run in `folder`. From any thread.
+
+    It is `held`: somebody is connected also while nothing is said. A guest's agent on a virtio port that nobody holds looks for somebody
+    ten times a second (qga/main.c, channel_event_cb), which under emulation is two thirds of what an idle tiny guest costs.
+    Not held, it is there for others between two conversations.
+    """
+
+    def __init__(self, folder: Path, guest: str, *, held: bool = True) -> None:
+        self._socket = folder / layout.AGENT_SOCKET
+        self._guest = guest
+        self._held = held
+        self._talking = threading.Lock()
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._gone = False
+
+    def hold(self) -> None:
+        """It is held, unless it is in use, not to be held, or nobody is there. Never waits."""
+        with self._lock:
+            if not self._held or self._gone or self._connection is not None or self._talking.locked():
+                return
+            with contextlib.suppress(OSError):
+                self._connection = connect_unix(self._socket, timeout=0)
+
+    def let_go(self) -> None:
+        """It is not held, and will not be. A conversation that is going on goes on."""
+        with self._lock:
+            self._gone = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    @contextmanager
+    def conversation(self, seconds: float) -> Iterator[Ask]:
+        """Somebody who answers as an agent does, for so many seconds; others wait meanwhile. Raises AgentSilent, also inside the block."""
+        deadline = time.monotonic() + seconds
+        if not self._talking.acquire(timeout=seconds):
+            raise AgentSilent(self._guest, "others are talking to it")
+        try:
+            with self._connected(min(SYNC_SECONDS, seconds)) as connection:
+                line = _Line(connection, self._guest, deadline)
+                line.sync()
+                yield line.ask
+        finally:
+            self._talking.release()
+            self.hold()  # anew: what is still on its way is not heard by who talks next
+
+    def _connected(self, seconds: float) -> socket.socket:
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None and not _is_closed(connection):
+            return connection
+        try:
+            return connect_unix(self._socket, timeout=seconds)
+        except OSError as error:
+            raise AgentSilent(self._guest, "nobody can be reached on its channel") from error
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """QEMU has closed it meanwhile; then we have, too."""
     try:
-        connection = connect_unix(folder / layout.AGENT_SOCKET, timeout=min(SYNC_SECONDS, seconds))
-    except OSError as error:
-        raise AgentSilent(guest, "nobody can be reached on its channel") from error
-    with connection:
-        line = _Line(connection, guest, deadline)
-        line.sync()
-        yield line.ask
+        ended = not connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        ended = True
+    if ended:
+        connection.close()
+    return ended
 
 
 class _Line:

@@ -41,7 +41,7 @@ from labvirt.errors import (
     OutcomeUnknown,
 )
 from labvirt.hypervisors import console_line, guest_agent, media
-from labvirt.hypervisors.qemu import accelerator, agent, command, layout, sandbox, tpm
+from labvirt.hypervisors.qemu import accelerator, command, layout, sandbox, tpm
 from labvirt.hypervisors.qemu.launch import end_all, hatch, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.roster import Roster
@@ -332,13 +332,11 @@ class QemuHypervisor:
         self._loop.call(grant(), timeout=COMMAND_SECONDS * 3, subject=run.guest)
 
     def set_login(self, run: RunId, user: str, password: str) -> None:
-        self._one(run)
-        with agent.conversation(self._runs / str(run), run.guest, AGENT_SET_SECONDS) as ask:
+        with self._one(run).agent.conversation(AGENT_SET_SECONDS) as ask:
             guest_agent.set_password(ask, run.guest, user, password)
 
     def read_guest_file(self, run: RunId, path: str, most: int) -> bytes | None:
-        self._one(run)
-        with agent.conversation(self._runs / str(run), run.guest, AGENT_READ_SECONDS) as ask:
+        with self._one(run).agent.conversation(AGENT_READ_SECONDS) as ask:
             return guest_agent.read_file(ask, run.guest, path, most)
 
     def screenshot(self, run: RunId) -> bytes:

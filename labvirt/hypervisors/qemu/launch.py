@@ -81,6 +81,7 @@ def _record(spec: LaunchSpec, argv: Sequence[str], machine: str, waker: str) -> 
         overlays=tuple(layout.overlays(spec)),
         machine=machine,
         waker=waker,
+        on_trial=spec.on_trial,
     )
 
 

@@ -33,6 +33,8 @@ class LaunchRecord:
     """Digest of its shape, when it was started to be frozen."""
     waker: str = ""
     """It is a clone that this one wakes (hypervisors/wakers.py); empty when it has everything."""
+    on_trial: bool = False
+    """Its agent's channel is left to its checks."""
 
     @property
     def cap(self) -> OverlayCap | None:
@@ -60,6 +62,7 @@ def read(folder: Path) -> LaunchRecord | None:
             overlays=tuple((str(node), str(name)) for node, name in found.get("overlays", ())),
             machine=str(found.get("machine", "")),
             waker=str(found.get("waker", "")),
+            on_trial=bool(found.get("on_trial", False)),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

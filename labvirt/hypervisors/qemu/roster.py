@@ -17,6 +17,7 @@ from labvirt.domain.guest import RunId
 from labvirt.errors import DriverError, DriverTimeout, InvalidInput
 from labvirt.hypervisors import wakers
 from labvirt.hypervisors.qemu import identity, layout, record
+from labvirt.hypervisors.qemu.agent import AgentChannel
 from labvirt.hypervisors.qemu.launch import end_all
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.session import Session
@@ -90,7 +91,8 @@ class Roster:
             return None
 
         async def begin() -> Session:
-            session = Session(run, folder, process, self._tell, cap=None if launched is None else launched.cap)
+            channel = AgentChannel(folder, run.guest, held=launched is None or not launched.on_trial)
+            session = Session(run, folder, process, self._tell, channel, cap=None if launched is None else launched.cap)
             session.begin()
             return session
 

@@ -24,6 +24,7 @@ from labvirt.contracts.hypervisor import OVERLAY_CAP_REASON, EventKind, MachineS
 from labvirt.domain.guest import RunId
 from labvirt.errors import DriverTimeout, HypervisorError, OutcomeUnknown
 from labvirt.hypervisors.qemu import layout, tpm
+from labvirt.hypervisors.qemu.agent import AgentChannel
 from labvirt.hypervisors.qemu.cap import OverlayCap
 from labvirt.hypervisors.qemu.identity import prove_peer
 from labvirt.hypervisors.qemu.viewers import Viewers
@@ -56,13 +57,21 @@ _STATES = {
 
 class Session:
     """The run `run`, proven to be `process`. `tell` is called with each event, and must not raise. With a `cap` it is stopped when it
-    has written more."""
+    has written more. The `agent`'s channel is let go with it."""
 
     def __init__(
-        self, run: RunId, folder: Path, process: ProcessIdentity, tell: Callable[[RunEvent], None], *, cap: OverlayCap | None = None
+        self,
+        run: RunId,
+        folder: Path,
+        process: ProcessIdentity,
+        tell: Callable[[RunEvent], None],
+        agent: AgentChannel,
+        *,
+        cap: OverlayCap | None = None,
     ) -> None:
         self.run = run
         self.process = process
+        self.agent = agent
         self.ended = asyncio.Event()
         self._folder = folder
         self._tell = tell
@@ -99,6 +108,7 @@ class Session:
             os.close(self._pidfd)
             self._pidfd = None
         self._viewers.let_go()
+        self.agent.let_go()
 
     async def status(self, deadline_seconds: float) -> RunStatus | None:
         """What it is now; SILENT when it does not answer within the deadline; None when it has ended."""
@@ -259,6 +269,7 @@ class Session:
                 await self._look(client)
                 self._client = client
                 self._ready.set()
+                self.agent.hold()
                 while client.runstate is Runstate.RUNNING:
                     await client.runstate_changed()
             finally:

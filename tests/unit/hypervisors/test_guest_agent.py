@@ -16,6 +16,7 @@ from labvirt.contracts.hypervisor import AGENT_SOCKET
 from labvirt.errors import AgentSilent, Conflict, LabVirtError
 from labvirt.hypervisors import guest_agent
 from labvirt.hypervisors.qemu import agent
+from labvirt.hypervisors.qemu.agent import AgentChannel
 from tests.checks.channels import serving
 
 SECRET = "S3cretOfTheTest"
@@ -71,12 +72,12 @@ def _error(words: object) -> bytes:
 
 
 def set_password(folder: Path, seconds: float = 20.0) -> None:
-    with agent.conversation(folder, "lab-a-01", seconds) as ask:
+    with AgentChannel(folder, "lab-a-01", held=False).conversation(seconds) as ask:
         guest_agent.set_password(ask, "lab-a-01", "student", SECRET)
 
 
 def read(folder: Path, path: str = "/etc/xrdp/cert.pem", most: int = MOST, seconds: float = 20.0) -> bytes | None:
-    with agent.conversation(folder, "lab-a-01", seconds) as ask:
+    with AgentChannel(folder, "lab-a-01", held=False).conversation(seconds) as ask:
         return guest_agent.read_file(ask, "lab-a-01", path, most)
 
 
