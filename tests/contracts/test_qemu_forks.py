@@ -43,7 +43,7 @@ def test_every_clone_is_somebody_of_its_own(flock: Flock, tmp_path: Path) -> Non
         for what in OWN:
             told = [answer.facts[what] for answer in first] + [flock.before[what]]
             assert len(set(told)) == COUNT + 1, f"{what}: {told}"
-        again = flock.ask_again(first)
+        again = flock.settled(first)
         assert all(abs(answer.ahead) < 1 for answer in again), [answer.ahead for answer in again]
         # Once: nothing is renewed that was renewed.
         assert [answer.facts["boot_id"] for answer in again] == [answer.facts["boot_id"] for answer in first]

@@ -120,7 +120,7 @@ class Desktop:
         return replace(spec, told=told, spice=SpiceDisplay(address=GATEWAY, tls_port=20100 + number, tls=tls, usb=False))
 
     def machine(self, guest: str, kept: KeptTemplate | None = None, number: int = 99) -> LaunchSpec:
-        changes: dict[str, Any] = {"memory_mib": 1024, "cpus": 2, "video": Video.QXL}
+        changes: dict[str, Any] = {"memory_mib": 1024, "cpus": 2, "video": Video.QXL, "on_trial": True}  # we talk to the agent
         if kept is None:
             return self.dressed(self.lab.spec(guest, **changes), number)
         changes["port"] = NetworkPort(tap=InterfaceName(f"tap{number}"), mac=MacAddress(FIRST_MAC + number), model=Nic.VIRTIO)

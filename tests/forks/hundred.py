@@ -35,6 +35,7 @@ def main() -> int:
     flock = Flock(built("images/tiny/build.py"))
     answers: list[Answer] = []
     clocks: list[float] = []
+    waits: list[float] = []
     walls: list[float] = []
     try:
         with tempfile.TemporaryDirectory(prefix="forks-") as work, network(options.count, Path(work)):
@@ -42,7 +43,9 @@ def main() -> int:
                 begun = time.monotonic()
                 batch = flock.fork(range(len(answers), min(options.count, len(answers) + options.at_once)))
                 walls.append(time.monotonic() - begun)
-                clocks += [answer.ahead for answer in flock.ask_again(batch)]
+                settled = flock.settled(batch)
+                clocks += [answer.ahead for answer in settled]
+                waits += [answer.answers for answer in settled]
                 flock.stop()
                 answers += batch
         judge(answers, flock)
@@ -53,6 +56,7 @@ def main() -> int:
         ("runs after", [answer.runs for answer in answers]),
         ("answers after", [answer.answers for answer in answers]),
         ("clock", clocks),
+        ("clock right, seconds after all had answered", waits),
         ("clock at its first answer", [answer.ahead for answer in answers]),
     ):
         figures[name] = [round(each, 3) for each in (min(values), statistics.median(values), max(values))]
