@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
-import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,28 +27,27 @@ from labvirt.contracts.hypervisor import (
 )
 from labvirt.domain.console import ConsoleKind
 from labvirt.domain.guest import RunId, StopHow
-from labvirt.domain.profile import Firmware
 from labvirt.errors import (
     Conflict,
     DriverError,
     DriverTimeout,
-    HostNotReady,
     HypervisorError,
-    NotFound,
     OperationInProgress,
     OutcomeUnknown,
 )
-from labvirt.hypervisors import console_line, guest_agent, media
+from labvirt.hypervisors import console_line, guest_agent
 from labvirt.hypervisors.qemu import accelerator, command, layout, sandbox, tpm
 from labvirt.hypervisors.qemu.launch import end_all, hatch, launch
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
+from labvirt.hypervisors.qemu.obstacles import check
 from labvirt.hypervisors.qemu.roster import Roster
 from labvirt.hypervisors.qemu.session import Session
+from labvirt.hypervisors.qemu.sleepers import Sleepers, ended, woken
 from labvirt.hypervisors.qemu.templates import QemuTemplates
-from labvirt.hypervisors.qemu.waking import Fork, Sleeper
+from labvirt.hypervisors.qemu.version import QemuVersion, asked
+from labvirt.hypervisors.qemu.waking import Fork
 from labvirt.system import privileges
 from labvirt.system.files import read_bounded
-from labvirt.system.process import run as run_program
 from labvirt.system.process import send_signal, started_at, wait_end
 
 log = logging.getLogger(__name__)
@@ -113,15 +110,15 @@ class QemuHypervisor:
         self._roster = Roster(runs, self._loop)
         self._lock = threading.Lock()
         self._starting: set[RunId] = set()
-        self._sleepers: dict[RunId, Sleeper] = {}
+        self.sleepers = Sleepers()
         self._swept: set[RunId] = set()
         self._accelerator: accelerator.Accelerator | None = None
-        self._version = _Version()
+        self._version = QemuVersion()
         folder = templates or runs.with_name("templates")
         self._templates = QemuTemplates(self, folder=folder, runs=runs, about=lambda: (self._version.now(), self._chosen().name))
 
     def capabilities(self) -> HypervisorInfo:
-        version = _versions()
+        version = asked()
         chosen = self._chosen(version)
         return HypervisorInfo(
             driver="qemu",
@@ -154,12 +151,12 @@ class QemuHypervisor:
             session = self._roster.adopt(spec.run)
             awake = False
             if session is None:
-                _check(spec)
+                check(spec)
                 argv = self._argv(spec, memory)
                 if fork is None:
                     launch(spec, argv, deadline_seconds=START_SECONDS, machine=machine)
                 else:
-                    _woken(hatch(spec, argv, fork, deadline_seconds=START_SECONDS))
+                    woken(hatch(spec, argv, fork, deadline_seconds=START_SECONDS), START_SECONDS)
                     awake = True
                 session = self._roster.adopt(spec.run)
             try:
@@ -174,46 +171,27 @@ class QemuHypervisor:
     def _hatch(self, spec: LaunchSpec, fork: Fork, *, loaded: bool) -> None:
         """See contracts.templates: preload."""
         with self._only_one(spec.run):
-            if spec.run in self._sleepers or self._roster.adopt(spec.run) is not None:
+            if spec.run in self.sleepers or self._roster.adopt(spec.run) is not None:
                 raise Conflict(f"{spec.run} lives already.")
-            _check(spec)
+            check(spec)
             sleeper = hatch(spec, self._argv(spec, _CLONED), fork, deadline_seconds=START_SECONDS)
             try:
                 if loaded:
                     sleeper.load(START_SECONDS)
             except BaseException:
-                _ended(sleeper)
+                ended(sleeper)
                 raise
-            self._sleepers[spec.run] = sleeper
+            self.sleepers.add(sleeper)
 
     def _wake(self, spec: LaunchSpec) -> RunStatus:
         """See contracts.templates: wake."""
         with self._only_one(spec.run):
-            sleeper = self._sleepers.pop(spec.run, None)
-            if sleeper is not None and sleeper.spec != spec:
-                _ended(sleeper)
-                sleeper = None
-            if sleeper is None:
-                raise NotFound("waiting clone", str(spec.run))
-            _woken(sleeper)
+            woken(self.sleepers.take(spec), START_SECONDS)
             try:
                 return self._started(spec, self._roster.adopt(spec.run), awake=True)
             except DriverError:
                 end_all(spec.folder)
                 raise
-
-    def _sleeping(self) -> tuple[RunId, ...]:
-        with self._lock:
-            sleepers = dict(self._sleepers)
-        return tuple(sorted(run for run, sleeper in sleepers.items() if not sleeper.is_over()))
-
-    def _drop(self, run: RunId) -> bool:
-        """One that waited has ended. False: there was none."""
-        with self._lock:
-            sleeper = self._sleepers.pop(run, None)
-        if sleeper is not None:
-            _ended(sleeper)
-        return sleeper is not None
 
     def _started(self, spec: LaunchSpec, session: Session | None, *, awake: bool) -> RunStatus:
         """`awake`: its monitor has just said that it runs, and need not be asked once more."""
@@ -244,9 +222,7 @@ class QemuHypervisor:
         unproven = []
         sessions = []
         for run in self._roster.runs():
-            with self._lock:
-                starting = run in self._starting or run in self._sleepers
-            if starting:
+            if self._is_ours_alone(run):
                 continue
             try:
                 session = self._roster.adopt(run)
@@ -260,6 +236,15 @@ class QemuHypervisor:
         answers = self._loop.call(_ask(sessions), timeout=ANSWER_SECONDS * 3, subject="The monitor thread")
         return tuple(sorted((*answers, *unproven), key=lambda status: status.run))
 
+    def _is_ours_alone(self, run: RunId) -> bool:
+        """It is being started, or sleeps. One that begins to sleep sleeps before it is no longer being started, one that is woken is being
+        started before it sleeps no longer: it is seen by one of the looks."""
+        if run in self.sleepers:
+            return True
+        with self._lock:
+            starting = run in self._starting
+        return starting or run in self.sleepers
+
     def _sweep(self, run: RunId) -> None:
         """The emulator of a TPM whose QEMU failed in the moment in which the engine was killed is ended; looked at once."""
         if run in self._swept or not (self._runs / str(run) / layout.TPM_LOG).exists():
@@ -271,7 +256,7 @@ class QemuHypervisor:
             log.warning("%s: %s", run, error)
 
     def stop(self, run: RunId, how: StopHow) -> None:
-        if self._drop(run):
+        if self.sleepers.drop(run):
             return
         if how is StopHow.KILL:
             self._kill(run)
@@ -369,8 +354,7 @@ class QemuHypervisor:
         self._roster.subscribe(listener)
 
     def close(self) -> None:
-        for run in tuple(self._sleepers):  # nobody else can wake them
-            self._drop(run)
+        self.sleepers.drop_all()  # nobody else can wake them
         self._templates.close()
         if not self._loop.closed:
             self._roster.let_go()
@@ -382,7 +366,7 @@ class QemuHypervisor:
                 self._choice,
                 guest=self._probe_guest,
                 cache=self._probe_cache,
-                qemu_version=version or _versions(),
+                qemu_version=version or asked(),
             )
         return self._accelerator
 
@@ -439,82 +423,6 @@ class QemuHypervisor:
 _CLONED = command.MemoryFile(path=f"/proc/self/fd/{command.RAM_DESCRIPTOR}", clone=True)
 
 
-def _woken(sleeper: Sleeper) -> None:
-    """It runs; after a failure no process of it exists."""
-    try:
-        sleeper.wake(START_SECONDS)
-    except BaseException:
-        end_all(sleeper.spec.folder)
-        raise
-    finally:
-        sleeper.close()
-
-
-def _ended(sleeper: Sleeper) -> None:
-    """No process of it exists. It is let go first: who waits for the end of its monitor's connections waits for this one, too."""
-    sleeper.close()
-    end_all(sleeper.spec.folder)
-
-
 async def _ask(sessions: list[Session]) -> tuple[RunStatus, ...]:
     answers = await asyncio.gather(*(session.status(ANSWER_SECONDS) for session in sessions))
     return tuple(answer for answer in answers if answer is not None)
-
-
-class _Version:
-    """QEMU's version, asked again only when its program was replaced: an upgrade comes while the engine runs."""
-
-    def __init__(self) -> None:
-        self._known: tuple[tuple[int, ...], str] = ((), "")
-
-    def now(self) -> str:
-        program = shutil.which(command.PROGRAM)
-        found = os.stat(program) if program else None
-        seen = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns) if found else ()
-        if not seen or self._known[0] != seen:
-            self._known = (seen, _versions())
-        return self._known[1]
-
-
-def _versions() -> str:
-    """QEMU's version. Raises HostNotReady when a program is missing that every start needs."""
-    answers = []
-    for program, package in ((command.PROGRAM, "qemu-system-x86"), ("bwrap", "bubblewrap"), ("setpriv", "util-linux")):
-        answer = run_program((program, "--version"), timeout=20)
-        if not answer.ok:
-            raise HostNotReady(f"No guest can be started: {answer.last_words}.", hint=f"apt-get install --no-install-recommends {package}")
-        answers.append(answer.stdout.decode("utf-8", "replace").partition("\n")[0])
-    return answers[0].removeprefix("QEMU emulator version ").strip()
-
-
-def _check(spec: LaunchSpec) -> None:
-    """What QEMU would say less clearly. Raises HypervisorError."""
-    name = spec.run.guest
-
-    def refused(why: str, hint: str) -> HypervisorError:
-        return HypervisorError(f"{name} cannot be started: {why}.", operation="start", subject=name, hint=hint)
-
-    for place, drive in enumerate(spec.drives):
-        for layer in layout.chain(spec, place):
-            if drive.cdrom:
-                # Mounted into the sandbox by its own name: the folders above it do not matter.
-                if obstacle := media.obstacle(layer.host, spec.uid, walks=False):
-                    raise refused(obstacle, f"It is to be its CD. Let everybody read it: chmod a+r {layer.host}")
-            elif not layer.host.is_file():
-                hint = f"It should be {layer.host}. Choose another version of the image."
-                raise refused(f"its disk file {layer.host.name} is missing", hint)
-    if spec.firmware is Firmware.UEFI:
-        _check_variables(spec, refused)
-    if spec.tpm and not tpm.is_able():
-        raise refused("there is no program here that makes a TPM", "apt-get install --no-install-recommends swtpm")
-
-
-def _check_variables(spec: LaunchSpec, refused: Callable[[str, str], HypervisorError]) -> None:
-    try:
-        wanted = layout.UEFI_VARIABLES_TEMPLATE.stat().st_size
-    except OSError:
-        raise refused("the UEFI firmware is missing on this host", "apt-get install --no-install-recommends ovmf") from None
-    own = spec.folder / layout.UEFI_VARIABLES
-    if own.exists() and own.stat().st_size != wanted:
-        why = f"its UEFI variables are a file of {own.stat().st_size} bytes, and this firmware needs {wanted}"
-        raise refused(why, f"Remove it, and the machine begins with fresh ones: {own}")

@@ -23,6 +23,7 @@ from labvirt.domain.template import Ground, MadeFrom, Template, TemplateName
 from labvirt.errors import HypervisorError
 from labvirt.hypervisors.qemu import layout, record, shape
 from labvirt.hypervisors.qemu.session import Session
+from labvirt.hypervisors.qemu.sleepers import Sleepers
 from labvirt.hypervisors.qemu.waking import Fork
 from labvirt.hypervisors.template_fit import check_fits, check_freezable, not_prepared
 from labvirt.hypervisors.template_keeping import Keeping
@@ -32,15 +33,14 @@ from labvirt.system.machine import cpu_model, kernel_release
 class _Machines(Protocol):
     """What the driver lets its templates do."""
 
+    @property
+    def sleepers(self) -> Sleepers: ...
+
     def _begin(self, spec: LaunchSpec, *, machine: str = "", fork: Fork | None = None) -> RunStatus: ...
 
     def _hatch(self, spec: LaunchSpec, fork: Fork, *, loaded: bool) -> None: ...
 
     def _wake(self, spec: LaunchSpec) -> RunStatus: ...
-
-    def _sleeping(self) -> tuple[RunId, ...]: ...
-
-    def _drop(self, run: RunId) -> bool: ...
 
     def _living(self, run: RunId) -> Session | None: ...
 
@@ -104,10 +104,10 @@ class QemuTemplates:
         return self._machines._wake(spec)
 
     def waiting(self) -> tuple[RunId, ...]:
-        return self._machines._sleeping()
+        return self._machines.sleepers.waiting()
 
     def drop(self, run: RunId) -> None:
-        self._machines._drop(run)
+        self._machines.sleepers.drop(run)
 
     @contextmanager
     def _fork(self, spec: LaunchSpec, name: TemplateName) -> Iterator[Fork]:
