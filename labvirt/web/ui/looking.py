@@ -28,7 +28,7 @@ was is read again by itself."""
 ENGINE_SECONDS = 0.1
 """So long a page waits for a look at all labs, which asks the engine. Later it shows those that have changed as they are, and the others,
 who waits for a start, and leases as they were; but never LATEST_SECONDS ago."""
-LATEST_SECONDS = 5.0
+LATEST_SECONDS = 30.0
 PATIENCE_SECONDS = 10.0
 
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One console: buys a ticket, spends it in the first message of the WebSocket, says how it stands, and connects again by itself when
-// only the line broke. Why it ended is the server's sentence (the close reason).
+// only the line broke. Why it ended is told by the close code, in the page's language; for programs there is a sentence beside it.
 const BROKEN = new Set([1001, 1005, 1006, 1011, 1012]);
 const AGAIN_MS = [1000, 2000, 4000, 8000, 15000];
 
@@ -55,7 +55,8 @@ export class Session {
     socket.addEventListener("close", (event) => {
       if (this.turn !== mine) return;
       const broken = BROKEN.has(event.code);
-      this.over(event.reason || (event.code === 1012 ? page.dataset.restarted : page.dataset.broke), broken);
+      const why = page.dataset[`ended-${event.code}`] || event.reason || (event.code === 1012 ? page.dataset.restarted : page.dataset.broke);
+      this.over(why, broken);
     });
   }
 
