@@ -90,6 +90,9 @@ def said() -> dict[Said, str]:
             if shape not in known:
                 known.add(shape)
                 found[each] = f"{path.relative_to(LABVIRT.parent)}:{line}"
+    for path in _files():
+        for word in re.findall(r'\bverb="([a-z-]+)"', path.read_text()):  # of the audit
+            found.setdefault(Said(word, "verb"), f"{path.relative_to(LABVIRT.parent)}")
     for place, sources in WORDS_OF_PLACES.items():
         for source in sources:
             for word in _members(*source.split()) if " " in source else [source]:

@@ -70,5 +70,6 @@ def reason_words(error: InvalidInput) -> str:
 
 
 def install(app: Flask) -> None:
-    """Templates say {{ words|retold }} and {{ state|retold("state") }}."""
+    """Templates say {{ words|retold }}, {{ state|retold("state") }} and {{ field|field_words }}."""
     app.jinja_env.filters["retold"] = retold
+    app.jinja_env.filters["field_words"] = field_words
