@@ -52,7 +52,7 @@ sweep: setup ## Kill the controller at every durable call of every verb on image
 faces: setup ## Take pictures of the kiosk's face in every state, language and size. ARGS="--folder DIR"
 	@$(PYTHON) tests/kiosk/face_pictures.py $(ARGS)
 
-crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --json FILE"
+crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --clones --json FILE"
 	@$(PYTHON) -m tests.system.crowd $(ARGS)
 
 storm-test: setup ## As root: 40 terminals ask at once for real guests: places, times, pages, nobody hears an error (minutes). ARGS="--terminals N --kill --json FILE"

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,13 +111,18 @@ def start(terminal: Terminal, folder: Path) -> Kiosk:
     return Kiosk(terminal, folder, process)
 
 
-def crowd(house: House, tiny: Path, count: int) -> dict[str, Any]:
-    """All at once; the figures. Raises AssertionError when one shows another's guest, or nothing, or does not end cleanly."""
-    house.set_up(tiny, count, memory=MEMORY_MIB, profile=("--protocol", "rdp"))
+def crowd(house: House, tiny: Path, count: int, *, clones: bool = False) -> dict[str, Any]:
+    """All at once; the figures. With `clones` the guests are instant clones. Raises AssertionError when one shows another's guest, or
+    nothing, or does not end cleanly."""
+    house.set_up(tiny, count, memory=MEMORY_MIB, profile=("--protocol", "rdp", *(("--instant-clone",) if clones else ())))
+    if clones:
+        (house.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
     house.call("class", "add", "crowd", "--program", "xfreerdp", "--template", "/v:%ADDRESS%:%PORT%")
     for seat in range(1, count + 1):
         house.call("terminal", "set", f"pc-{seat}", "--class", "crowd")
     house.serve()
+    if clones:
+        wait_for(lambda: house.call("template", "list")["kept"], "the template is made", 300)
     terminals = house.switch_on(count)
     began = time.monotonic()
     kiosks = [start(terminal, house.folder / f"kiosk-{terminal.seat}") for terminal in terminals]
@@ -147,9 +153,12 @@ def crowd(house: House, tiny: Path, count: int) -> dict[str, Any]:
     assert codes == [0] * count, codes
     assert not [pid for pid in viewers if netns.start_ticks(pid) is not None]
     judge(kiosks)  # also of viewers that were started again meanwhile
+    origins = Counter(str(house.guest(seat)["origin"]).partition(" of ")[0] for seat in range(1, count + 1))
+    assert not clones or set(origins) == {"clone"}, origins
     seconds = sorted(at.values())
     return {
         "terminals": count,
+        "begun_as": dict(origins),
         "shown_first_s": round(seconds[0], 1),
         "shown_median_s": round(seconds[count // 2], 1),
         "shown_last_s": round(seconds[-1], 1),
@@ -184,6 +193,7 @@ def judge(kiosks: list[Kiosk]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--terminals", type=int, default=30, metavar="N", help="kiosks and guests (1 to 60; default: %(default)s)")
+    parser.add_argument("--clones", action="store_true", help="the guests are instant clones of a template that was made before")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
     if not 1 <= options.terminals <= 60:
@@ -194,7 +204,7 @@ def main() -> int:
         image = Path(made) / "tiny.qcow2"
         subprocess.run([sys.executable, "-I", str(RECIPE), "--out", str(image)], check=True, stdout=subprocess.DEVNULL)
         with House(Path(made), 1) as house:
-            figures = crowd(house, image, options.terminals)
+            figures = crowd(house, image, options.terminals, clones=options.clones)
     text = json.dumps(figures, indent=1)
     print(text)
     if options.json:
