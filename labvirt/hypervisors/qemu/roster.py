@@ -21,6 +21,7 @@ from labvirt.hypervisors.qemu.agent import AgentChannel
 from labvirt.hypervisors.qemu.launch import end_all
 from labvirt.hypervisors.qemu.monitor import MonitorLoop
 from labvirt.hypervisors.qemu.session import Session
+from labvirt.system.priority import give_way
 from labvirt.system.process import is_alive
 from labvirt.system.sockets import connect_unix
 
@@ -101,6 +102,7 @@ class Roster:
             if known is None or known.ended.is_set():
                 known = self._loop.call(begin(), timeout=LOOP_SECONDS, subject=run.guest)
                 self._sessions[run] = known
+                give_way(process)  # to the starts of others, and to who answers people
             return known
 
     def await_told(self, session: Session) -> None:
