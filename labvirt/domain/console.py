@@ -28,7 +28,3 @@ class Console:
     @property
     def guest(self) -> str:
         return self.run.guest
-
-    @property
-    def noun(self) -> str:
-        return "screen" if self.kind is ConsoleKind.SCREEN else "serial line"

@@ -49,8 +49,12 @@ def spend(ports: Ports, ticket: str) -> Console:
     console = ports.consoles.take(ticket, ports.caller, ports.clock.monotonic())
     check(ports, console)
     with ports.database.write() as work:
-        how = "looks at" if console.view_only else "opened"
-        ports.note(work, console.guest, f"{ports.caller.name} {how} its {console.noun}")
+        name, screen = ports.caller.name, console.kind is ConsoleKind.SCREEN
+        ports.note(
+            work,
+            console.guest,
+            f"{name} {'looks at' if console.view_only else 'opened'} its {'screen' if screen else 'serial line'}",
+        )
         work.commit()
     return console
 

@@ -29,7 +29,7 @@ NOT_SAID = frozenset(
     network/dhcp/kea_form.py network/dhcp/dnsmasq_form.py network/dhcp/dnsmasq_conf.py
     network/dhcp/dnsmasq_boot.py network/dhcp/dnsmasq_proxy_conf.py network/nftables/ruleset.py
     network/nftables/listing.py network/memo.py network/fake.py network/dhcp/fake.py domain/kiosk.py domain/stick.py domain/seat_note.py
-    disks/stick.py usecases/setup.py archive/reading.py archive/restoring.py archive/ustar.py archive/manifest.py archive/trouble.py
+    disks/stick.py archive/reading.py archive/restoring.py archive/ustar.py archive/manifest.py archive/trouble.py
     link/codec.py link/server.py system/supervisor.py web/ui/knock.py hypervisors/fake_console.py hypervisors/fake_memory.py
     hypervisors/fake_templates.py hypervisors/fake_disks.py usecases/whose.py
     """.split()
@@ -55,7 +55,7 @@ WORDS_OF_PLACES = {
     "purpose": ("domain/guest.py Purpose",),
     "how": ("domain/guest.py StopHow",),
     "verb": ("domain/power_order.py PowerWord",),
-    "kind": ("domain/job.py JobKind", "domain/rubbish.py RubbishKind"),
+    "kind": ("domain/job.py JobKind", "domain/rubbish.py RubbishKind", "domain/caller.py CallerKind"),
     "need": ("domain/dependencies.py Need",),
     "policy": ("domain/power_policy.py OnPowerOff",),
     "deed": ("usecases/terminal_deeds.py TerminalDeed",),
@@ -90,8 +90,8 @@ def said() -> dict[Said, str]:
             if shape not in known:
                 known.add(shape)
                 found[each] = f"{path.relative_to(LABVIRT.parent)}:{line}"
-    for path in _files():
-        for word in re.findall(r'\bverb="([a-z-]+)"', path.read_text()):  # of the audit
+    for path in sorted(LABVIRT.rglob("*.py")):
+        for word in re.findall(r'\bverb(?:: str)? ?= ?"([a-z-]+)"', path.read_text()):  # of the audit
             found.setdefault(Said(word, "verb"), f"{path.relative_to(LABVIRT.parent)}")
     for place, sources in WORDS_OF_PLACES.items():
         for source in sources:
