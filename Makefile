@@ -7,7 +7,7 @@ SHELL := /bin/bash
 ARGS ?=
 PYTHON := .venv/bin/python
 
-.PHONY: help setup demo test pytest check format fuzz bench sweep faces crowd-test storm-test forks desktop-forks kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
+.PHONY: help setup demo test pytest check format fuzz bench sweep faces pages crowd-test storm-test forks desktop-forks kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
 
 help: ## Say what can be made
 	@printf 'usage: make TARGET [ARGS="..."]\n\n'
@@ -51,6 +51,9 @@ sweep: setup ## Kill the controller at every durable call of every verb on image
 
 faces: setup ## Take pictures of the kiosk's face in every state, language and size. ARGS="--folder DIR"
 	@$(PYTHON) tests/kiosk/face_pictures.py $(ARGS)
+
+pages: setup ## Take pictures of every page, light and dark, on a desk and on a phone. ARGS="-k dark"; LABVIRT_PICTURES=DIR (default: build/pages)
+	LABVIRT_PICTURES=$${LABVIRT_PICTURES:-build/pages} $(PYTHON) -m pytest -q tests/browser/test_pictures.py $(ARGS)
 
 crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --clones --json FILE"
 	@$(PYTHON) -m tests.system.crowd $(ARGS)
