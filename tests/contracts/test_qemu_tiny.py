@@ -27,6 +27,7 @@ from labvirt.domain.guest import RunId, StopHow
 from labvirt.domain.profile import Nic
 from labvirt.errors import HypervisorError
 from labvirt.hypervisors.qemu import accelerator
+from labvirt.system.priority import GUEST_NICE
 from labvirt.system.sockets import connect_unix
 from tests.contracts.patience import until
 from tests.contracts.workshop import Ground, QemuWorkshop, Workshop
@@ -150,7 +151,9 @@ def test_the_power_button_switches_the_guest_off(lab: TinyWorkshop, stack: conte
     driver = lab.new()
     heard = lab.heard(driver)
     spec = lab.spec(memory_mib=128)
-    driver.start(spec)
+    pid = driver.start(spec).pid
+    assert pid is not None
+    assert {os.getpriority(os.PRIO_PROCESS, int(thread)) for thread in os.listdir(f"/proc/{pid}/task")} == {GUEST_NICE}
     line = stack.enter_context(SerialLine(spec.folder))
     line.hear(b"LABVIRT GUEST BOOTED serial=lab-a-01 uuid=" + str(spec.uuid).encode())
     line.wake()
