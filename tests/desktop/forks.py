@@ -14,6 +14,7 @@ import io
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import sys
@@ -269,6 +270,7 @@ def main() -> int:
     parser.add_argument("--image", type=Path, metavar="FILE.qcow2", help="default: the recipe's, built or from the cache")
     parser.add_argument("--pictures", type=Path, metavar="DIR", default=Path("build"), help="of the clones' screens (default: %(default)s)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
     options.pictures.mkdir(parents=True, exist_ok=True)
     image = options.image or built("images/debian-desktop/build.py")
     with tempfile.TemporaryDirectory(prefix="desktop-forks-") as work:

@@ -22,6 +22,7 @@ from labvirt.domain.addresses import InterfaceName, MacAddress
 from labvirt.domain.guest import StopHow
 from labvirt.domain.profile import Nic
 from labvirt.domain.seat_note import SEAT_NOTE, seat_note
+from labvirt.system.privileges import ends_with_parent
 from tests.contracts.test_qemu_tiny import SerialLine, TinyWorkshop
 from tests.contracts.test_templates import DISKS, NAME, clone_spec
 from tests.contracts.workshop import Ground, clear_leftovers
@@ -72,7 +73,17 @@ def network(count: int, folder: Path) -> Iterator[Namespace]:
                 _ip(f"link set tap{number} master lab up")
             hosts = [f"--dhcp-host={MacAddress(FIRST_MAC + number)},{seat_address(number)}" for number in range(count)]
             argv = (
-                *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--user=root", "--no-ping", "--port=0", "--interface=lab"),
+                *ends_with_parent(),
+                *(
+                    "dnsmasq",
+                    "--keep-in-foreground",
+                    "--conf-file=/dev/null",
+                    "--user=root",
+                    "--group=root",
+                    "--no-ping",
+                    "--port=0",
+                    "--interface=lab",
+                ),
                 *("--dhcp-range=10.79.0.0,static", "--bind-interfaces", f"--dhcp-leasefile={folder}/leases", "--pid-file=", *hosts),
             )
             with subprocess.Popen(argv, stderr=subprocess.DEVNULL) as server:
@@ -140,7 +151,7 @@ class Flock:
             again = _ask(answer.number, answer.spec, begun, 0.0)
             if abs(again.ahead) < 1 or again.answers > SETTLE_SECONDS:
                 return again
-            time.sleep(0.5)
+            time.sleep(0.5)  # each question costs it a program, and keeps it from setting its clock
 
     def stop(self) -> None:
         for status in self.driver.running():
