@@ -138,11 +138,11 @@ def crowd(house: House, tiny: Path, count: int, *, clones: bool = False) -> dict
     try:
         try:
             wait_for(all_show, f"all {count} kiosks show a guest", PATIENCE_SECONDS / 3)
+            judge(kiosks)
+            boots = wait_for(lambda: _all_told(house), "all have told their whole boot", 60)
         except AssertionError as error:
-            missing = {kiosk.terminal.seat: kiosk.status() for kiosk in kiosks if kiosk.terminal.seat not in at}
-            raise AssertionError(f"{len(at)} of {count}; the others: {missing}\n{house.logs()}") from error
-        judge(kiosks)
-        boots = wait_for(lambda: _all_told(house), "all have told their whole boot", 60)
+            states = {kiosk.terminal.seat: kiosk.status() for kiosk in kiosks}
+            raise AssertionError(f"{error}\n{len(at)} of {count} show a guest: {states}\n{house.logs()}") from error
         viewers = {kiosk.status()["viewer_pid"] for kiosk in kiosks}
         assert len(viewers) == count
     finally:

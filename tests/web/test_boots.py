@@ -14,6 +14,7 @@ from labvirt.database.repositories.boots import KEPT
 from labvirt.domain.boot import Boot
 from labvirt.errors import NotFound
 from labvirt.usecases import boots, terminals
+from labvirt.web.ui.boot_chart import WIDTH, chart
 
 from .conftest import Site
 from .lab import LOCAL, MovableClock, lease, terminal_mac
@@ -82,6 +83,26 @@ def test_foreign_text_is_refused_by_name(site: Site, field: str, value: str) -> 
     assert answer.status_code == 400, answer.text
     assert told(site) == ()
     assert site.client().post(BOOT, data=MINE).status_code == 204
+
+
+def test_who_had_to_wait_for_days_has_booted_too(site: Site) -> None:
+    """Switched on in the holidays, adopted after them: its desktop ends its boot all the same."""
+    give_lease(site)
+    days = 40 * 24 * 3600 * 1000
+    assert site.client().post(BOOT, data=MINE | {"phase_connected": str(days), "now": str(days + 500)}).status_code == 204
+    (boot,) = told(site)
+    assert boot.phases[-1] == ("connected", days)
+    (alone,) = (line for line in chart(boots.of_lab(site.ports, "lab-a")).lines if line.bars)
+    assert alone.total == f"{days / 1000:.1f} s"
+
+    give_lease(site, seat=2)
+    assert site.client().post(BOOT, data=MINE | {"id": str(terminal_mac(2))}).status_code == 204
+    picture = chart(boots.of_lab(site.ports, "lab-a"))
+    long, short = (line for line in picture.lines if line.bars)
+    assert short.bars[-1].x + short.bars[-1].width == pytest.approx(WIDTH / 4)  # and not a hair's breadth
+    assert long.bars[-1].x + long.bars[-1].width == pytest.approx(WIDTH)
+    assert "Viewer connected" in long.words
+    assert len(picture.scale) < 10
 
 
 def test_a_whole_boot_stays_a_partial_one_is_completed(site: Site) -> None:
