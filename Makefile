@@ -6,6 +6,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
 PYTHON := .venv/bin/python
+# Whoever forbids it has every LabVirt process of every test compile all of LabVirt anew: half a second each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo test pytest check format fuzz bench sweep faces pages crowd-test storm-test forks desktop-forks kiosk-boot stick-boot devices-test desktop-test home-test boot-test clean
 

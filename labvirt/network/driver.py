@@ -4,7 +4,8 @@
 1. The base of the rules stands before any bridge or TAP, and closes every 'lvt*' port that has no identity.
 2. plug: identity into the sets, then the TAP, then up. unplug: the TAP, then the sets. So a kill at any point leaves a port
    closed, or an identity without a port.
-3. The kernel is the memory: labs and ports are noted on their interfaces (memo.py); nothing is kept here.
+3. The kernel is the memory: labs and ports are noted on their interfaces (memo.py). What is remembered of the rules stands only for as long
+   as nobody else changed any (nftables/known.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from labvirt.network import links, magic, memo
 from labvirt.network import tap as taps
 from labvirt.network.nftables import listing, rules
 from labvirt.network.nftables.doer import Nft, is_absent
-from labvirt.network.nftables.ruleset import BRIDGE, FAMILIES, INET, TABLE
+from labvirt.network.nftables.known import Known
+from labvirt.network.nftables.ruleset import BRIDGE, FAMILIES, TABLE
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ class LinuxNetwork:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._nft = Nft()
+        self._known = Known(self._nft)
 
     def ensure_lab(self, lab: LabNetwork) -> None:
         if not links.BRIDGE_NAME.match(str(lab.bridge)):
@@ -86,7 +89,7 @@ class LinuxNetwork:
             with links.rtnetlink("unplug", tap) as route:
                 if links.TAP_NAME.match(str(tap)):
                     links.remove(route, tap, "tun")
-            self._nft.run(rules.remove(self._elements_of(tap)), operation="unplug", subject=str(tap))
+            self._known.set_port(tap, {}, rules.remove(self._known.port(tap)), operation="unplug")
 
     def grant_display(self, bridge: InterfaceName, source: IPv4Address, port: int) -> None:
         with self._lock:
@@ -94,15 +97,17 @@ class LinuxNetwork:
             if lab is None or not lab.display_ports[0] <= port <= lab.display_ports[1]:
                 raise NetworkError(f"{port} is no display port of {bridge}.", operation="grant", subject=str(bridge), hint="labvirt verify")
             wanted = rules.Grant(source=source, gateway=lab.gateway, port=port)
-            stale = self._grants_of(lab.gateway, port)
+            stale = self._known.grants(lab.gateway, port)
             if stale != [wanted]:
-                self._nft.run(rules.set_grant(wanted, stale), operation="grant", subject=str(bridge))
+                door, commands = (lab.gateway, port), rules.set_grant(wanted, stale)
+                self._known.set_grants(door, [wanted], commands, operation="grant", subject=str(bridge))
 
     def revoke_display(self, bridge: InterfaceName, port: int) -> None:
         with self._lock:
             lab = self._lab_of(bridge)
             if lab is not None:
-                self._nft.run(rules.remove_grants(self._grants_of(lab.gateway, port)), operation="revoke", subject=str(bridge))
+                door, commands = (lab.gateway, port), rules.remove_grants(self._known.grants(lab.gateway, port))
+                self._known.set_grants(door, [], commands, operation="revoke", subject=str(bridge))
 
     def flows(self) -> tuple[Flow, ...]:
         return listing.parse(self._nft.read(_set(BRIDGE, "flows"), operation="flows")).flows
@@ -144,17 +149,17 @@ class LinuxNetwork:
         self._nft.run(rules.replace(labs.values(), ports, found.grants), operation="mend", subject=TABLE)
 
     def _set_port(self, route: IPRoute, port: GuestPort) -> None:
-        stale, wanted = self._elements_of(port.tap), rules.port_elements(port)
+        stale, wanted = self._known.port(port.tap), rules.port_elements(port)
         if stale == wanted:
             return
         try:
-            self._nft.run(rules.set_port(port, stale), operation="plug", subject=str(port.tap))
+            self._known.set_port(port.tap, wanted, rules.set_port(port, stale), operation="plug")
         except NetworkError as error:
             if not is_absent(error):
                 raise
             # Somebody flushed the tables: first the base, then the port.
             self._mend(route, self._noted_labs(route), self._list())
-            self._nft.run(rules.set_port(port, self._elements_of(port.tap)), operation="plug", subject=str(port.tap))
+            self._known.set_port(port.tap, wanted, rules.set_port(port, self._known.port(port.tap)), operation="plug")
 
     def _undo_plug(self, tap: InterfaceName) -> None:
         try:
@@ -175,14 +180,6 @@ class LinuxNetwork:
     def _list(self) -> listing.Listing:
         tables = [{"table": {"family": family, "name": TABLE}} for family in FAMILIES]
         return listing.parse(self._nft.read(*tables, operation="list"))
-
-    def _elements_of(self, tap: InterfaceName) -> rules.Elements:
-        objects = self._nft.read(_set(BRIDGE, "macs"), _set(BRIDGE, "ports"), operation="list")
-        return rules.of_port(listing.parse(objects).elements, tap)
-
-    def _grants_of(self, gateway: IPv4Address, port: int) -> list[rules.Grant]:
-        grants = listing.parse(self._nft.read(_set(INET, "granted"), operation="list")).grants
-        return [grant for grant in grants if grant.gateway == gateway and grant.port == port]
 
 
 def _set(family: str, name: str) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import socket
 import struct
@@ -248,6 +249,36 @@ def test_plugging_after_a_flush_brings_the_rules_back_first(own_network: Namespa
     state = network.state()
     assert state.rules_intact
     assert len(state.filtered) == 2
+
+
+def _speaking() -> set[tuple[str, ...]]:
+    """(port, MAC, address) of all that may speak, as nft itself lists them."""
+    text = subprocess.run(["nft", "-j", "list", "set", "bridge", "labvirt", "ports"], check=True, capture_output=True, text=True).stdout
+    sets = [thing["set"] for thing in json.loads(text)["nftables"] if "set" in thing]
+    return {tuple(element["concat"]) for element in sets[0].get("elem", [])}
+
+
+def test_what_others_changed_is_seen_at_the_next_deed(own_network: Namespace) -> None:
+    """Rules are remembered only as long as nobody else changes any: neither a lost identity nor a second one outlives the next plug."""
+    network, one, other = LinuxNetwork(), wire.guest_port(1), wire.guest_port(2)
+    network.ensure_lab(wire.lab_a())
+    network.plug(one)
+    network.plug(other)
+    network.plug(one)  # known by now
+    right = {(str(port.tap), str(port.mac), str(port.address)) for port in (one, other)}
+    assert _speaking() == right
+    element = f"{{ {one.tap} . {one.mac} . {one.address} }}"
+    second = f"{{ {one.tap} . {other.mac} . {other.address} }}"
+    for harm in (f"delete element bridge labvirt ports {element}", f"add element bridge labvirt ports {second}"):
+        subprocess.run(["nft", harm], check=True)
+        assert _speaking() != right
+        network.plug(one)
+        assert _speaking() == right
+    subprocess.run(["nft", f"add element bridge labvirt ports {second}"], check=True)
+    network.unplug(one.tap)
+    assert _speaking() == {(str(other.tap), str(other.mac), str(other.address))}
+    network.plug(one)
+    assert _speaking() == right
 
 
 def test_an_unknown_guest_port_is_closed() -> None:

@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from labvirt.contracts.network import GuestPort, LabNetwork
-from labvirt.domain.addresses import InterfaceName
 from labvirt.network.nftables.expressions import Command, both, span
 from labvirt.network.nftables.ruleset import BRIDGE, CHAINS, FAMILIES, INET, LAB_SETS, SETS, TABLE, comment
 
@@ -100,9 +99,13 @@ def port_elements(port: GuestPort) -> Elements:
     return {(BRIDGE, "macs"): [both(tap, mac)], (BRIDGE, "ports"): [both(tap, mac, address)]}
 
 
-def of_port(elements: Elements, tap: InterfaceName) -> Elements:
-    """Out of all elements those that speak of this port."""
-    return {key: [e for e in elements.get(key, []) if e["concat"][0] == str(tap)] for key in ((BRIDGE, "macs"), (BRIDGE, "ports"))}
+def by_port(elements: Elements) -> dict[str, Elements]:
+    """Out of all elements those that speak of guest ports: the port's name -> what `port_elements` would say of it."""
+    found: dict[str, Elements] = {}
+    for key in ((BRIDGE, "macs"), (BRIDGE, "ports")):
+        for element in elements.get(key, []):
+            found.setdefault(element["concat"][0], {}).setdefault(key, []).append(element)
+    return found
 
 
 def _grant_elements(grants: Iterable[Grant]) -> Elements:

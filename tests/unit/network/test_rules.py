@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from labvirt.domain.addresses import InterfaceName
 from labvirt.network.nftables import listing, rules
 from labvirt.network.nftables.expressions import Command
 from tests.unit.network import example
@@ -85,8 +84,7 @@ def test_what_was_written_is_read_back() -> None:
     assert seen.filtered == {str(example.port(1).tap)}
     assert seen.grants == (GRANT,)
     assert seen.flows == ()
-    assert rules.of_port(seen.elements, example.port(1).tap) == rules.port_elements(example.port(1))
-    assert not any(rules.of_port(seen.elements, InterfaceName("lvt001fff")).values())
+    assert rules.by_port(seen.elements) == {str(example.port(1).tap): rules.port_elements(example.port(1))}
 
 
 @pytest.mark.parametrize("missing", [1, 5, 21, -1])
