@@ -71,10 +71,15 @@ def make_namespace(name: str) -> None:
 def remove(place: Place) -> None:
     """Every process of the demo is gone, then its namespaces, then its folder. Safe to repeat."""
     names = [name for name in _namespaces() if name == place.namespace or name.startswith(place.namespace + "-t")]
-    _end_processes(names)
-    for name in names:
-        process.run(["ip", "netns", "delete", name], timeout=20)
+    end(names)
     shutil.rmtree(place.folder, ignore_errors=True)
+
+
+def end(namespaces: list[str]) -> None:
+    """Every process in these namespaces is gone, then they are. Safe to repeat."""
+    _end_processes(namespaces)
+    for name in namespaces:
+        process.run(["ip", "netns", "delete", name], timeout=20)
 
 
 def remove_leftovers(root: Path) -> int:

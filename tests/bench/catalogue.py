@@ -122,6 +122,12 @@ def _open_pages(repeat: int, quick: bool) -> list[Record]:
     return open_pages.measure(300, 30, 300, 30, repeat, 50)
 
 
+def _first_picture(repeat: int, quick: bool) -> list[Record]:
+    from tests.bench import first_picture
+
+    return first_picture.measure(repeat, warm_up=0 if quick else 1)
+
+
 SUITE = (
     Benchmark(
         id="B1",
@@ -180,6 +186,13 @@ SUITE = (
 """The suite of instant clones: what has targets (docs/benchmarks.md). B10 (DHCP) is not part of it."""
 
 OTHERS = (
+    Benchmark(
+        id="V1",
+        about="a terminal's question until its own screen shows its guest: boots, clone, a loaded clone waits, a running guest waits",
+        repeat=5,
+        quick=1,
+        run=_first_picture,
+    ),
     Benchmark(
         id="A1",
         about="(with A2) a terminal's question to guest running and answering, beside overlay or full copy + virsh create",

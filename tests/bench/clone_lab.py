@@ -101,8 +101,10 @@ def _opt_in(ports: Ports, seats: int) -> None:
     for each in terminals.everything(ports, LAB):
         if each.seat <= seats:
             terminals.change(ports, each.name, profile=CLONES)
-    templates.build(ports, CLONES, by="bench")
     deadline = time.monotonic() + TEMPLATE_SECONDS
+    while templates.of_profile(ports, CLONES).problem and time.monotonic() < deadline:
+        time.sleep(0.2)  # an engine that has just started has not looked at its host yet
+    templates.build(ports, CLONES, by="bench")
     while not (report := templates.of_profile(ports, CLONES)).kept:
         if time.monotonic() > deadline:
             told = [job.error for job in jobs.everything(ports) if job.kind is JobKind.TEMPLATE]

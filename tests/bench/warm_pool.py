@@ -57,11 +57,11 @@ def _once(lab: CloneLab, kind: SpareKind | None, seat: int, refilled: list[float
     """What waits is as told, then the seat asks."""
     ports = lab.controller.ports
     pools.put(ports, LAB, CLONES)
-    _until(lab, None)
+    wait_until(lab, None)
     if kind is not None:
         began = time.monotonic()
         pools.put(ports, LAB, CLONES, **{kind.value: 2})
-        _until(lab, kind)
+        wait_until(lab, kind)
         refilled.append((time.monotonic() - began) / 2)
     ready = ask_until_ready(lab.controller.door, lab.macs[seat], timeout=PATIENCE_SECONDS)
     answered = listen(lab.controller.serial_line(ready.guest), timeout=PATIENCE_SECONDS, booted=True)
@@ -73,7 +73,7 @@ def _once(lab: CloneLab, kind: SpareKind | None, seat: int, refilled: list[float
     return milliseconds(ready.asked, running=ready.ready, answers=answered.pong)
 
 
-def _until(lab: CloneLab, kind: SpareKind | None) -> None:
+def wait_until(lab: CloneLab, kind: SpareKind | None) -> None:
     """Two wait of this kind; without one: nothing waits. Raises HostNotReady."""
     deadline = time.monotonic() + WAITING_SECONDS
     while True:
