@@ -47,9 +47,7 @@ def measure(repeat: int, *, warm_up: int) -> list[Record]:
         }
         found = interleave(flows, repeat, warm_up=warm_up)
     return [
-        record(
-            "V1", "question to the guest's picture on the terminal's screen", "s", found["shown"], ours=CLONE, notes=NOTES, targets=better
-        ),
+        record("V1", "question to the guest's picture on the terminal's screen", "s", found["shown"], ours=CLONE, notes=NOTES),
         record("V1-ready", "question to the answer that the guest runs", "s", found["ready"], ours=CLONE),
         record("V1-viewer", "question to the viewer's start", "s", found["viewer"], ours=CLONE),
     ]
