@@ -27,7 +27,7 @@ def fields(page: str) -> dict[str, str]:
 def cells(page: str) -> dict[str, list[str]]:
     """The rows of the table, without the fields."""
     rows = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', page, re.S)
-    plain = [(re.sub(r"<[^>]*>", "", head), re.findall(r"<td>(.*?)</td>", rest, re.S)) for head, rest in rows]
+    plain = [(re.sub(r"<[^>]*>", "", head), re.findall(r"<td[^>]*>(.*?)</td>", rest, re.S)) for head, rest in rows]
     return {head: [re.sub(r"<[^>]*>", "", each) for each in found] for head, found in plain}
 
 
