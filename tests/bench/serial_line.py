@@ -18,6 +18,8 @@ Words that come before it boots are echoed, slowly, or stay in QEMU's buffers un
 
 SOON_SECONDS = 0.2
 """A clone is asked again after this long, then twice as long and so on."""
+LONGEST_SECONDS = 5.0
+"""Not longer than that, or a guest that was ready long ago is heard minutes later, while it costs its share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ def listen(path: Path, *, timeout: float, booted: bool = False) -> Answered:
                 asked = asked or BOOTED in heard
                 line.settimeout(max(0.001, deadline - now))
                 line.sendall(b"facts\n" if pong else b"ping\n")
-                speak_at, pause = now + pause, pause * 2
+                speak_at, pause = now + pause, min(LONGEST_SECONDS, pause * 2)
             line.settimeout(max(0.001, min(speak_at, deadline) - time.monotonic()))
             try:
                 piece = line.recv(65536)
