@@ -41,16 +41,17 @@ class CloneLab:
     raw: PlainQemu
     macs: tuple[str, ...]
 
-    def ask(self, seat: int, *, clone: bool = True) -> tuple[Ready, Answered]:
-        """The seat's terminal (from 0) has asked, and its guest has answered. Raises HostNotReady when it did not begin as it should."""
+    def ask(self, seat: int, *, clone: bool = True, address: bool = True) -> tuple[Ready, Answered]:
+        """The seat's terminal (from 0) has asked, and its guest has answered, and has its `address`. Raises HostNotReady when it did not
+        begin as it should."""
         ready = ask_until_ready(self.controller.door, self.macs[seat], timeout=PATIENCE_SECONDS)
-        answered = listen(self.controller.serial_line(ready.guest), timeout=PATIENCE_SECONDS, booted=clone)
+        answered = listen(self.controller.serial_line(ready.guest), timeout=PATIENCE_SECONDS, booted=clone, address=address)
         self.check_origin(ready.guest, clone=clone)
         return ready, answered
 
-    def storm(self, seats: Sequence[int]) -> list[tuple[Ready, Answered]]:
+    def storm(self, seats: Sequence[int], *, address: bool = True) -> list[tuple[Ready, Answered]]:
         """These seats' terminals ask at once, and their guests (clones) have answered."""
-        return all_at_once([partial(self.ask, seat) for seat in seats])
+        return all_at_once([partial(self.ask, seat, address=address) for seat in seats])
 
     def check_origin(self, guest: str, *, clone: bool) -> None:
         origin = power.one(self.controller.ports, guest).origin

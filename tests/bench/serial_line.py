@@ -18,8 +18,9 @@ Words that come before it boots are echoed, slowly, or stay in QEMU's buffers un
 
 SOON_SECONDS = 0.2
 """A clone is asked again after this long, then twice as long and so on."""
-LONGEST_SECONDS = 5.0
-"""Not longer than that, or a guest that was ready long ago is heard minutes later, while it costs its share."""
+LONGEST_SECONDS = 10.0
+"""Not longer than that, or a guest that was ready long ago is heard minutes later, while it costs its share. Nor much shorter: to say its
+facts costs an emulated guest a third of a second of a processor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +31,15 @@ class Answered:
     address: float
 
 
-def listen(path: Path, *, timeout: float, booted: bool = False) -> Answered:
-    """Both have happened. `booted`: it will not say so, for it began after that: it is spoken to at once. Raises TimeoutError that says
-    what the guest said last."""
+def listen(path: Path, *, timeout: float, booted: bool = False, address: bool = True) -> Answered:
+    """Both have happened; without `address` only the first, and the second is 0. `booted`: it will not say so, for it began after that: it is
+    spoken to at once. Raises TimeoutError that says what the guest said last."""
     deadline = time.monotonic() + timeout
     with _connect(path, deadline) as line:
-        heard, pong, address, asked = b"", 0.0, 0.0, False
+        heard, pong, addressed, asked = b"", 0.0, 0.0, False
         pause = SOON_SECONDS if booted else AGAIN_SECONDS
         speak_at = time.monotonic() + (0.0 if booted else pause)
-        while not (pong and address):
+        while not (pong and (addressed or not address)):
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"{path.parent.name} does not answer; it said {heard[-200:]!r}")
@@ -60,9 +61,9 @@ def listen(path: Path, *, timeout: float, booted: bool = False) -> Answered:
                 pong = now
                 if booted:
                     speak_at, pause = now, SOON_SECONDS
-            if not address and _ADDRESS.search(heard):
-                address = now
-        return Answered(pong=pong, address=address)
+            if not addressed and _ADDRESS.search(heard):
+                addressed = now
+        return Answered(pong=pong, address=addressed)
 
 
 def tell(path: Path, words: str, answer: str, *, timeout: float) -> None:
