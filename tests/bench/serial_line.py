@@ -32,8 +32,8 @@ class Answered:
 
 
 def listen(path: Path, *, timeout: float, booted: bool = False, address: bool = True) -> Answered:
-    """Both have happened; without `address` only the first, and the second is 0. `booted`: it will not say so, for it began after that: it is
-    spoken to at once. Raises TimeoutError that says what the guest said last."""
+    """Both have happened; without `address` only the first, and the second is 0. `booted`: it will not say so, for it began after that:
+    it is spoken to at once. Raises TimeoutError that says what the guest said last."""
     deadline = time.monotonic() + timeout
     with _connect(path, deadline) as line:
         heard, pong, addressed, asked = b"", 0.0, 0.0, False
