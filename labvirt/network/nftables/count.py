@@ -18,7 +18,7 @@ _NETLINK_NETFILTER = 12
 """linux/netlink.h"""
 _GETGEN, _NEWGEN = 10 << 8 | 16, 10 << 8 | 15
 """linux/netfilter/nfnetlink.h: NFNL_SUBSYS_NFTABLES (10) in the upper byte; nf_tables.h: NFT_MSG_GETGEN, NFT_MSG_NEWGEN."""
-_QUESTION = struct.pack("=IHHII BBH", 20, _GETGEN, 1, 1, 0, 0, 0, 0)
+_QUESTION = struct.pack("=IHHIIBBH", 20, _GETGEN, 1, 1, 0, 0, 0, 0)
 """struct nlmsghdr (length, type, NLM_F_REQUEST, sequence, port), struct nfgenmsg (family, version, id)."""
 _ATTRIBUTES = 20
 _GEN_ID = 1
