@@ -14,6 +14,7 @@ import pytest
 HOUSES = Path(__file__).parent / "system"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mistakes of logic show before the first guest boots; without root nothing pretends to have been tested.
 
