@@ -24,11 +24,11 @@ demo: setup ## Show a lab of four terminals on this machine; Ctrl-C ends it. ARG
 
 test: check pytest ## Run the checks, then all tests: the fast ones, then those with real guests and networks. ARGS go to pytest
 
-# All of them: the fast ones side by side, a file at a time; then those with real guests, in two groups (tests/conftest.py).
+# All of them: the fast ones side by side, a file at a time; those that own the machine's bridges and guests one by one.
 pytest: setup ## Run the tests without the checks. ARGS="tests/unit -k lease", ARGS="-m 'not real'"
 ifeq ($(strip $(ARGS)),)
 	@$(PYTHON) -m pytest -m 'not real' --numprocesses auto --dist loadfile
-	@$(PYTHON) -m pytest -m real --numprocesses 2 --dist loadgroup
+	@$(PYTHON) -m pytest -m real
 else
 	@$(PYTHON) -m pytest $(ARGS)
 endif
