@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 from labvirt.domain.addresses import InterfaceName
 from labvirt.network.nftables import listing, rules
 from labvirt.network.nftables.count import count, following
-from labvirt.network.nftables.doer import Nft
 from labvirt.network.nftables.expressions import Command
 from labvirt.network.nftables.ruleset import BRIDGE, INET, TABLE
 
@@ -25,10 +24,18 @@ Door = tuple[IPv4Address, int]
 """A gateway and a display port."""
 
 
+class Filter(Protocol):
+    """What runs transactions and lists sets (doer.Nft)."""
+
+    def run(self, commands: list[Command], *, operation: str, subject: str = "") -> None: ...
+
+    def read(self, *what: dict[str, Any], operation: str) -> list[dict[str, Any]]: ...
+
+
 class Known:
     """Not for several threads at once: whoever changes ports has a lock already. Raises NetworkError, HostNotReady."""
 
-    def __init__(self, nft: Nft) -> None:
+    def __init__(self, nft: Filter) -> None:
         self._nft = nft
         self._count: int | None = None
         self._ports: dict[str, rules.Elements] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from ipaddress import IPv4Address
 from typing import Any
 
 import pytest
@@ -54,7 +55,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Counting:
 
 
 def known(kernel: Counting) -> Known:
-    return Known(kernel)  # type: ignore[arg-type]
+    return Known(kernel)
 
 
 def test_the_kernels_message_is_read_and_no_other() -> None:
@@ -102,6 +103,19 @@ def test_a_refusal_makes_it_read_again(kernel: Counting) -> None:
     with pytest.raises(NetworkError):
         ours.set_port(TWO.tap, rules.port_elements(TWO), SET, operation="plug")
     assert ours.port(TWO.tap) == {}
+    assert kernel.reads == 2
+
+
+def test_who_may_open_a_display_is_known_like_ports(kernel: Counting) -> None:
+    ours, gateway = known(kernel), IPv4Address("10.77.0.1")
+    grant = rules.Grant(source=IPv4Address("10.77.0.65"), gateway=gateway, port=20001)
+    assert ours.grants(gateway, 20001) == []
+    ours.set_grants((gateway, 20001), [grant], rules.set_grant(grant, []), operation="grant", subject="lvb000")
+    assert ours.grants(gateway, 20001) == [grant]
+    assert ours.grants(gateway, 20002) == []
+    assert kernel.reads == 1
+    kernel.other()  # somebody else flushed it: this kernel lists no grants
+    assert ours.grants(gateway, 20001) == []
     assert kernel.reads == 2
 
 
