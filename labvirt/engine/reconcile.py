@@ -124,7 +124,7 @@ class Reconciler:
         """Until `stop`. What goes wrong in a round is a finding; the loop goes on."""
         while not self._is_stopping():
             if self._look_now():
-                self._round_due = self.round()
+                self._round_due, self._turn_due = self.round(), None  # a round has a turn in it
             else:
                 self._turn_due = self.turn()
             with self._wake:
