@@ -12,7 +12,6 @@ from dataclasses import replace
 from labvirt.domain import placement
 from labvirt.domain.bearing import WINDOW_SECONDS, Bearing
 from labvirt.domain.guest import Guest, GuestState, Purpose
-from labvirt.domain.host import GUEST_OVERHEAD_MIB
 from labvirt.engine.attending import Attending
 from labvirt.engine.forecast import CLONE, COLD, Kind, Next, Told, forecast
 from labvirt.engine.gauge import Gauge
@@ -159,9 +158,10 @@ class Admission:
                 idle=not going,
             )
             memory = dict(self._memory)
-            turn = take_turns(fair_order(ready, self._last_lab, rank), capacity, lambda guest: memory.get(guest.name, 0), self._weight)
+            ordered = fair_order(ready, self._last_lab, rank)
+            turn = take_turns(ordered, capacity, lambda guest: memory.get(guest.name, 0), self._weight, self._is_clone)
         for guest in turn.admitted:
-            self._let(guest, now, memory.get(guest.name, 0) + GUEST_OVERHEAD_MIB)
+            self._let(guest, now, memory.get(guest.name, 0))
         with self._lock:
             self._short = bool(turn.line) and not turn.line[0].held and not self.hold
             reasons = dict.fromkeys((each.guest.name for each in turn.line), self.hold) if self.hold else self._reasons(turn, bearing, now)
@@ -184,6 +184,9 @@ class Admission:
 
     def _usual_weight(self, guest: Guest) -> float:
         return CLONE_WEIGHT if self._usual_how(guest) == CLONE else 1.0
+
+    def _is_clone(self, guest: Guest) -> bool:
+        return self._how(guest) == CLONE
 
     def _kind(self, guest: Guest) -> Kind:
         return Kind(how=self._how(guest), profile=self._profiles.get(guest.name, ""))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from labvirt.domain.guest import Guest
-from labvirt.domain.host import GUEST_OVERHEAD_MIB, Host, HostLoad, full
+from labvirt.domain.host import Host, HostLoad, full, promised_mib
 from labvirt.engine.forecast import rounded
 
 FULL = "full: "
@@ -79,9 +79,14 @@ class Turn:
 
 
 def take_turns(
-    ordered: Sequence[Guest], capacity: Capacity, memory_mib: Callable[[Guest], int], weight: Callable[[Guest], float] = lambda guest: 1.0
+    ordered: Sequence[Guest],
+    capacity: Capacity,
+    memory_mib: Callable[[Guest], int],
+    weight: Callable[[Guest], float] = lambda guest: 1.0,
+    clone: Callable[[Guest], bool] = lambda guest: False,
 ) -> Turn:
-    """Nobody overtakes: when the first does not fit, the others wait too."""
+    """Nobody overtakes: when the first does not fit, the others wait too. The host must have room for all of a guest's memory; a `clone`
+    will take less of it soon."""
     admitted: list[Guest] = []
     line: list[InLine] = []
     running, committed, free = capacity.running, capacity.committed_mib, capacity.free
@@ -92,7 +97,7 @@ def take_turns(
         if not lacks and not line and fits:
             admitted.append(guest)
             running += 1
-            committed += memory_mib(guest) + GUEST_OVERHEAD_MIB
+            committed += promised_mib(memory_mib(guest), clone=clone(guest))
             free -= weight(guest)
             continue
         held = held or bool(lacks)

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from labvirt.engine.forecast import Going, Kind, Paces
+from labvirt.domain.host import promised_mib
+from labvirt.engine.forecast import CLONE, Going, Kind, Paces
 
 LOOK_SECONDS = 2.0
 """Who was seen booting longer ago tells nothing of how long starts take."""
@@ -35,7 +36,7 @@ class UnderWay:
         self.paces = Paces()
 
     def let(self, guest: str, *, at: float, memory_mib: int, weight: float, kind: Kind) -> None:
-        """It may start now."""
+        """It may start now; its machine has so much memory."""
         self._begun[guest] = _Begun(at=at, memory_mib=memory_mib, weight=weight, kind=kind)
 
     def forget(self, guest: str) -> None:
@@ -96,7 +97,7 @@ class UnderWay:
     def committed_mib(self, *, now: float, young_seconds: float) -> int:
         """Memory that is promised to those that start or are young."""
         young = (begun for begun in self._begun.values() if begun.done is None or now - begun.done < young_seconds)
-        return sum(begun.memory_mib for begun in young)
+        return sum(promised_mib(begun.memory_mib, clone=begun.kind.how == CLONE) for begun in young)
 
     def going(self, *, now: float) -> tuple[Going, ...]:
         """Those that hold a place."""

@@ -171,3 +171,14 @@ def test_the_next_start_of_a_profile_is_weighed_as_its_last_one_was_made(sim: Si
             admission._under_way.let("lab-a-02", at=sim.clock.monotonic(), memory_mib=1, weight=1.0, kind=Kind(profile="tiny"))
             admission.began("lab-a-02", boots=False, how=how)
             assert (admission._how(next_one), admission._weight(next_one)) == (how, weight)
+
+
+def test_a_clone_that_had_to_boot_is_promised_all_of_its_memory(sim: SimLab) -> None:
+    sim.furnish(lab(seats=3), terminals=3)
+    with sim.engine() as engine:
+        under_way, now = engine._admission._under_way, sim.clock.monotonic()
+        under_way.let("lab-a-02", at=now, memory_mib=400, weight=0.5, kind=Kind(how="clone", profile="tiny"))
+        promised = under_way.committed_mib(now=now, young_seconds=60)
+        assert promised == 100 + GUEST_OVERHEAD_MIB
+        engine._admission.began("lab-a-02", boots=True, how="cold")
+        assert under_way.committed_mib(now=now, young_seconds=60) == 400 + GUEST_OVERHEAD_MIB

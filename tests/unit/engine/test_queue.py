@@ -66,6 +66,16 @@ def test_nobody_is_lost_and_no_lab_gets_two_turns_while_another_waits(places: li
         assert ordered[number - 1].lab != guest.lab or rest == {guest.lab}
 
 
+def test_a_clone_needs_room_for_all_of_its_memory_and_takes_a_fourth_of_it() -> None:
+    line = [waiting("a", seat, seat) for seat in range(1, 5)]
+    whole, clones = (
+        take_turns(line, capacity(3 * (400 + GUEST_OVERHEAD_MIB) - 1, free=9), lambda g: 400, clone=clone)
+        for clone in (lambda g: False, lambda g: True)
+    )
+    assert (len(whole.admitted), len(clones.admitted)) == (2, 4)
+    assert not take_turns(line, capacity(400 + GUEST_OVERHEAD_MIB - 1, free=9), lambda g: 400, clone=lambda g: True).admitted
+
+
 def test_who_has_somebody_in_front_comes_first_and_labs_take_turns_among_equals() -> None:
     guests = [waiting("a", seat, seat) for seat in (1, 2, 3, 4)] + [waiting("b", seat, 10 + seat) for seat in (1, 2)]
     in_front = {"a-03", "a-04", "b-02"}
