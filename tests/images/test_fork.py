@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 from labvirt_recipe.content import FORK
-from tiny_recipe.reseed import LISTING, reseed_program
+from tiny_recipe import net_event, reseed
+from tiny_recipe.net_event import net_event_program
+from tiny_recipe.reseed import reseed_program
 
 from labvirt.domain.guest import RunId
 from labvirt.domain.seat_note import SEAT_NOTE_LENGTH, seat_note
@@ -122,7 +124,8 @@ def test_a_clone_renews_each_part_once(machine: Machine) -> None:
     machine.wake()
     fed = (machine.folder / "stubs/fed").read_bytes()
     assert fed[:512] == b"x" * 512
-    assert bytes([2]) * 16 in fed[512:]
+    assert b"02 " * 15 in fed[512:]
+    assert b"name=lab-a-07" in fed[512:]
     assert len(fed) < 1024  # all that labvirt-reseed takes
     assert machine.read("kernel/hostname") == "lab-a-07"
     assert machine.read("etc/machine-id") == OWN.hex
@@ -256,10 +259,11 @@ def test_the_kernel_is_given_the_bytes_and_begins_anew(tmp_path: Path, way: str)
     assert shutil.which("perl")
 
 
-def test_the_listing_is_what_an_assembler_makes_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("listing", [reseed.LISTING, net_event.LISTING], ids=["reseed", "net event"])
+def test_a_listing_is_what_an_assembler_makes_of_it(tmp_path: Path, listing: str) -> None:
     """GNU as, given the words behind the bytes, writes these bytes."""
     lines = []
-    for line in LISTING.strip().splitlines():
+    for line in listing.strip().splitlines():
         words, _, comment = line.split(maxsplit=1)[1].partition(";")
         label = re.match(r" (\w+: )", comment)
         lines.append((label[1] if label else "") + words)
@@ -267,4 +271,38 @@ def test_the_listing_is_what_an_assembler_makes_of_it(tmp_path: Path) -> None:
     (tmp_path / "a.s").write_text(source)
     subprocess.run(["as", "a.s", "-o", "a.o"], cwd=tmp_path, check=True)
     subprocess.run(["objcopy", "-O", "binary", "a.o", "a.bin"], cwd=tmp_path, check=True)
-    assert (tmp_path / "a.bin").read_bytes().hex() == "".join(line.split()[0] for line in LISTING.strip().splitlines())
+    assert (tmp_path / "a.bin").read_bytes().hex() == "".join(line.split()[0] for line in listing.strip().splitlines())
+
+
+@pytest.mark.parametrize(
+    "environment, heard",
+    [
+        ({"A": "b", "SUBSYSTEM": "net", "INTERFACE": "eth0"}, "eth0 word"),
+        ({"SUBSYSTEM": "net", "INTERFACE": "eth1"}, "eth1 word"),
+        ({"SUBSYSTEM": "queues", "INTERFACE": "eth0"}, ""),
+        ({"SUBSYSTEM": "netx", "INTERFACE": "eth0"}, ""),
+        ({"XSUBSYSTEM": "net", "INTERFACE": "SUBSYSTEM=net"}, ""),
+        ({}, ""),
+    ],
+    ids=["eth0", "eth1", "queues", "longer", "elsewhere", "nothing"],
+)
+def test_a_program_hears_of_network_devices_and_of_nothing_else(tmp_path: Path, environment: dict[str, str], heard: str) -> None:
+    for name, content in (("net-event", net_event_program()), ("hear", b'#!/bin/sh\necho "$INTERFACE" "$@"\n')):
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o755)
+    argv = [tmp_path / "net-event", tmp_path / "hear", "word"]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, heard, "")
+
+
+def test_who_was_ended_while_it_wrote_down_whose_machine_this_is_begins_again(machine: Machine) -> None:
+    """Every part was renewed, and the next call has nothing to renew: only when that is written down last."""
+    machine.becomes("lab-a-07", 2)
+    mark = (machine.folder / "run/machine").read_text()
+    machine.wake()
+    assert len((machine.folder / "run/machine").read_text()) == len(mark), "nothing may be cut off"
+    (machine.folder / "run/machine").write_text(mark)
+    assert machine.read("run/run") == "lab-a-07.g2"
+    machine.said()
+    machine.wake()
+    assert "reseed" in machine.said()

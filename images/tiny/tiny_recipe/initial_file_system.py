@@ -12,6 +12,7 @@ from labvirt_recipe.program import run
 
 from tiny_recipe import GUEST
 from tiny_recipe.kernel_modules import DISK_MODULES, EARLY_MODULES, module_order
+from tiny_recipe.net_event import net_event_program
 from tiny_recipe.reseed import reseed_program
 
 # Called by /sbin and /bin alike; what guest/ puts into sbin stays.
@@ -36,6 +37,7 @@ def initial_file_system(unpacked: Path, agent_place: str) -> bytes:
         files[name] = cpio.program(file.read_bytes()) if executable else cpio.plain(file.read_bytes())
     files["sbin/labvirt-fork"] = cpio.program(FORK.read_bytes())
     files["sbin/labvirt-reseed"] = cpio.program(reseed_program())
+    files["sbin/labvirt-net-event"] = cpio.program(net_event_program())
     files["etc/machine-id"] = cpio.link("/run/machine-id")
     files["init"] = cpio.link("bin/init")
     for applet in SBIN_APPLETS:

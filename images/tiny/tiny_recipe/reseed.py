@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A program of 280 bytes for what no shell and no busybox of Debian 12 can: two calls of ioctl on the kernel's random pool (random(4)).
+"""`labvirt-reseed`: what no shell and no busybox of Debian 12 can, two calls of ioctl on the kernel's random pool (random(4)).
 
 Up to 1024 bytes of its standard input are mixed into the pool (RNDADDENTROPY; 512 or more count as 256 bits), then the kernel's generator
 begins anew from it (RNDRESEEDCRNG). Exit code 1 when the kernel refuses. For Linux on x86-64.
@@ -7,10 +7,7 @@ begins anew from it (RNDRESEEDCRNG). Exit code 1 when the kernel refuses. For Li
 
 from __future__ import annotations
 
-import struct
-
-ADDRESS = 0x400000
-HEADERS = 64 + 56
+from tiny_recipe.static_program import static_program
 
 LISTING = """
 4881ec08040000    sub rsp, 1032        ; two numbers of 4 bytes, then the bytes: struct rand_pool_info
@@ -64,11 +61,4 @@ DEVICE = b"/dev/urandom\0"
 
 
 def reseed_program() -> bytes:
-    """A static ELF file: its header, one segment that is loaded readable and executable, and the code (System V ABI, chapters 4 and 5)."""
-    code = bytes.fromhex("".join(line.split(maxsplit=1)[0] for line in LISTING.splitlines() if line)) + DEVICE
-    entry = ADDRESS + HEADERS
-    identity = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")  # 64 bits, little-endian, version 1
-    header = struct.pack("<16sHHIQQQIHHHHHH", identity, 2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0)
-    size = HEADERS + len(code)
-    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, ADDRESS, ADDRESS, size, size, 0x1000)
-    return header + segment + code
+    return static_program(LISTING, DEVICE)
