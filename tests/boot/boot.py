@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from PIL import Image, ImageChops
 from tests.boot import place
 from tests.boot.pc import FIRMWARE, Pc
 from tests.desktop.terminal import colours, words
-from tests.system import netns
+from tests.system import ending, netns
 from tests.system.house import House, wait_for
 from tests.system.recipe import built
 
@@ -216,7 +215,7 @@ def main() -> int:
         "--picture", type=Path, metavar="FILE", default=Path("build/boot-test.png"), help="the PC's screen (default: %(default)s)"
     )
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
+    ending.in_order()
     with tempfile.TemporaryDirectory(prefix="boot-test-") as folder:
         told = prove(options, Path(folder))
     text = json.dumps(told, indent=1)

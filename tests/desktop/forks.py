@@ -14,7 +14,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import socket
 import ssl
 import sys
@@ -39,6 +38,7 @@ from tests.contracts.workshop import Ground, QemuWorkshop, clear_leftovers
 from tests.desktop.guest import Guest
 from tests.desktop.terminal import colours, words
 from tests.forks.flock import FIRST_MAC, GATEWAY, network, seat_address
+from tests.system import ending
 from tests.system.recipe import built
 
 PATIENCE = 3000.0
@@ -270,7 +270,7 @@ def main() -> int:
     parser.add_argument("--image", type=Path, metavar="FILE.qcow2", help="default: the recipe's, built or from the cache")
     parser.add_argument("--pictures", type=Path, metavar="DIR", default=Path("build"), help="of the clones' screens (default: %(default)s)")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
+    ending.in_order()
     options.pictures.mkdir(parents=True, exist_ok=True)
     image = options.image or built("images/debian-desktop/build.py")
     with tempfile.TemporaryDirectory(prefix="desktop-forks-") as work:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import statistics
 import sys
 import tempfile
@@ -13,6 +12,7 @@ import time
 from pathlib import Path
 
 from tests.forks.flock import OWN, Answer, Flock, network
+from tests.system import ending
 from tests.system.recipe import built
 
 
@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--at-once", type=int, default=100, metavar="N", help="so many live together (30 MiB each; default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
+    ending.in_order()
     flock = Flock(built("images/tiny/build.py"))
     answers: list[Answer] = []
     clocks: list[float] = []

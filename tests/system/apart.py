@@ -6,12 +6,13 @@ that is gone afterwards. A program calls `folder()`: None means that it is still
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.system import ending
 
 _INSIDE = "LABVIRT_TEST_APART"
 
@@ -25,7 +26,7 @@ def folder() -> Path | None:
 def again(name: str, more: Sequence[str] = (), *, own_proc: bool = False) -> int:
     """The exit code of this very program with the arguments `more` added, run apart. `name` begins the folder's name; `own_proc`: /proc
     shows its processes only, which takes root."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
+    ending.in_order()
     # PRIVILEGE: root, or a user namespace: a network of our own with a loopback interface only, and processes of our own, so that all
     # of them are gone when the first is.
     apart = ["unshare", "--net", "--pid", "--fork", "--kill-child"]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.system import netns
+from tests.system import ending, netns
 from tests.system.house import GATEWAY, PORT, House, Terminal, guest, guest_address, wait_for
 
 KIOSK = Path(__file__).resolve().parents[2] / "kiosk" / "labvirt-kiosk"
@@ -198,7 +198,7 @@ def main() -> int:
     options = parser.parse_args()
     if not 1 <= options.terminals <= 60:
         parser.error("--terminals must be 1 to 60")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
+    ending.in_order()
     netns.remove_leftovers()
     with tempfile.TemporaryDirectory(prefix="crowd-") as made:
         image = Path(made) / "tiny.qcow2"

@@ -26,7 +26,7 @@ from unittest import mock
 
 from labvirt.bootstrap import app
 from labvirt.cli.main import Root
-from tests.system import netns
+from tests.system import ending, netns
 from tests.system.terminal import GATEWAY, PORT, Terminal
 
 LAB = "sys"
@@ -113,6 +113,8 @@ class House:
         with mock.patch.dict(os.environ, self._environment(), clear=True), redirect_stdout(out), redirect_stderr(err):
             try:
                 Root(app()).main(["--state", str(self.state), "--json", *words])
+            except ending.Ended:
+                raise
             except SystemExit as ended:
                 code = ended.code
         assert isinstance(code, int)

@@ -13,7 +13,6 @@ import argparse
 import http.client
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from labvirt.domain.right import Role
 from labvirt.usecases import people, sign_in
 from labvirt.usecases.sign_in import From
 from labvirt.web.ui.knock import COOKIE
-from tests.system import netns
+from tests.system import ending, netns
 from tests.system.house import PORT, House, Terminal, wait_for
 
 RECIPE = Path(__file__).resolve().parents[2] / "images" / "tiny" / "build.py"
@@ -205,7 +204,7 @@ def main() -> int:
     options = parser.parse_args()
     if not 1 <= options.terminals <= 60:
         parser.error("--terminals must be 1 to 60")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an ordered end cleans up too
+    ending.in_order()
     netns.remove_leftovers()
     with tempfile.TemporaryDirectory(prefix="storm-") as made:
         image = Path(made) / "tiny.qcow2"
