@@ -15,6 +15,8 @@ from labvirt.demo.picture import read_frame_buffer
 from labvirt.demo.terminal import DemoTerminal, KioskReport
 
 LOOK_SECONDS = 0.25
+STILL_LOOKS = 3
+"""Looks in a row that see the same picture: it is painted. The strip can be read before the name is there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class SeatWatch:
         self._seen = Seen()
         self._stop = threading.Event()
         self._first_question: datetime | None = None
+        self._last_picture = b""
+        self._still = 0
         self._thread = threading.Thread(target=self._watch, name=f"seat-{expected.seat}", daemon=True)
 
     @property
@@ -93,6 +97,11 @@ class SeatWatch:
             return seen
         seen = replace(seen, shows=f"{strip.mac} {strip.address}")
         if (strip.mac, strip.address) != (self.expected.mac, str(self.expected.address)):
+            return seen
+        content = picture.tobytes()
+        self._still = self._still + 1 if content == self._last_picture else 1
+        self._last_picture = content
+        if self._still < STILL_LOOKS:
             return seen
         path = self._pictures / f"seat-{self.expected.seat:02d}.png"
         picture.save(path)
