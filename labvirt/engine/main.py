@@ -54,6 +54,8 @@ from labvirt.usecases.ports import Ports
 log = logging.getLogger(__name__)
 
 HOST_AGAIN_SECONDS = 30.0
+FIRST_LOOK_SECONDS = 5.0
+"""So long who asks for templates of an engine that has just begun waits for its first look at the host."""
 
 RECORD_BYTES = 1 << 20
 
@@ -82,6 +84,7 @@ class Engine:
         keeping = Keeping(world)
         self._info: HypervisorInfo | None = None
         self._host_problem: HostNotReady | None = None
+        self._looked = threading.Event()
         self._carrier = Carrier(world, self._rows, self._operations, stopper, keeping, lambda: self._readiness)
         self._readiness = Readiness(world.probe, world.clock, world.settings.start_timeout_seconds, self._ready, self._carrier.late)
         self._templates = HostTemplates(world, lambda: self._info)
@@ -254,6 +257,7 @@ class Engine:
         return verify(self._world, self._operations, self._labs)
 
     def templates(self) -> TemplateReport:
+        self._looked.wait(FIRST_LOOK_SECONDS)
         return self._templates.report()
 
     def pools(self) -> tuple[PoolStatus, ...]:
@@ -320,9 +324,11 @@ class Engine:
                 log.error("%s %s", error, error.hint)
                 self._admission.hold = f"full: {error}"
                 self._host_problem = error if isinstance(error, HostNotReady) else HostNotReady(str(error), hint=error.hint)
+                self._looked.set()
                 stop.wait(HOST_AGAIN_SECONDS)
                 continue
             self._admission.hold = ""
             self._host_problem = None
+            self._looked.set()
             self._reconciler.poke()
             return

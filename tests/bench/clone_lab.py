@@ -103,8 +103,6 @@ def _opt_in(ports: Ports, seats: int) -> None:
         if each.seat <= seats:
             terminals.change(ports, each.name, profile=CLONES)
     deadline = time.monotonic() + TEMPLATE_SECONDS
-    while templates.of_profile(ports, CLONES).problem and time.monotonic() < deadline:
-        time.sleep(0.2)  # an engine that has just started has not looked at its host yet
     templates.build(ports, CLONES, by="bench")
     while not (report := templates.of_profile(ports, CLONES)).kept:
         if time.monotonic() > deadline:

@@ -4,17 +4,20 @@ templates; real QEMU: tests/system/test_instant_clones.py."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from labvirt.contracts.hypervisor import HypervisorInfo
 from labvirt.domain.guest import Guest, GuestState, Purpose, RunId
 from labvirt.domain.job import JobKind, JobState
 from labvirt.domain.profile import Profile
 from labvirt.domain.template import Ground, TemplateName
 from labvirt.engine.main import Engine
+from labvirt.engine.templates import UNKNOWN
 from labvirt.errors import Conflict, InUse, NotFound
 from labvirt.hypervisors.fake import FakeHypervisor
 from labvirt.usecases import garbage, jobs, power, profiles, templates
@@ -59,6 +62,23 @@ def log(sim: SimLab) -> list[object]:
 
 def opted(sim: SimLab, kind: Profile = CLONES) -> None:
     sim.furnish(lab(), kind=kind, terminals=3)
+
+
+def test_who_asks_an_engine_that_has_just_begun_waits_for_its_first_look(sim: SimLab) -> None:
+    opted(sim)
+    look, asked, may = sim.hypervisor.capabilities, threading.Event(), threading.Event()
+
+    def slow() -> HypervisorInfo:
+        asked.set()
+        assert may.wait(20)
+        return look()
+
+    sim.hypervisor.capabilities = slow  # type: ignore[method-assign]
+    with sim.engine() as engine:
+        assert asked.wait(20)
+        assert engine._templates.report().problem == UNKNOWN  # what it would say
+        threading.Timer(0.3, may.set).start()
+        assert templates.build(sim.ports(engine), "tiny", by="somebody").kind is JobKind.TEMPLATE
 
 
 def test_a_profile_that_wants_clones_gets_its_template_and_seats_start_from_it(sim: SimLab) -> None:
