@@ -60,7 +60,7 @@ pages: setup ## Take pictures of every page, light and dark, on a desk and on a 
 crowd-test: setup ## As root: many kiosks and real guests at once, each shows its own (minutes). ARGS="--terminals 30 --clones --json FILE"
 	@$(PYTHON) -m tests.system.crowd $(ARGS)
 
-storm-test: setup ## As root: 40 terminals ask at once for real guests: places, times, pages, nobody hears an error (minutes). ARGS="--terminals N --kill --json FILE"
+storm-test: setup ## As root: 40 terminals ask at once for real guests: places, times, pages, nobody hears an error (minutes). ARGS="--terminals N --clones --kill --json FILE"
 	@$(PYTHON) -m tests.system.storm $(ARGS)
 
 forks: setup ## As root: a hundred instant clones of one guest, all different, each with the right time (minutes). ARGS="--count 24 --json FILE"

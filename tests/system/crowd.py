@@ -116,13 +116,13 @@ def crowd(house: House, tiny: Path, count: int, *, clones: bool = False) -> dict
     nothing, or does not end cleanly."""
     house.set_up(tiny, count, memory=MEMORY_MIB, profile=("--protocol", "rdp", *(("--instant-clone",) if clones else ())))
     if clones:
-        (house.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
+        house.hasten_templates()
     house.call("class", "add", "crowd", "--program", "xfreerdp", "--template", "/v:%ADDRESS%:%PORT%")
     for seat in range(1, count + 1):
         house.call("terminal", "set", f"pc-{seat}", "--class", "crowd")
     house.serve()
     if clones:
-        wait_for(lambda: house.call("template", "list")["kept"], "the template is made", 300)
+        house.await_template()
     terminals = house.switch_on(count)
     began = time.monotonic()
     kiosks = [start(terminal, house.folder / f"kiosk-{terminal.seat}") for terminal in terminals]

@@ -142,6 +142,14 @@ class House:
         assert outcome.code == 0, (words, outcome)
         return outcome.json
 
+    def hasten_templates(self) -> None:
+        """Before it serves: a guest that becomes a template need not be quiet for long."""
+        (self.state / "labvirt.toml").write_text("template_settle_seconds = 3\n")
+
+    def await_template(self) -> None:
+        """The profile that wants instant clones has its template."""
+        wait_for(lambda: self.call("template", "list")["kept"], "the template is made", 300)
+
     def set_up(self, image: Path, terminals: int, *, memory: int = MEMORY_MIB, profile: tuple[str, ...] = ()) -> None:
         """Site, lab, image, profile and terminals exist; nothing runs."""
         self.state.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@
 Judged: no terminal hears an error; what it was told is compared with what came; a page answers all the while; with `--kill` the whole
 controller is killed in the middle and started again, and afterwards nothing is left over and everybody is served.
 
-    make storm-test ARGS="--terminals 40 --kill --json FILE"
+    make storm-test ARGS="--terminals 40 --clones --kill --json FILE"
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -182,22 +183,29 @@ def figures(storm: Storm, killed: bool) -> dict[str, Any]:
     }
 
 
-def storm(house: House, tiny: Path, count: int, *, kill: bool, patience: float) -> dict[str, Any]:
-    """All at once; the figures. Raises AssertionError."""
-    house.set_up(tiny, count, memory=MEMORY_MIB)
+def storm(house: House, tiny: Path, count: int, *, kill: bool, patience: float, clones: bool = False) -> dict[str, Any]:
+    """All at once; the figures. With `clones` the guests are instant clones. Raises AssertionError."""
+    house.set_up(tiny, count, memory=MEMORY_MIB, profile=("--instant-clone",) if clones else ())
+    if clones:
+        house.hasten_templates()
     house.serve()
+    if clones:
+        house.await_template()
     house.switch_on(count)
     begun = Storm(house, patience)
     begun.run(kill)
     found = figures(begun, kill)
     told = house.wait_engine()
+    origins = Counter(str(house.guest(seat)["origin"]).partition(" ")[0] for seat in range(1, count + 1))
+    assert origins["clone" if clones else "boot"] >= count / 2, origins
     house.verify_clean(120)
-    return found | {"starts_at_once": told["starts_at_once"], "starts_held": told["starts_held"]}
+    return found | {"origins": dict(origins), "starts_at_once": told["starts_at_once"], "starts_held": told["starts_held"]}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--terminals", type=int, default=40, metavar="N", help="terminals and guests (1 to 60; default: %(default)s)")
+    parser.add_argument("--clones", action="store_true", help="the guests are instant clones of a template that was made before")
     parser.add_argument("--kill", action="store_true", help="kill -9 the controller in the middle")
     parser.add_argument("--patience", type=float, default=1500.0, metavar="SECONDS")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
@@ -210,7 +218,7 @@ def main() -> int:
         image = Path(made) / "tiny.qcow2"
         subprocess.run([sys.executable, "-I", str(RECIPE), "--out", str(image)], check=True, stdout=subprocess.DEVNULL)
         with House(Path(made), 1) as house:
-            found = storm(house, image, options.terminals, kill=options.kill, patience=options.patience)
+            found = storm(house, image, options.terminals, kill=options.kill, patience=options.patience, clones=options.clones)
     text = json.dumps(found, indent=1)
     print(text)
     if options.json:
