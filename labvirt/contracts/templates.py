@@ -55,6 +55,10 @@ class Templates(Protocol):
     def kept(self) -> tuple[KeptTemplate, ...]:
         """Every template of this state folder. What killed builds have left is gone afterwards. Raises DriverError."""
 
+    def damaged(self) -> tuple[TemplateName, ...]:
+        """Those whose manifest is lost, changed or of another LabVirt: `kept` does not tell of them, and they serve nobody, now or later.
+        One that only cannot be read is not among them. Raises DriverError."""
+
     def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
         """Start the machine where the template was frozen; blocks until it runs, with the network card of `spec` plugged in.
 

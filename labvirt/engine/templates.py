@@ -112,6 +112,7 @@ class HostTemplates:
         wishes = _wishes(self._world)
         wanted = [(wish, self._made_from(wish)) for wish in wishes]
         users = self._world.disks.template_users()
+        self._clear_away()
         self.forget()  # somebody may have removed one by hand
         kept = self._kept()
         good = [each for each in kept if each.template.name not in self._unfit]
@@ -127,6 +128,18 @@ class HostTemplates:
         )
         missing = tuple(wish.told for wish, made in wanted if not any(_serves(each, wish.profile.name, made) for each in good))
         return TemplateReport(kept=statuses, missing=missing)
+
+    def _clear_away(self) -> None:
+        """What can serve nobody any more and is in no list is gone, unless somebody stands on it."""
+        for name in self.door().damaged():
+            try:
+                self.remove(name)
+            except InUse:
+                continue
+            except LabVirtError as error:
+                log.info("%s stays for now: %s", name, error)
+                continue
+            log.warning("%s is removed: its manifest was lost or changed", name)
 
     def current(self, profile: Profile, lab: Lab, seat: int, *, usb: bool, disks: tuple[DiskChoice, ...]) -> Offered:
         """What a start of this seat would begin from now. Nothing keeps it from being removed."""

@@ -75,6 +75,9 @@ class FakeTemplates:
     def kept(self) -> tuple[KeptTemplate, ...]:
         return self._keeping.all()
 
+    def damaged(self) -> tuple[TemplateName, ...]:
+        return self._keeping.damaged()
+
     def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
         if self._runs._run(str(spec.run)) is None:
             self._check(spec, name)

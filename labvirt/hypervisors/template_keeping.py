@@ -82,6 +82,10 @@ class Keeping:
                 log.warning("%s", error)
         return tuple(found)
 
+    def damaged(self) -> tuple[TemplateName, ...]:
+        """See contracts.templates."""
+        return tuple(name for name in self.shelf.names() if self.shelf.is_damaged(name))
+
     def remove(self, name: TemplateName) -> None:
         self._memory.forget(name)
         self.shelf.remove(name)

@@ -143,6 +143,14 @@ class Shelf:
         except OSError as error:
             raise TemplateUnfit(str(name), f"its manifest cannot be read ({error.strerror})") from error
 
+    def is_damaged(self, name: TemplateName) -> bool:
+        """Has it lost its manifest for good? One that cannot be read now may be readable later."""
+        try:
+            self.manifest(name)
+        except TemplateUnfit as error:
+            return not isinstance(error.__cause__, OSError) and self.place(name).exists()
+        return False
+
     def disk_bytes(self, name: TemplateName) -> int:
         """What its files occupy."""
         with os.scandir(self.place(name)) as found:

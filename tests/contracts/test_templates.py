@@ -251,6 +251,9 @@ def test_an_unfit_template_says_why_and_a_cold_start_is_fine(bench: Bench, accid
     with pytest.raises(TemplateUnfit, match=why) as refused:
         templates.clone(spec, NAME)
     assert refused.value.hint
+    lost = accident in ("no-manifest", "short-manifest", "changed-manifest")
+    assert templates.damaged() == ((NAME,) if lost else ())
+    assert [each.template.name for each in templates.kept()] == ([] if lost or accident == "gone" else [NAME])
     assert set(states(bench.driver)) == ({"lab-a-02"} if in_use else set())
     templates.remove(NAME)
     assert templates.kept() == ()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from labvirt.contracts.hypervisor import HypervisorInfo
-from labvirt.domain.guest import Guest, GuestState, Purpose, RunId
+from labvirt.domain.guest import Guest, GuestState, Purpose, RunId, StopHow
 from labvirt.domain.job import JobKind, JobState
 from labvirt.domain.profile import Profile
 from labvirt.domain.template import Ground, TemplateName
@@ -147,6 +147,20 @@ def test_a_damaged_template_is_found_out_and_the_guest_boots(sim: SimLab, damage
         assert row.origin.startswith("boot: "), row
         assert "tiny.t1" in row.origin
         assert started(sim, engine, "lab-a-03").origin.startswith("boot: ")
+
+
+def test_a_template_that_has_lost_its_manifest_is_cleared_away_when_nobody_stands_on_it(sim: SimLab) -> None:
+    opted(sim)
+    with sim.engine(jobs=True) as engine:
+        has_template(sim, engine, "tiny.t1")
+        assert started(sim, engine, "lab-a-01").origin == "clone of tiny.t1"
+    place = sim.root / "templates" / "tiny.t1"
+    (place / "manifest.json").unlink()
+    with sim.engine() as engine:  # it was not there when this one began to look
+        assert engine.templates().kept == ()
+        assert place.exists()  # a clone stands on it
+        power.stop(sim.ports(engine), "lab-a-01", StopHow.KILL)
+        until(lambda: not engine.templates().kept and not place.exists(), says=lambda: guest(sim, "lab-a-01"))
 
 
 def test_a_new_version_gets_a_new_template_and_the_old_one_goes_with_its_last_clone(sim: SimLab) -> None:

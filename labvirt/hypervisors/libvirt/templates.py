@@ -99,6 +99,9 @@ class LibvirtTemplates:
     def kept(self) -> tuple[KeptTemplate, ...]:
         return self._keeping.all()
 
+    def damaged(self) -> tuple[TemplateName, ...]:
+        return self._keeping.damaged()
+
     def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
         if self._machines._lives(spec.run):
             return self._machines._begin(spec)

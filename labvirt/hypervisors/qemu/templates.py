@@ -90,6 +90,9 @@ class QemuTemplates:
     def kept(self) -> tuple[KeptTemplate, ...]:
         return self._keeping.all()
 
+    def damaged(self) -> tuple[TemplateName, ...]:
+        return self._keeping.damaged()
+
     def clone(self, spec: LaunchSpec, name: TemplateName) -> RunStatus:
         if self._machines._living(spec.run) is not None:
             return self._machines._begin(spec)
