@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from labvirt.domain.job import JobKind
 from labvirt.usecases import jobs
@@ -94,7 +94,7 @@ def test_cancel_leaves_the_page_where_it_is(page: Page, lab: Site) -> None:
     assert page.url.endswith("/labs/lab-a")
     page.keyboard.press("Escape")
     assert page.locator("#seat-2 .pick").is_checked()
-    until(lambda: page.wait_for_timeout(100) or page.locator("#jobs-count").inner_text().strip() == "", "none under way")
+    expect(page.locator("#jobs-count")).to_have_text("", timeout=60_000)  # asked for every ten seconds
 
 
 @pytest.mark.timeout(240)
