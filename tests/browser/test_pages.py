@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from playwright.sync_api import Page
 
@@ -62,9 +64,10 @@ def serious(page: Page) -> list[str]:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("path", PAGES)
 def test_nothing_serious_keeps_anybody_out(page: Page, lab: Site, path: str) -> None:
-    for theme, width in (("light", 1280), ("dark", 1280), ("light", 390)):
+    themes: tuple[tuple[Literal["light", "dark"], int], ...] = (("light", 1280), ("dark", 1280), ("light", 390))
+    for theme, width in themes:
         # Without motion: a button that is half way to its colour has neither contrast.
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         page.set_viewport_size({"width": width, "height": 900})
         page.goto(lab.url + path)
         assert page.get_attribute("html", "data-bs-theme") == theme

@@ -10,6 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from labvirt.contracts.hypervisor import RunStatus
 from labvirt.database.unit_of_work import SqliteDatabase
 from labvirt.domain.guest import GuestState, RunId, StopHow, Wish
@@ -58,7 +60,7 @@ def test_the_order_of_a_storm_is_the_order_of_asking_with_labs_taking_turns(sim:
     assert sim.hypervisor.peak == 1
 
 
-def test_a_queue_that_was_looked_at_once_does_not_keep_the_engine_looking(sim: SimLab) -> None:
+def test_a_queue_that_was_looked_at_once_does_not_keep_the_engine_looking(sim: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
     sim.settings = replace(sim.settings, starts_at_once=1, settle_seconds=3600, reconcile_seconds=60)
     place = lab(seats=4)
     sim.furnish(place)
@@ -69,7 +71,7 @@ def test_a_queue_that_was_looked_at_once_does_not_keep_the_engine_looking(sim: S
         looks.append(None)
         return look()
 
-    sim.hypervisor.running = counted  # type: ignore[method-assign]
+    monkeypatch.setattr(sim.hypervisor, "running", counted)
     with sim.engine() as engine:
         for seat in (1, 2):
             power.start(ports_of(sim, engine), f"lab-a-0{seat}")

@@ -64,7 +64,7 @@ def opted(sim: SimLab, kind: Profile = CLONES) -> None:
     sim.furnish(lab(), kind=kind, terminals=3)
 
 
-def test_who_asks_an_engine_that_has_just_begun_waits_for_its_first_look(sim: SimLab) -> None:
+def test_who_asks_an_engine_that_has_just_begun_waits_for_its_first_look(sim: SimLab, monkeypatch: pytest.MonkeyPatch) -> None:
     opted(sim)
     look, asked, may = sim.hypervisor.capabilities, threading.Event(), threading.Event()
 
@@ -73,7 +73,7 @@ def test_who_asks_an_engine_that_has_just_begun_waits_for_its_first_look(sim: Si
         assert may.wait(20)
         return look()
 
-    sim.hypervisor.capabilities = slow  # type: ignore[method-assign]
+    monkeypatch.setattr(sim.hypervisor, "capabilities", slow)
     with sim.engine() as engine:
         assert asked.wait(20)
         assert engine._templates.report().problem == UNKNOWN  # what it would say
