@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from labvirt.demo import place
 from labvirt.demo.place import Place
 from labvirt.errors import HostNotReady
 from labvirt.system import process
 from tests.bench.rounds import say
+from tests.system import ending
 
 RECIPE = Path(__file__).resolve().parents[2] / "images" / "tiny" / "build.py"
 
@@ -38,12 +38,8 @@ def ground() -> Iterator[Place]:
 @contextmanager
 def orderly_end() -> Iterator[None]:
     """SIGTERM unwinds like Ctrl-C."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
+    before = signal.getsignal(signal.SIGTERM)
+    ending.in_order()
     try:
         yield
     finally:
